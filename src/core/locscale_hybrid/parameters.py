@@ -1,0 +1,159 @@
+"""What a run is asked to do: the same object for the command line, ChimeraX and JSON."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import InputError
+
+Scaling = Literal["bands", "windows"]
+Refiner = Literal["own", "servalcat", "none"]
+Taper = Literal["none", "hann"]
+
+SCALINGS = ("bands", "windows")
+WEIGHTS = ("adaptive", "smooth", "soft", "fdr", "none")
+REFINERS = ("own", "servalcat", "none")
+TAPERS = ("none", "hann")
+OUTPUTS = ("linear", "halves", "localB", "gain", "resolution", "provenance", "mask", "reference",
+           "model")
+
+
+@dataclass(frozen=True)
+class HybridInputs:
+    """The files of a run: two half maps or one full map, and what goes with them.
+
+    Parameters
+    ----------
+    half_map_1, half_map_2 : Path, optional
+        Two unfiltered half maps; both or neither.
+    full_map : Path, optional
+        One map in place of the two.
+    model : Path, optional
+        Atomic model, PDB or mmCIF; without it the whole mask is filled with pseudo-atoms.
+    mask : Path, optional
+        Bounds the work in place of the confidence mask.
+    weight_map : Path, optional
+        Weight of the output, 0 to 1, for the policy FILE.
+    """
+
+    half_map_1: Path | None = None
+    half_map_2: Path | None = None
+    full_map: Path | None = None
+    model: Path | None = None
+    mask: Path | None = None
+    weight_map: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Two halves or one map, nothing else."""
+        halves = [path for path in (self.half_map_1, self.half_map_2) if path is not None]
+        if len(halves) == 1:
+            raise InputError("one half map given: give both half maps, or the full map instead")
+        if bool(halves) == (self.full_map is not None):
+            given = "both half maps and a full map" if halves else "no map"
+            raise InputError(f"{given} given: give two half maps, or one full map")
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files given, by field name."""
+        pairs = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {name: path for name, path in pairs if path is not None}
+
+
+@dataclass(frozen=True)
+class HybridParameters:
+    """Parameters that change the result.
+
+    Parameters carry their unit in the comment beside them; everything has the default that a
+    command line without options uses.
+    """
+
+    complete_model: bool = True      # fill what the model leaves out with pseudo-atoms
+    point_group: str = "C1"          # Schoenflies symbol: C1, C4, D2, T, O, I, I1, ...
+    symmetry_centre: tuple[float, float, float] | None = None  # voxels (x, y, z); None: n // 2
+    resolution: float | None = None  # Å, None: measured
+    voxel_size: float | None = None  # Å, overrides the header
+    model_resolution: float | None = None  # Å, the reference is cut off there
+    fdr: float = 0.01                # false discovery rate of the mask
+    scaling: Scaling = "bands"
+    window: float = 25.0             # Å, edge of the cubic scaling window
+    window_voxels: int | None = None  # voxels, in place of window; odd
+    stride: int = 1                  # voxels between windows, 1 is exact
+    taper: Taper = "none"
+    weight: str = "adaptive"         # one of WEIGHTS, or "file" with HybridInputs.weight_map
+    noise_weight: bool = True        # C_k in the gain
+    refiner: Refiner = "own"
+    b_steps: int = 3                 # B steps of the final fit
+    b_floor: float = 10.0            # Å^2, B of the best-ordered 1 % of the model
+    neighbour_tau: float | None = None  # Å^2, None: chosen on half map 2
+    seed: int = 1
+    outputs: frozenset[str] = frozenset()
+    reseed_check: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can do."""
+        _in_range("resolution", self.resolution, 1.0, 30.0, "Å")
+        _in_range("voxel size", self.voxel_size, 0.1, 20.0, "Å")
+        _in_range("model resolution", self.model_resolution, 1.0, 30.0, "Å")
+        _in_range("false discovery rate", self.fdr, 1e-6, 0.5, "")
+        _in_range("window", self.window, 5.0, 100.0, "Å")
+        _in_range("window", self.window_voxels, 5, 401, "voxels")
+        _in_range("stride", self.stride, 1, 8, "voxels")
+        _in_range("B steps", self.b_steps, 1, 100, "")
+        _in_range("B floor", self.b_floor, 0.0, 200.0, "Å²")
+        _in_range("neighbour tau", self.neighbour_tau, 0.5, 200.0, "Å²")
+        _one_of("scaling", self.scaling, SCALINGS)
+        _one_of("weight", self.weight, (*WEIGHTS, "file"))
+        _one_of("refiner", self.refiner, REFINERS)
+        _one_of("taper", self.taper, TAPERS)
+        for name in sorted(self.outputs):
+            _one_of("output", name, OUTPUTS)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parameters as plain JSON values."""
+        values = dataclasses.asdict(self)
+        values["outputs"] = sorted(self.outputs)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "HybridParameters":
+        """The parameters of a JSON object; unknown names are refused.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value is out of range.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - names)
+        if unknown:
+            raise InputError(f"unknown parameter {', '.join(unknown)}; "
+                             f"the parameters are {', '.join(sorted(names))}")
+        given = dict(values)
+        if "outputs" in given:
+            given["outputs"] = frozenset(given["outputs"])
+        if given.get("symmetry_centre") is not None:
+            given["symmetry_centre"] = tuple(given["symmetry_centre"])
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise InputError(f"a parameter has a value of the wrong kind: {error}") from None
+
+    def to_json(self) -> str:
+        """The parameters as JSON text."""
+        return json.dumps(self.as_dict(), indent=1, sort_keys=True)
+
+
+def _in_range(name: str, value: float | None, low: float, high: float, unit: str) -> None:
+    """Refuse a number outside low..high."""
+    if value is not None and not low <= value <= high:
+        text = f" {unit}" if unit else ""
+        raise InputError(f"{name} {value:g}{text} is out of range: give {low:g} to {high:g}{text}")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not among the choices."""
+    if value not in choices:
+        raise InputError(f'{name} "{value}" is unknown: give one of {", ".join(choices)}')

@@ -1,0 +1,86 @@
+"""How a run tells whoever called it where it stands."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .errors import Cancelled
+from .findings import Finding
+
+STAGES = ("checks", "mask", "hybrid model", "pseudo-atoms", "adp", "reference", "scaling", "output")
+
+
+class Listener(Protocol):
+    """What shows progress: a terminal, JSON lines, ChimeraX."""
+
+    def stage(self, name: str, index: int, of: int) -> None:
+        """A stage begins; `index` counts from 1."""
+
+    def fraction(self, done: float) -> None:
+        """The whole run is done to `done`, 0 to 1; never falls."""
+
+    def finding(self, finding: Finding) -> None:
+        """Something the user must see."""
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def stage(self, name: str, index: int, of: int) -> None:
+        """Show nothing."""
+
+    def fraction(self, done: float) -> None:
+        """Show nothing."""
+
+    def finding(self, finding: Finding) -> None:
+        """Show nothing."""
+
+
+# Share of the run's time that each stage of STAGES takes on a typical half-map run.
+_WEIGHTS = (0.06, 0.04, 0.02, 0.34, 0.30, 0.03, 0.18, 0.03)
+
+
+class Progress:
+    """Turns stages and fractions of stages into one fraction that never falls.
+
+    Parameters
+    ----------
+    listener : Listener, optional
+        Where it is shown.
+    stop_requested : callable, optional
+        Asked at every report; when it returns True the run ends with `Cancelled`.
+    """
+
+    def __init__(self, listener: Listener | None = None,
+                 stop_requested: Callable[[], bool] | None = None) -> None:
+        self._listener: Listener = listener or Silent()
+        self._stop_requested = stop_requested
+        self._stage = 0
+        self._done = 0.0
+
+    def start(self, name: str) -> None:
+        """Begin the stage `name`, one of STAGES."""
+        self._stage = STAGES.index(name)
+        self._check()
+        self._listener.stage(name, self._stage + 1, len(STAGES))
+        self.update(0.0)
+
+    def update(self, fraction: float) -> None:
+        """The current stage is done to `fraction`, 0 to 1."""
+        self._check()
+        before = sum(_WEIGHTS[: self._stage])
+        done = before + _WEIGHTS[self._stage] * min(max(fraction, 0.0), 1.0)
+        self._done = max(self._done, min(done, 1.0))
+        self._listener.fraction(self._done)
+
+    def part(self, begin: float, end: float) -> Callable[[float], None]:
+        """A function that maps 0..1 of a step onto begin..end of the current stage."""
+        return lambda fraction: self.update(begin + (end - begin) * fraction)
+
+    def found(self, finding: Finding) -> None:
+        """Pass a finding on."""
+        self._listener.finding(finding)
+
+    def _check(self) -> None:
+        """End the run when it was told to stop."""
+        if self._stop_requested is not None and self._stop_requested():
+            raise Cancelled("the run was stopped; nothing has been written")

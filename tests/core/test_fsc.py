@@ -1,0 +1,97 @@
+"""Fourier shell correlation and its crossings."""
+
+import numpy as np
+import pytest
+
+from locscale_hybrid.fourier import FourierSpace
+from locscale_hybrid.fsc import (FscCurve, corrected_fsc, fourier_shell_correlation,
+                                 masked_coefficients, randomise_phases)
+from locscale_hybrid.maps import Grid
+
+SPACE = FourierSpace(Grid((24, 25, 26), (1.0, 1.0, 1.0)))
+
+
+def white(seed):
+    return np.random.default_rng(seed).standard_normal(SPACE.shape).astype(np.float32)
+
+
+def curve(values, width=0.01):
+    return FscCurve(np.arange(len(values)) * width, np.array(values, dtype=float))
+
+
+def test_fsc_of_a_map_with_itself_is_one():
+    coefficients = SPACE.forward(white(0))
+    assert fourier_shell_correlation(SPACE, coefficients, coefficients).correlation == \
+        pytest.approx(1.0, abs=1e-6)
+
+
+def test_fsc_of_a_map_with_its_negative_is_minus_one():
+    coefficients = SPACE.forward(white(0))
+    correlation = fourier_shell_correlation(SPACE, coefficients, -coefficients).correlation
+    assert correlation == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_fsc_of_signal_plus_equal_noise_is_a_half():
+    # signal and two noises of the same power: expected FSC = S / (S + N) = 0.5
+    signal = white(1)
+    a, b = (SPACE.forward(signal + white(i)) for i in (2, 3))
+    correlation = fourier_shell_correlation(SPACE, a, b).correlation
+    assert np.average(correlation, weights=SPACE.count) == pytest.approx(0.5, abs=0.02)
+
+
+def test_empty_map_has_fsc_zero_and_raises_no_warning():
+    empty = SPACE.forward(np.zeros(SPACE.shape, np.float32))
+    assert not fourier_shell_correlation(SPACE, empty, SPACE.forward(white(0))).correlation.any()
+
+
+def test_crossing_is_interpolated_between_shells():
+    # 0.343 at 0.03, -0.057 at 0.04: 0.143 is half-way, at 0.035
+    assert curve([1, 1, 1, 0.343, -0.057, 0, 0, 0]).resolution() == pytest.approx(1 / 0.035)
+
+
+def test_a_dip_of_two_shells_is_not_a_crossing():
+    values = [1, 1, 0.1, 0.1, 0.9, 0.9, 0.143, 0, 0, 0]
+    assert curve(values).resolution() == pytest.approx(1 / 0.06)
+
+
+def test_a_curve_that_never_falls_ends_at_its_last_shell():
+    assert curve([1] * 8).resolution() == pytest.approx(1 / 0.07)
+
+
+def test_a_fall_in_the_last_shell_counts():
+    assert curve([1, 1, 1, 0.0]).resolution() == pytest.approx(1 / 0.02857, rel=1e-4)
+
+
+def test_a_curve_that_is_never_above_gives_infinity():
+    assert curve([1, 0, 0, 0, 0]).resolution() == float("inf")
+
+
+def test_masked_coefficients_subtract_the_mean_inside_the_mask():
+    mask = np.zeros(SPACE.shape, np.float32)
+    mask[5:15, 5:15, 5:15] = 1
+    assert abs(masked_coefficients(SPACE, white(0) + 7, mask)[0, 0, 0]) < 1e-2
+
+
+def test_phase_randomisation_keeps_amplitudes_and_low_frequencies():
+    coefficients = SPACE.forward(white(0))
+    scrambled = randomise_phases(SPACE, coefficients, 0.2, np.random.default_rng(1))
+    low = SPACE.s_squared <= 0.04
+    assert np.abs(scrambled) == pytest.approx(np.abs(coefficients), rel=1e-4)
+    assert (scrambled[low] == coefficients[low]).all()
+    assert not np.isclose(scrambled[~low], coefficients[~low]).any()
+
+
+def test_correction_takes_away_what_a_mask_adds():
+    # signal below 0.15 / Å only, noise everywhere: beyond it the true FSC is 0, but a mask of
+    # 4 Å edges mixes neighbouring shells, lifts the masked FSC there, and must be taken out
+    space = FourierSpace(Grid((48, 48, 48), (1.0, 1.0, 1.0)))
+    rng = np.random.default_rng(5)
+    draw = lambda: rng.standard_normal(space.shape).astype(np.float32)  # noqa: E731
+    box = np.zeros(space.shape, np.float32)
+    box[14:34, 14:34, 14:34] = 1
+    mask = space.backward(space.forward(box) * space.low_pass_gaussian(1.5))
+    signal = space.backward(space.forward(draw()) * (space.s_squared < 0.15**2)) * 10
+    result = corrected_fsc(space, signal + draw(), signal + draw(), mask, np.random.default_rng(2))
+    lifted = (space.frequency > 0.22) & (space.frequency < 0.26)
+    assert result.masked.correlation[lifted].mean() > 0.2
+    assert abs(result.corrected.correlation[lifted].mean()) < 0.15

@@ -1,0 +1,63 @@
+"""Parameters refuse what no run can do, and survive JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from locscale_hybrid.errors import InputError
+from locscale_hybrid.parameters import HybridInputs, HybridParameters
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"resolution": 0.2}, r"resolution 0.2 Å is out of range: give 1 to 30 Å"),
+    ({"voxel_size": 50.0}, r"voxel size 50 Å is out of range"),
+    ({"model_resolution": 99.0}, r"model resolution 99 Å is out of range"),
+    ({"fdr": 0.9}, r"false discovery rate 0.9 is out of range: give 1e-06 to 0.5"),
+    ({"window": 2.0}, r"window 2 Å is out of range: give 5 to 100 Å"),
+    ({"window_voxels": 1}, r"window 1 voxels is out of range"),
+    ({"stride": 0}, r"stride 0 voxels is out of range"),
+    ({"b_steps": 0}, r"B steps 0 is out of range"),
+    ({"b_floor": -1.0}, r"B floor -1 Å² is out of range"),
+    ({"neighbour_tau": 0.0}, r"neighbour tau 0 Å² is out of range"),
+    ({"scaling": "fast"}, r'scaling "fast" is unknown: give one of bands, windows'),
+    ({"weight": "sharp"}, r'weight "sharp" is unknown'),
+    ({"refiner": "refmac"}, r'refiner "refmac" is unknown'),
+    ({"taper": "box"}, r'taper "box" is unknown'),
+    ({"outputs": frozenset({"movie"})}, r'output "movie" is unknown'),
+])
+def test_value_out_of_range_is_refused_with_the_range(values, message):
+    with pytest.raises(InputError, match=message):
+        HybridParameters(**values)
+
+
+def test_parameters_survive_json():
+    parameters = HybridParameters(point_group="D2", symmetry_centre=(50, 50.5, 49), fdr=0.05,
+                                  outputs=frozenset({"mask", "linear"}))
+    assert HybridParameters.from_dict(json.loads(parameters.to_json())) == parameters
+
+
+def test_unknown_parameter_in_json_is_named():
+    with pytest.raises(InputError, match="unknown parameter windwo; the parameters are"):
+        HybridParameters.from_dict({"windwo": 25})
+
+
+def test_parameter_of_the_wrong_kind_is_refused():
+    with pytest.raises(InputError, match="a parameter has a value of the wrong kind"):
+        HybridParameters.from_dict({"window": "wide"})
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({}, "no map given"),
+    ({"half_map_1": Path("a")}, "one half map given: give both half maps"),
+    ({"half_map_1": Path("a"), "half_map_2": Path("b"), "full_map": Path("c")},
+     "both half maps and a full map given"),
+])
+def test_inputs_are_two_halves_or_one_map(values, message):
+    with pytest.raises(InputError, match=message):
+        HybridInputs(**values)
+
+
+def test_files_are_those_given():
+    inputs = HybridInputs(full_map=Path("map.mrc"), model=Path("model.pdb"))
+    assert inputs.files == {"full_map": Path("map.mrc"), "model": Path("model.pdb")}
