@@ -1,0 +1,265 @@
+"""What was measured: two half maps, or one map and what its solvent says about noise."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .errors import InputError
+from .findings import Finding
+from .fourier import FourierSpace, squared_modulus
+from .maps import BoolArray, DoubleArray, FloatArray, Map
+from .mrc import MapFile, MapFrame, box_text, read_map, read_map_file
+from .parameters import HybridInputs, HybridParameters
+
+Kind = Literal["halves", "pseudo-halves", "single"]
+
+SAME_MAP = 0.9999              # correlation above which two halves are one map
+_MOST_ZEROS = 0.01             # share of one value in the solvent of a map that is not masked
+_LEAST_SOLVENT = 1000          # voxels
+_MOST_VARIED = 0.5             # coarse power of solvent over that of the map; above, it is none
+_FEW_VALUES = 64               # distinct values that a density map surpasses
+_SAMPLES = 1 << 20             # voxels looked at for that
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedMaps:
+    """The maps of a run, their solvent mean subtracted.
+
+    Parameters
+    ----------
+    average : Map
+        Mean of the halves, or the one map given.
+    half_1, half_2 : Map, optional
+        Half maps; the one map plus and minus noise of its solvent's spectrum for pseudo-halves.
+    kind : {"halves", "pseudo-halves", "single"}
+        Pseudo-halves carry weights and noise levels, never a resolution or a validation.
+    """
+
+    average: Map
+    half_1: Map | None
+    half_2: Map | None
+    kind: Kind
+
+    @property
+    def half_difference(self) -> FloatArray | None:
+        """(F1 - F2) / 2: noise with the variance of the average's."""
+        if self.half_1 is None or self.half_2 is None:
+            return None
+        difference = np.subtract(self.half_1.values, self.half_2.values)
+        difference *= np.float32(0.5)
+        return difference
+
+
+def read_observed(inputs: HybridInputs, parameters: HybridParameters,
+                  ) -> tuple[ObservedMaps, MapFrame, list[Finding]]:
+    """Read the maps of a run.
+
+    Parameters
+    ----------
+    inputs : HybridInputs
+    parameters : HybridParameters
+        `voxel_size` overrides the headers; `seed` draws the noise of pseudo-halves.
+
+    Returns
+    -------
+    observed : ObservedMaps
+    frame : MapFrame
+        Of the first map: the output is written in it.
+    findings : list of Finding
+
+    Raises
+    ------
+    InputError
+        If a map cannot be read, is a mask, the halves have different grids, or they are one map.
+    """
+    paths = [path for path in (inputs.half_map_1, inputs.half_map_2, inputs.full_map) if path]
+    files = [read_map_file(path, voxel_size=parameters.voxel_size) for path in paths]
+    for file in files:
+        refuse_mask(file.map)
+    findings = [finding for file in files for finding in file.findings]
+    if len(files) == 1:
+        rng = np.random.default_rng([parameters.seed, 0])
+        return observe_one(files[0].map, rng), files[0].frame, findings
+    _refuse_same_file(files[0], files[1])
+    return observe_halves(files[0].map, files[1].map), files[0].frame, findings
+
+
+def observe_halves(half_1: Map, half_2: Map) -> ObservedMaps:
+    """Two half maps as observation.
+
+    Raises
+    ------
+    InputError
+        If their grids differ, or they are the same map.
+    """
+    refuse_other_grid(half_1, half_2, "half maps")
+    correlation = correlate(half_1.values, half_2.values)
+    if correlation > SAME_MAP:
+        raise InputError(f"{half_1.name} and {half_2.name} are the same map (correlation "
+                         f"{correlation:.6f}): give the two independent half maps, or the one map "
+                         "as full map")
+    first, second = without_solvent_mean(half_1), without_solvent_mean(half_2)
+    average = np.add(first.values, second.values)
+    average *= np.float32(0.5)
+    name = f"average of {half_1.name} and {half_2.name}"
+    return ObservedMaps(half_1.with_values(average, name), first, second, "halves")
+
+
+def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
+    """One map as observation, with pseudo-halves where its solvent holds noise.
+
+    Parameters
+    ----------
+    full_map : Map
+    rng : numpy Generator
+        Draws the noise.
+    """
+    average = without_solvent_mean(full_map)
+    spectrum = solvent_noise(average)
+    if spectrum is None:
+        return ObservedMaps(average, None, None, "single")
+    noise = coloured_noise(FourierSpace(average.grid), spectrum, rng)
+    return ObservedMaps(average, average.with_values(average.values + noise, "pseudo-half 1"),
+                        average.with_values(average.values - noise, "pseudo-half 2"),
+                        "pseudo-halves")
+
+
+def solvent_region(shape: tuple[int, int, int]) -> BoolArray:
+    """The box outside its inscribed ellipsoid, where a centred particle leaves solvent."""
+    squares = [((np.arange(n) - n // 2) / (n / 2)) ** 2 for n in shape]
+    z, y, x = np.meshgrid(*squares, indexing="ij", sparse=True)
+    return np.asarray(z + y + x > 1.0, dtype=np.bool_)
+
+
+def without_solvent_mean(volume: Map) -> Map:
+    """The map with the mean of its solvent at zero."""
+    level = volume.values[solvent_region(volume.grid.shape)].mean(dtype=np.float64)
+    return Map(volume.values - np.float32(level), volume.grid, volume.name, volume.path)
+
+
+def solvent_noise(volume: Map) -> DoubleArray | None:
+    """Noise power per coefficient in each shell, from the solvent of one map.
+
+    Parameters
+    ----------
+    volume : Map
+        Solvent mean subtracted.
+
+    Returns
+    -------
+    array, shape (n_shells,), or None
+        Mean |N|^2 for the whole box; None where the solvent holds no noise (masked, or flat), or
+        is as strong as the map in the coarse shells, so that it is no solvent.
+    """
+    region = solvent_region(volume.grid.shape)
+    solvent = volume.values[region]
+    if solvent.size < _LEAST_SOLVENT or np.mean(solvent == solvent[0]) > _MOST_ZEROS:
+        return None
+    space = FourierSpace(volume.grid)
+    window = space.backward(space.forward(region.astype(np.float32))
+                            * space.low_pass_gaussian(2 * volume.grid.step))
+    share = float(np.square(window).mean(dtype=np.float64))
+    power = space.shell_mean(squared_modulus(space.forward(volume.values * window))) / share
+    whole = space.shell_mean(squared_modulus(space.forward(volume.values)))
+    coarse = slice(1, max(4, space.n_shells // 4))
+    varied = power[coarse].sum() > _MOST_VARIED * whole[coarse].sum()
+    return None if varied or power[1:].min() <= 0 else power
+
+
+def coloured_noise(space: FourierSpace, power: DoubleArray,
+                   rng: np.random.Generator) -> FloatArray:
+    """Random noise with a given mean |N|^2 in each shell; beyond Nyquist as in the last shell."""
+    white = space.forward(rng.standard_normal(space.shape, dtype=np.float32))
+    size = float(np.prod(space.shape))
+    amplitude = np.sqrt(np.append(power, power[-1]) / size).astype(np.float32)
+    return space.backward(white * amplitude[space.shell_index])
+
+
+def correlate(a: FloatArray, b: FloatArray) -> float:
+    """Correlation of two arrays about their means; 0 where either is constant."""
+    first = a - a.mean(dtype=np.float64).astype(np.float32)
+    second = b - b.mean(dtype=np.float64).astype(np.float32)
+    norm = float(np.square(first).sum(dtype=np.float64) * np.square(second).sum(dtype=np.float64))
+    product = float((first * second).sum(dtype=np.float64))
+    return product / float(np.sqrt(norm)) if norm > 0 else 0.0
+
+
+def refuse_other_grid(a: Map, b: Map, what: str) -> None:
+    """Refuse two maps whose boxes, voxels or origins differ.
+
+    Raises
+    ------
+    InputError
+        Naming both maps and the numbers that differ.
+    """
+    if a.grid.shape != b.grid.shape:
+        raise InputError(f"{what} differ in box: {box_text(a.grid.shape)} voxels in {a.name} and "
+                         f"{box_text(b.grid.shape)} in {b.name}; resample one onto the other")
+    if a.grid.same_as(b.grid):
+        return
+    edges = np.abs(np.subtract(a.grid.voxel_size, b.grid.voxel_size)) * max(a.grid.shape)
+    if (edges >= 1e-3 * np.array(a.grid.voxel_size)).any():
+        raise InputError(f"{what} differ in voxel size: {a.grid.step:.5g} Å in {a.name} and "
+                         f"{b.grid.step:.5g} Å in {b.name}; if it is one of the headers that is "
+                         "wrong, give the voxel size with --apix")
+    raise InputError(f"{what} differ in origin: {_triple(a.grid.origin)} Å in {a.name} and "
+                     f"{_triple(b.grid.origin)} Å in {b.name}; set ORIGIN and NSTART of both "
+                     "headers alike, or resample one onto the other")
+
+
+def read_companion(path: Path, observed: Map, what: str) -> Map:
+    """Read a map that must stand on the grid of another: a mask, a weight.
+
+    The voxel size is taken from the other where the header differs by rounding only.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or stands on another grid.
+    """
+    companion = read_map(path)
+    refuse_other_grid(observed, companion, f"map and {what}")
+    return Map(companion.values, observed.grid, companion.name, companion.path)
+
+
+def refuse_mask(volume: Map) -> None:
+    """Refuse a mask, label or local-resolution volume where density is expected.
+
+    Raises
+    ------
+    InputError
+        If there are few distinct values, or the values are those of a soft mask.
+    """
+    sample = volume.values.ravel()
+    sample = sample[:: max(1, sample.size // _SAMPLES)]
+    distinct = np.unique(sample)
+    low, high = float(distinct[0]), float(distinct[-1])
+    zeros, ones = float(np.mean(sample == 0)), float(np.mean(sample > 0.999))
+    if distinct.size <= _FEW_VALUES:
+        raise InputError(f"{volume.name} has only {distinct.size} different values, {low:g} to "
+                         f"{high:g}: it is a mask, or a map of labels or of local resolution; "
+                         "give the density map")
+    if low >= 0 and 0.99 <= high <= 1.01 and zeros > 0.1 and ones > 0.005:
+        raise InputError(f"{volume.name} looks like a mask: its values go from 0 to {high:g}, "
+                         f"{100 * zeros:.0f} % are 0 and {100 * ones:.0f} % are 1; give the "
+                         "density map, and a mask as mask")
+
+
+def _refuse_same_file(a: MapFile, b: MapFile) -> None:
+    """Refuse one file given twice, also through a link."""
+    first, second = a.map.path, b.map.path
+    if first is not None and second is not None and _is_same(first, second):
+        raise InputError(f"{first} was given for both half maps ({second}); give the two "
+                         "independent half maps, or the one map as full map")
+
+
+def _is_same(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one file."""
+    return a.samefile(b)
+
+
+def _triple(values: tuple[float, float, float]) -> str:
+    """Three numbers for a message."""
+    return "({})".format(", ".join(f"{value:.4g}" for value in values))
