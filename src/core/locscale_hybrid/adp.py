@@ -1,0 +1,279 @@
+"""Refinement of B against the half maps, with validation.
+
+The strength of the prior is the one that explains half map 2 best after refinement against half
+map 1; the final B come from the average, pseudo-atoms then follow the local power of the data.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bfactors import BFit, Neighbours, at_bounds, b_steps, group_levels, neighbours_of
+from .density import Scatterers
+from .findings import Finding
+from .fourier import FourierSpace
+from .fsc import FscCurve, fourier_shell_correlation
+from .likelihood import RefinementData, evaluate, weighted_correlation
+from .maps import BoolArray, DoubleArray, IntArray, Map
+from .observed import Kind
+from .wilson import correct_pseudo_atoms
+
+_log = logging.getLogger(__name__)
+
+TAUS = (2.0, 3.0, 5.0, 8.0, 12.0, 18.0, 27.0)  # Å^2
+UNVALIDATED_TAU = 10.0  # Å^2, one map
+COARSE = 6.0  # Å; beyond it one B for the model and one for the pseudo-atoms
+_FIRST_STEPS = 5  # of the scan; later taus start from the one before
+_SCAN_STEPS = 2
+_NOISE_ERRORS = 5.0  # standard errors of a mean FSC that noise may reach
+_LEAST_FREE = 2 / 3  # of the mean work FSC
+
+
+@dataclass(frozen=True)
+class TauTrial:
+    """One strength of the prior in the scan.
+
+    Parameters
+    ----------
+    tau : float
+        Å^2.
+    work, free : float
+        Mean FSC of the model with half maps 1 and 2, 12 Å to d_min.
+    """
+
+    tau: float
+    work: float
+    free: float
+
+
+@dataclass(frozen=True)
+class ModelFsc:
+    """FSC of a model with the maps.
+
+    Parameters
+    ----------
+    average : FscCurve
+    half_1, half_2 : FscCurve or None
+        None without half maps.
+    work, free : float or None
+        Mean of the halves' curves, 12 Å to d_min, every coefficient counting once.
+    """
+
+    average: FscCurve
+    half_1: FscCurve | None
+    half_2: FscCurve | None
+    work: float | None
+    free: float | None
+
+
+@dataclass(frozen=True)
+class RefinedAdps:
+    """What the refinement found.
+
+    Parameters
+    ----------
+    b_iso, occupancies : arrays, shape (n,)
+        Å^2; occupancies differ from those given for pseudo-atoms only.
+    tau : float
+        Å^2, strength of the prior used; 0 beyond 6 Å, where all B are alike.
+    scan : tuple of TauTrial
+        Empty when tau was given or could not be validated.
+    validated : bool
+        Whether tau was chosen on half map 2.
+    n_low, n_high : int
+        Atoms at the lower and the upper bound of B.
+    fsc : ModelFsc
+        Of the refined model; its half maps are not independent of it.
+    findings : tuple of Finding
+    """
+
+    b_iso: DoubleArray
+    occupancies: DoubleArray
+    tau: float
+    scan: tuple[TauTrial, ...]
+    validated: bool
+    n_low: int
+    n_high: int
+    fsc: ModelFsc
+    findings: tuple[Finding, ...]
+
+
+def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
+                is_pseudo: BoolArray, *, kind: Kind, mates: IntArray | None = None,
+                tau: float | None = None, n_steps: int = 3, wilson: bool = True,
+                progress: Callable[[float], None] = lambda done: None) -> RefinedAdps:
+    """Refine the B of a hybrid model; coordinates stay.
+
+    Parameters
+    ----------
+    data : RefinementData
+    scatterers : Scatterers
+        Model atoms and pseudo-atoms; left as they are.
+    b_iso : array, shape (n,)
+        Å^2, start; any level will do.
+    is_pseudo : bool array, shape (n,)
+    kind : {"halves", "pseudo-halves", "single"}
+        What the half maps of `data` are; only real ones validate.
+    mates : array of int, shape (k, n), optional
+        Symmetry copies of each atom.
+    tau : float, optional
+        Å^2; chosen on half map 2 when not given.
+    n_steps : int
+        Of the final fit on the average.
+    wilson : bool
+        Correct pseudo-atoms by local Wilson plots, where there are half maps.
+    progress : callable
+        Told the share that is done.
+
+    Returns
+    -------
+    RefinedAdps
+    """
+    if data.d_min > COARSE:
+        b = _coarse_levels(data, scatterers, b_iso, is_pseudo, mates)
+        findings = [_coarse_finding(data.d_min)]
+        return _result(data, scatterers, b, scatterers.occupancies, 0.0, (), findings)
+    b, tau, scan, findings = _fitted(data, scatterers, b_iso, kind, mates, tau, n_steps,
+                                     lambda done: progress(0.75 * done))
+    occupancies = scatterers.occupancies.copy()
+    if wilson and data.half_1 is not None:
+        b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates)
+    progress(0.95)
+    return _result(data, scatterers, b, occupancies, tau, scan, findings)
+
+
+def _fitted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, kind: Kind,
+            mates: IntArray | None, tau: float | None, n_steps: int,
+            progress: Callable[[float], None],
+            ) -> tuple[DoubleArray, float, tuple[TauTrial, ...], list[Finding]]:
+    """B from the average with the prior that half map 2 prefers, that prior, and the scan."""
+    neighbours = neighbours_of(scatterers.positions)
+    if tau is None and kind == "halves":
+        scan, b = scan_tau(data, scatterers, b_iso, neighbours, mates=mates,
+                           progress=lambda done: progress(0.8 * done))
+        tau, findings = _chosen(scan, data)
+    else:
+        # no scan has come close yet
+        scan, b, n_steps = (), b_iso, n_steps + _SCAN_STEPS
+        tau = UNVALIDATED_TAU if tau is None else tau
+        findings = [_not_validated(kind, tau)]
+    fit = b_steps(data.average, scatterers, b, neighbours, tau=tau, n_steps=n_steps, mates=mates)
+    progress(1.0)
+    return fit.b_iso, tau, scan, findings
+
+
+def scan_tau(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
+             neighbours: Neighbours, *, mates: IntArray | None = None,
+             progress: Callable[[float], None] = lambda done: None,
+             ) -> tuple[tuple[TauTrial, ...], DoubleArray]:
+    """Refine against half map 1 with weaker and weaker prior and judge by half map 2.
+
+    Returns
+    -------
+    scan : tuple of TauTrial
+        Up to the first tau past the best one.
+    b_iso : array, shape (n,)
+        Å^2, with the best tau.
+    """
+    work, free = data.with_half(1), data.with_half(2)
+    trials: list[TauTrial] = []
+    best: BFit | None = None
+    fit: BFit | None = None
+    for number, tau in enumerate(TAUS):
+        fit = b_steps(work, scatterers, b_iso if fit is None else fit.b_iso, neighbours, tau=tau,
+                      n_steps=_SCAN_STEPS if fit else _FIRST_STEPS, mates=mates,
+                      model=fit.model if fit else None)
+        trial = TauTrial(tau, weighted_correlation(work.band, fit.fit.correlation),
+                         weighted_correlation(free.band, evaluate(free, fit.model).correlation))
+        _log.info("tau %g: FSC work %.5f free %.5f", tau, trial.work, trial.free)
+        trials.append(trial)
+        progress((number + 1) / len(TAUS))
+        if best is not None and trial.free < max(t.free for t in trials[:-1]):
+            break
+        best = fit
+    assert best is not None
+    return tuple(trials), best.b_iso
+
+
+def model_fsc(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray) -> ModelFsc:
+    """FSC of a model with the average and the half maps, over all shells.
+
+    For work and free figures the pseudo-atoms and B must come from half map 1 alone.
+    """
+    maps, band = data.observed, data.band
+    space = FourierSpace(maps.average.grid)
+    model = scatterers.structure_factors(b_iso, space)
+
+    def curve_with(volume: Map) -> FscCurve:
+        """The curve of one map, whose coefficients are made for it alone."""
+        return fourier_shell_correlation(space, model, space.forward(volume.values))
+
+    average = curve_with(maps.average)
+    if maps.half_1 is None or maps.half_2 is None:
+        return ModelFsc(average, None, None, None, None)
+    half_1, half_2 = curve_with(maps.half_1), curve_with(maps.half_2)
+    work, free = (weighted_correlation(band, band.curve(curve.correlation))
+                  for curve in (half_1, half_2))
+    return ModelFsc(average, half_1, half_2, work, free)
+
+
+def overfitting(fsc: ModelFsc) -> Finding | None:
+    """Say that a model refined on half map 1 explains half map 2 much worse."""
+    if fsc.work is None or fsc.free is None or fsc.free >= _LEAST_FREE * fsc.work:
+        return None
+    return Finding(
+        "overfitting", "warning",
+        f"the hybrid model fits half map 1, which it was refined on, with a mean FSC of "
+        f"{fsc.work:.3f} and half map 2 with {fsc.free:.3f}; trust the pseudo-atoms less, or give "
+        "a lower resolution", {"fsc_work": fsc.work, "fsc_free": fsc.free})
+
+
+def _coarse_levels(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
+                   is_pseudo: BoolArray, mates: IntArray | None) -> DoubleArray:
+    """One B for the model and one for the pseudo-atoms."""
+    b = group_levels(data.average, scatterers, b_iso, (~is_pseudo, is_pseudo))
+    return b if mates is None else np.asarray(b[mates].mean(axis=0))
+
+
+def _chosen(scan: tuple[TauTrial, ...],
+            data: RefinementData) -> tuple[float, list[Finding]]:
+    """The tau that half map 2 prefers; the strongest prior when half map 2 holds only noise."""
+    best = max(scan, key=lambda trial: trial.free)
+    # the FSC of noise with anything has the variance 1 / n of its complete coefficients
+    noise = _NOISE_ERRORS / float(np.sqrt(data.band.count.sum()))
+    if best.free > noise:
+        return best.tau, []
+    tau = TAUS[0]
+    return tau, [Finding(
+        "half-2-noise", "warning",
+        f"half map 2 does not correlate with the model refined on half map 1 (mean FSC "
+        f"{best.free:.4f}, noise reaches {noise:.4f}): it holds only noise or is not in the frame "
+        f"of half map 1; check the pair.  The strongest prior (tau {tau:g} Å²) was used",
+        {"fsc_free": best.free, "fsc_noise": noise, "tau": tau})]
+
+
+def _not_validated(kind: Kind, tau: float) -> Finding:
+    """Say why half maps did not choose the prior."""
+    reason = ("tau was given" if kind == "halves" else "there is one map")
+    return Finding("adp-not-validated", "note",
+                   f"B factors are not validated by a half map: {reason}; tau {tau:g} Å² was used",
+                   {"tau": tau})
+
+
+def _coarse_finding(d_min: float) -> Finding:
+    """Say that B of single atoms were not refined."""
+    return Finding("adp-coarse", "note",
+                   f"at {d_min:.3g} Å the map does not tell the B of single atoms: one B for the "
+                   f"model and one for the pseudo-atoms (limit {COARSE:g} Å)", {"d_min": d_min})
+
+
+def _result(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
+            occupancies: DoubleArray, tau: float, scan: tuple[TauTrial, ...],
+            findings: list[Finding]) -> RefinedAdps:
+    """Count what stands at a bound and correlate the model with the maps."""
+    low, high = at_bounds(b_iso)
+    refined = Scatterers(scatterers.grid, scatterers.positions, scatterers.species, occupancies)
+    return RefinedAdps(b_iso, occupancies, tau, scan, bool(scan), low, high,
+                       model_fsc(data, refined, b_iso), tuple(findings))

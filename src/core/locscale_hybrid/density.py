@@ -1,0 +1,304 @@
+"""Density of atoms: electron scattering factors, structure factors, integrals over atoms.
+
+Every form factor is written as carbon's times a short sum of Gaussians in s, so that what is
+drawn on the grid is a few smooth Gaussians per atom and carbon's sharp peak enters as an
+exact factor in Fourier space.  The Gaussians are drawn wide enough for the grid (the shift in B
+may be negative: atoms blurred with the map need less than their own B) and the shift is taken
+out again from each Fourier coefficient.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import combinations
+
+import gemmi
+import numpy as np
+import scipy.fft
+from numpy.typing import ArrayLike, NDArray
+
+from .band import SAMPLING, Band, sampling_shape
+from .errors import InputError
+from .fourier import FourierSpace
+from .gaussians import Sources, gather, gather_gradient, spread
+from .maps import ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape
+
+PSEUDO = "pseudo"  # what a pseudo-atom is made of: the mean scatterer of protein
+_MIXTURE = (("C", 0.63), ("N", 0.17), ("O", 0.20))
+_CARRIER = "C"
+_TERM_WIDTHS = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)  # Å^2, Gaussians on top of carbon
+_SHARP_WIDTHS = (-8.0, -5.0, -3.0, -1.5)  # Å^2, for elements more compact than carbon
+_TERM_ERROR = 3e-4  # of the form factor, where a sum of fewer terms is good enough
+_CANCELLATION = 25.0  # sum of the terms' moduli over their sum, at most
+_ALIAS = 1e-4  # amplitude folded back onto the finest coefficient that is used
+_FULL_REACH, _BAND_REACH = 4.7, 3.9  # standard deviations at which a Gaussian ends
+_SLAB_VOXELS = 1 << 24
+
+
+@lru_cache(maxsize=128)
+def scattering_gaussians(species: str) -> tuple[DoubleArray, DoubleArray]:
+    """Amplitudes and widths (Å^2) of the Gaussians of an electron scattering factor.
+
+    Parameters
+    ----------
+    species : str
+        Element symbol, or `PSEUDO`.
+
+    Raises
+    ------
+    InputError
+        If the element has no tabulated factor.
+
+    References
+    ----------
+    .. [1] International Tables for Crystallography C, table 4.3.2.2, neutral atoms, as in gemmi.
+    """
+    if species == PSEUDO:
+        parts = [(share, *scattering_gaussians(name)) for name, share in _MIXTURE]
+        mixed: DoubleArray = np.concatenate([share * factors for share, factors, _ in parts])
+        widths: DoubleArray = np.concatenate([own for _, _, own in parts])
+        return mixed, widths
+    table = gemmi.Element(species).c4322
+    if table is None or gemmi.Element(species).atomic_number == 0:
+        raise InputError(f'"{species}" has no electron scattering factor; '
+                         "give an element from H to Cf, or leave these atoms out")
+    values: DoubleArray = np.array(table.get_coefs(), dtype=np.float64)
+    return values[:5], values[5:10]
+
+
+def form_factor(species: str, s_squared: ArrayLike) -> DoubleArray:
+    """Electron scattering factor at rest (B = 0) as a function of s^2 in 1/Å^2."""
+    s2 = np.asarray(s_squared, dtype=np.float64)
+    amplitudes, widths = scattering_gaussians(species)
+    return np.asarray(sum(a * np.exp(-w / 4 * s2)
+                          for a, w in zip(amplitudes, widths, strict=True)))
+
+
+@lru_cache(maxsize=512)
+def _terms(species: str, s_max: float) -> tuple[DoubleArray, DoubleArray]:
+    """Gaussians in s that carry carbon's form factor into that of `species` up to s_max."""
+    s2 = np.linspace(0.0, s_max, 80) ** 2
+    ratio = form_factor(species, s2) / form_factor(_CARRIER, s2)
+    best = np.inf
+    for widths in _choices():
+        design = np.exp(-np.outer(s2, widths) / 4) / ratio[:, None]
+        trial = np.linalg.lstsq(design, np.ones(len(s2)), rcond=None)[0]
+        error = float(np.abs(design @ trial - 1).max())
+        # terms that cancel each other would show where a Gaussian ends
+        error = max(error, _TERM_ERROR * float(np.abs(trial).sum()) / (_CANCELLATION * ratio[0]))
+        if error < best:
+            best, amplitudes, chosen = error, trial, widths
+        if best <= _TERM_ERROR:
+            break
+    return np.asarray(amplitudes, dtype=np.float64), np.array(chosen)
+
+
+def _choices() -> Iterator[tuple[float, ...]]:
+    """Widths of terms to try, fewest first."""
+    for count in (1, 2, 3, 4):
+        yield from combinations(_TERM_WIDTHS, count)
+    for count in (3, 4, 5):
+        yield from combinations(_SHARP_WIDTHS + _TERM_WIDTHS, count)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """How atoms are drawn on a grid: the shift in B, and the sources."""
+
+    shift: float
+    sources: list[tuple[IntArray, Sources]]
+
+
+class Scatterers:
+    """Atoms in a periodic box.
+
+    Parameters
+    ----------
+    grid : Grid
+        Box and origin of the map.
+    positions : array, shape (n, 3)
+        Å, (x, y, z), in the frame of the map; wrapped into the box.
+    species : array of str, shape (n,)
+        Element symbols, or `PSEUDO`.
+    occupancies : array, shape (n,), optional
+        1 where not given.
+    """
+
+    def __init__(self, grid: Grid, positions: ArrayLike, species: ArrayLike,
+                 occupancies: ArrayLike | None = None) -> None:
+        self.grid = grid
+        self.positions: DoubleArray = np.array(positions, dtype=np.float64).reshape(-1, 3)
+        self.species: NDArray[np.str_] = np.asarray(species, dtype=np.str_)
+        given = np.ones(len(self.positions)) if occupancies is None else occupancies
+        self.occupancies: DoubleArray = np.array(given, dtype=np.float64)
+        if not len(self.positions) == len(self.species) == len(self.occupancies):
+            raise ValueError("positions, species and occupancies differ in number")
+        names, self._kind = np.unique(self.species, return_inverse=True)
+        self.kinds: tuple[str, ...] = tuple(str(name) for name in names)
+
+    def __len__(self) -> int:
+        """Number of atoms."""
+        return len(self.positions)
+
+    def members(self, kind: str) -> IntArray:
+        """Indices of the atoms of a species."""
+        return np.flatnonzero(self._kind == self.kinds.index(kind))
+
+    def set_positions(self, which: NDArray[np.generic], positions: ArrayLike) -> None:
+        """Move the atoms `which` (indices or mask)."""
+        self.positions[which] = positions
+
+    def set_occupancies(self, occupancies: ArrayLike) -> None:
+        """Give every atom a new occupancy."""
+        self.occupancies[:] = occupancies
+
+    def structure_factors(self, b_iso: ArrayLike, space: FourierSpace) -> ComplexArray:
+        """Coefficients of the density on the grid of `space`.
+
+        Parameters
+        ----------
+        b_iso : array, shape (n,)
+            Å^2.
+        space : FourierSpace
+            Of a grid over the same box.
+
+        Returns
+        -------
+        array, shape (nz, ny, nx//2+1)
+            Right up to the Nyquist sphere, zero beyond it.
+        """
+        nyquist = 2 * max(space.voxel_size)
+        shape = sampling_shape(space.grid.cell, nyquist)
+        drawing = self._draw(np.asarray(b_iso, dtype=np.float64), nyquist, reach=_FULL_REACH)
+        result = _along_z(_along_rows(self._density(drawing, self.grid.resampled(shape)),
+                                      space.shape), space.shape[0])
+        result *= np.float32(space.grid.size / np.prod(shape))
+        slab = max(1, _SLAB_VOXELS // (result.shape[1] * result.shape[2]))
+        for begin in range(0, len(result), slab):
+            part = slice(begin, begin + slab)
+            s2 = space.s_squared[part]
+            result[part] *= np.where(s2 <= 1 / nyquist**2, _factor(s2, drawing.shift), 0)
+        return result
+
+    def coefficients(self, b_iso: DoubleArray, band: Band,
+                     which: NDArray[np.generic] | None = None) -> ComplexArray:
+        """The coefficients of a band, packed, in the scale of the band's sampling grid.
+
+        Parameters
+        ----------
+        b_iso : array, shape (n,)
+            Å^2.
+        band : Band
+        which : array, optional
+            Only these atoms (indices or mask).
+        """
+        drawing = self._draw(b_iso, band.d_min, which)
+        transform = band.space.forward(self._density(drawing, band.grid))
+        return transform.reshape(-1)[band.index] * _factor(band.s_squared, drawing.shift)
+
+    def contract(self, packed: ComplexArray, b_iso: DoubleArray, band: Band) -> DoubleArray:
+        """Sum over the band's sampling grid of a field times each atom's density.
+
+        Parameters
+        ----------
+        packed : array, shape (m,)
+            Coefficients of the field.
+        b_iso : array, shape (n,)
+        band : Band
+
+        Returns
+        -------
+        array, shape (n,)
+            For atoms of occupancy 1.
+        """
+        drawing = self._draw(b_iso, band.d_min)
+        field = band.space.backward(band.unpack(packed * _factor(band.s_squared, drawing.shift)))
+        result = np.empty(len(self))
+        for members, sources in drawing.sources:
+            result[members] = gather(sources, field, band.grid.voxel_size)
+        return result
+
+    def contract_gradient(self, packed: ComplexArray, b_iso: DoubleArray, band: Band,
+                          which: IntArray) -> DoubleArray:
+        """Derivative of `contract` with respect to the positions of `which`, shape (k, 3)."""
+        drawing = self._draw(b_iso, band.d_min, which)
+        field = band.space.backward(band.unpack(packed * _factor(band.s_squared, drawing.shift)))
+        result = np.empty((len(self), 3))
+        for members, sources in drawing.sources:
+            result[members] = gather_gradient(sources, field, band.grid.voxel_size)
+        return result[which]
+
+    def _draw(self, b_iso: DoubleArray, d_min: float,
+              which: NDArray[np.generic] | None = None, *,
+              reach: float = _BAND_REACH) -> _Drawing:
+        """Sources of the atoms, grouped by number of Gaussians, and the common shift in B."""
+        shift = _needed_width(d_min) - float(b_iso.min(initial=400.0))
+        chosen = np.ones(len(self), dtype=bool)
+        if which is not None:
+            chosen[:] = False
+            chosen[which] = True
+        terms = [_terms(kind, round(1 / d_min, 6)) for kind in self.kinds]
+        lengths = np.array([len(widths) for _, widths in terms], dtype=np.intp)
+        groups = []
+        for length in np.unique(lengths):
+            members = np.flatnonzero((lengths[self._kind] == length) & chosen)
+            row = np.cumsum(lengths == length)[self._kind[members]] - 1
+            table = [t for t in terms if len(t[1]) == length]
+            amplitudes = np.array([a for a, _ in table])[row]
+            widths = np.array([w for _, w in table])[row] + (b_iso[members] + shift)[:, None]
+            positions = self.positions[members] - self.grid.origin
+            groups.append((members, Sources(positions, amplitudes, widths, reach)))
+        return _Drawing(shift, groups)
+
+    def _density(self, drawing: _Drawing, grid: Grid) -> FloatArray:
+        """The drawn density, occupancies included."""
+        values = np.zeros(grid.shape, dtype=np.float32)
+        for members, sources in drawing.sources:
+            weighted = sources.amplitudes * self.occupancies[members, None]
+            spread(replace(sources, amplitudes=weighted), values, grid.voxel_size)
+        return values
+
+
+def _needed_width(d_min: float) -> float:
+    """Width in Å^2 at which folding over the sampling grid stays below _ALIAS up to d_min."""
+    return float(4 * np.log(1 / _ALIAS) * d_min**2 / (SAMPLING * (SAMPLING - 2)))
+
+
+def _factor(s_squared: FloatArray, shift: float) -> FloatArray:
+    """Carbon's form factor without the shift in B, float32."""
+    amplitudes, widths = scattering_gaussians(_CARRIER)
+    result = np.zeros_like(s_squared)
+    for amplitude, width in zip(amplitudes, widths, strict=True):
+        result += np.float32(amplitude) * np.exp(np.float32((shift - width) / 4) * s_squared)
+    return result
+
+
+def _along_rows(values: FloatArray, shape: Shape) -> ComplexArray:
+    """Transform along x and y, low frequencies that fit `shape` only; shape (n, ny, nx//2+1)."""
+    _, ny, nx = shape
+    result = np.empty((len(values), ny, nx // 2 + 1), dtype=np.complex64)
+    slab = max(1, _SLAB_VOXELS // (values.shape[1] * values.shape[2]))
+    for begin in range(0, len(values), slab):
+        part = slice(begin, begin + slab)
+        along_x = scipy.fft.rfft(values[part], axis=2)[:, :, : nx // 2 + 1]
+        result[part] = _kept(scipy.fft.fft(along_x, axis=1), ny, 1)
+    return result
+
+
+def _along_z(rows: ComplexArray, nz: int) -> ComplexArray:
+    """Transform along z, the nz lowest frequencies only."""
+    _, ny, columns = rows.shape
+    result = np.empty((nz, ny, columns), dtype=np.complex64)
+    slab = max(1, _SLAB_VOXELS // (len(rows) * columns))
+    for begin in range(0, ny, slab):
+        part = slice(begin, begin + slab)
+        result[:, part] = _kept(scipy.fft.fft(rows[:, part], axis=0), nz, 0)
+    return result
+
+
+def _kept(values: ComplexArray, size: int, axis: int) -> ComplexArray:
+    """The `size` lowest frequencies of a complex axis, in FFT order."""
+    positive = (size + 1) // 2
+    chosen = np.concatenate([np.arange(positive),
+                             np.arange(values.shape[axis] - (size - positive), values.shape[axis])])
+    return np.asarray(np.take(values, chosen, axis=axis))
