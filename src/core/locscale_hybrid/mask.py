@@ -1,0 +1,351 @@
+"""Stage 2: the confidence mask, where density rises above the noise.
+
+The mask bounds the work; it is not what the output is multiplied by.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, special
+
+from .errors import InputError
+from .findings import Finding
+from .maps import BoolArray, DoubleArray, FloatArray, Grid, Map
+from .morphology import (
+    bounding_box,
+    distance_within,
+    margin_for,
+    without_holes,
+    without_small_pieces,
+)
+from .observed import ObservedMaps
+
+DALTON_PER_CUBIC_ANGSTROM = 0.81
+
+FILTER_RESOLUTION = 5.0    # Å, finest low-pass of the significance map
+FILTER_FACTOR = 1.5        # times the resolution, where that is coarser
+NOISE_BALL = 25.0          # Å, diameter of the ball over which the noise is averaged
+SMALLEST_PIECE = 1000.0    # Å^3
+SHARE_OF_LARGEST = 0.05    # smaller pieces go
+DILATION = 3.0             # Å
+SOFT_EDGE = 6              # voxels of the cosine edge
+
+_GAUSSIAN_PER_RESOLUTION = 0.225  # sigma of a Gaussian whose amplitude is 1/e at the resolution
+_FLAT = 1e-3              # local sd over the sd of the map where it is masked to a constant
+_FEWEST_FLAT = 0.02       # share of the box that makes it a mask
+_FULL = 0.8               # significant share of the unmasked part that leaves no solvent there
+_QUIET = 0.25             # sd of a solvent box over that of the loudest boxes
+_FEWEST_QUIET = 8         # boxes
+_QUIET_SHARE = 0.05       # of the boxes
+_BINS_PER_SD = 200        # of the histogram that stands for the sorted p-values
+_HIGHEST_Z = 38.0         # beyond it the tail of a Gaussian is below the smallest double
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where there is density.
+
+    Parameters
+    ----------
+    grid : Grid
+    solid : bool array, shape grid.shape
+    soft : float32 array, shape grid.shape
+        1 inside `solid`, falling to 0 over the cosine edge around it.
+    origin : str
+        How the mask was made, for the record.
+    findings : tuple of Finding
+    """
+
+    grid: Grid
+    solid: BoolArray
+    soft: FloatArray
+    origin: str
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def volume(self) -> float:
+        """Volume of the solid part, Å^3."""
+        return int(np.count_nonzero(self.solid)) * self.grid.voxel_volume
+
+    @property
+    def mass(self) -> float:
+        """Mass in kDa of protein that fills the solid part."""
+        return self.volume * DALTON_PER_CUBIC_ANGSTROM / 1000
+
+    def coverage(self, positions: DoubleArray) -> float:
+        """Share of positions (n, 3) in Å that stand inside the solid part."""
+        if not len(positions):
+            return 0.0
+        return float(self.solid[self.grid.nearest_voxels(positions)].mean())
+
+
+def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
+                    user_mask: Map | None = None) -> Mask:
+    """Mask of the voxels whose density is significant against the noise.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+        Solvent mean subtracted.  Without a noise estimate the mask is the part of the map that
+        is not masked to a constant.
+    fdr : float
+        False discovery rate, 0 to 1.
+    resolution : float
+        Å; the map is low-passed at 5 Å or at 1.5 times this, whichever is coarser.
+    user_mask : Map, optional
+        Taken in place of all this; 0 to 1 on the same grid.
+
+    Returns
+    -------
+    Mask
+
+    Raises
+    ------
+    InputError
+        If nothing is significant, or the user's mask does not fit or is empty.
+
+    References
+    ----------
+    .. [1] Benjamini, Hochberg (1995) J. R. Stat. Soc. B 57:289-300,
+       :doi:`10.1111/j.2517-6161.1995.tb02031.x`.
+    .. [2] Beckers, Jakobi, Sachse (2019) IUCrJ 6:18-33, :doi:`10.1107/S2052252518014434`.
+    """
+    if user_mask is not None:
+        return _users_mask(user_mask, observed.average)
+    grid = observed.average.grid
+    present = _not_flat(observed.average.values)
+    scores = significance(observed, resolution=resolution, present=present)
+    if scores is None:
+        return _present_mask(grid, present)
+    raw = scores >= discovery_threshold(scores, fdr, present)
+    del scores
+    if present is not None and np.count_nonzero(raw) > _FULL * np.count_nonzero(present):
+        return _present_mask(grid, present)
+    solid = _cleaned(raw, grid)
+    if not solid.any():
+        raise InputError(
+            f"no density rises above the noise of {observed.average.name}: at a false discovery "
+            f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³; check that both "
+            "maps show the same particle, raise -fdr, or give a mask with -ma")
+    solid, soft = _with_soft_edge(solid, grid, DILATION)
+    of_what = "half maps" if observed.kind == "halves" else "solvent"
+    return Mask(grid, solid, soft, f"false discovery rate {fdr:g} against the {of_what}")
+
+
+def significance(observed: ObservedMaps, *, resolution: float,
+                 present: BoolArray | None = None) -> FloatArray | None:
+    """Low-passed density in units of its noise.
+
+    The noise of half maps is that of half their difference, in a ball around each voxel; the
+    noise of one map is that of quiet boxes of the map, or of its pseudo-halves where that is
+    more.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+    resolution : float
+        Å.
+    present : bool array, optional
+        Voxels that carry data; elsewhere the result is minus infinity.
+
+    Returns
+    -------
+    array, shape (nz, ny, nx), or None
+        float32; None where noise cannot be told from density.
+    """
+    grid = observed.average.grid
+    cut = max(FILTER_RESOLUTION, FILTER_FACTOR * resolution)
+    sigma = _GAUSSIAN_PER_RESOLUTION * cut
+    scores = _smooth(observed.average.values, grid, sigma)
+    quiet = None
+    if observed.kind != "halves":
+        quiet = _quiet_noise(scores, grid, max(NOISE_BALL, 3 * cut), present)
+    difference = observed.half_difference
+    if difference is None and quiet is None:
+        return None
+    if difference is None:
+        scores /= np.float32(quiet)
+    else:
+        scores /= _local_noise(difference, grid, sigma, max(NOISE_BALL, 5 * cut), present, quiet)
+    if present is not None:
+        scores[~present] = -np.inf
+    return scores
+
+
+def _local_noise(difference: FloatArray, grid: Grid, sigma: float, diameter: float,
+                 present: BoolArray | None, least: float | None) -> FloatArray:
+    """Noise sd around each voxel, from half the difference of two half maps; at least `least`."""
+    variance = _smooth(difference, grid, sigma)
+    np.square(variance, out=variance)
+    variance = _ball_mean(variance, grid, diameter)
+    if present is not None:  # the mean over the part of the ball that has data
+        variance /= np.maximum(_ball_mean(present.astype(np.float32), grid, diameter),
+                               np.float32(1e-3))
+    floor = float(np.finfo(np.float32).tiny) if least is None else least**2
+    floor = max(floor, 1e-12 * float(variance.max()))
+    np.maximum(variance, np.float32(floor), out=variance)
+    return np.sqrt(variance, out=variance)
+
+
+def _quiet_noise(values: FloatArray, grid: Grid, edge: float,
+                 present: BoolArray | None) -> float | None:
+    """Noise sd of one map: the median over boxes that are quiet beside the loud ones.
+
+    None when there are too few of them.
+    """
+    size = [max(2, int(round(edge / step))) for step in reversed(grid.voxel_size)]
+    blocks = _blocks(values, size).astype(np.float64)
+    spread = blocks.std(axis=1)
+    if present is not None:
+        spread = spread[_blocks(present, size).all(axis=1)]
+    if not spread.size:
+        return None
+    quiet = spread[spread < _QUIET * np.quantile(spread, 0.95)]
+    if quiet.size < _FEWEST_QUIET or quiet.size < _QUIET_SHARE * spread.size:
+        return None
+    noise = float(np.median(quiet))
+    return noise if noise > 0 else None
+
+
+def _blocks(values: NDArray[np.generic], size: list[int]) -> NDArray[np.generic]:
+    """The whole blocks of an array, shape (number, voxels)."""
+    nz, ny, nx = (length // edge for length, edge in zip(values.shape, size, strict=True))
+    dz, dy, dx = size
+    whole = values[: nz * dz, : ny * dy, : nx * dx].reshape(nz, dz, ny, dy, nx, dx)
+    return whole.transpose(0, 2, 4, 1, 3, 5).reshape(nz * ny * nx, dz * dy * dx)
+
+
+def discovery_threshold(scores: FloatArray, fdr: float,
+                        present: BoolArray | None = None) -> float:
+    """Lowest score that Benjamini and Hochberg's procedure accepts.
+
+    One-sided p-values of a Gaussian; the sorted list is replaced by a histogram of 1/200 sd,
+    which moves the threshold up by less than that.
+
+    Parameters
+    ----------
+    scores : array
+        In units of the noise sd; minus infinity is no test.
+    fdr : float
+    present : bool array, optional
+        Voxels tested; all by default.
+
+    Returns
+    -------
+    float
+        Infinity when nothing is accepted.
+    """
+    n_tests = scores.size if present is None else int(np.count_nonzero(present))
+    edges = np.linspace(0.0, _HIGHEST_Z, int(_HIGHEST_Z * _BINS_PER_SD) + 1)
+    counts = np.zeros(edges.size, dtype=np.int64)
+    for plane in scores.reshape(-1, scores.shape[-1] * scores.shape[-2]):
+        positive = plane[plane > 0]
+        index = np.minimum(positive * np.float32(_BINS_PER_SD), np.float32(edges.size - 1))
+        counts += np.bincount(index.astype(np.intp), minlength=edges.size)
+    found = np.cumsum(counts[::-1])[::-1]
+    accepted = np.flatnonzero(n_tests * special.ndtr(-edges) <= fdr * found)
+    return float(edges[accepted[0]]) if accepted.size and found[accepted[0]] else float("inf")
+
+
+def _smooth(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
+    """The values under a Gaussian of `sigma` Å, wrapped."""
+    width = [sigma / edge for edge in reversed(grid.voxel_size)]
+    return np.asarray(ndimage.gaussian_filter(values, width, mode="wrap"), dtype=np.float32)
+
+
+def _ball_mean(values: FloatArray, grid: Grid, diameter: float) -> FloatArray:
+    """Mean around every voxel over a cube of the second moment of a ball, wrapped."""
+    edge = diameter * np.sqrt(0.6)  # edge^2 / 12 = diameter^2 / 20
+    size = [2 * int(round((edge / step - 1) / 2)) + 1 for step in reversed(grid.voxel_size)]
+    fits = [min(n, 2 * ((length - 1) // 2) + 1) for n, length in zip(size, grid.shape, strict=True)]
+    return np.asarray(ndimage.uniform_filter(values, fits, mode="wrap"), dtype=np.float32)
+
+
+def _not_flat(values: FloatArray) -> BoolArray | None:
+    """Where the map is not masked to a constant; None when its corners hold noise."""
+    limit = _FLAT * float(values.std(dtype=np.float64))
+    ends = (slice(None, 5), slice(-5, None))
+    if all(values[z, y, x].std(dtype=np.float64) > limit for z in ends for y in ends for x in ends):
+        return None
+    mean = ndimage.uniform_filter(values, 5, mode="nearest")
+    square = ndimage.uniform_filter(np.square(values), 5, mode="nearest")
+    flat = square - np.square(mean) < np.float32(limit**2)
+    flat, _ = without_small_pieces(flat, _FEWEST_FLAT * flat.size)
+    return ~ndimage.maximum_filter(flat, 5) if flat.any() else None
+
+
+def _present_mask(grid: Grid, present: BoolArray | None) -> Mask:
+    """The mask of a map without a noise estimate: all that is not flat."""
+    if present is None:
+        whole = np.ones(grid.shape, dtype=bool)
+        finding = Finding(
+            "no-noise", "warning",
+            "the noise of this map cannot be told from its density, so the mask is the whole "
+            "box; give half maps, or a mask with -ma")
+        return Mask(grid, whole, whole.astype(np.float32), "the whole box", (finding,))
+    solid, soft = _with_soft_edge(without_holes(present), grid, 0.0)
+    return Mask(grid, solid, soft, "the part of the map that is not zero",
+                (_looks_masked(present),))
+
+
+def _looks_masked(present: BoolArray) -> Finding:
+    """The finding that a map comes masked."""
+    share = 1 - float(np.count_nonzero(present)) / present.size
+    return Finding(
+        "masked-input", "warning",
+        f"your maps look masked: {share:.0%} of the box is constant, so the solvent noise is "
+        "missing; give unmasked halves, or -ma", {"constant_share": round(share, 4)})
+
+
+def _users_mask(user_mask: Map, observed: Map) -> Mask:
+    """The user's mask, held to the grid of the maps."""
+    if not user_mask.grid.same_as(observed.grid):
+        raise InputError(
+            f"mask {user_mask.name} has box {_box_text(user_mask.grid)}, but {observed.name} has "
+            f"{_box_text(observed.grid)}; resample the mask onto the map")
+    values = user_mask.values
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)) or low < -0.01 or high > 1.01:
+        raise InputError(f"mask {user_mask.name} runs from {low:g} to {high:g}; "
+                         "a mask runs from 0 to 1")
+    solid = values >= 0.5
+    if not solid.any():
+        raise InputError(f"mask {user_mask.name} is empty: no voxel reaches 0.5; "
+                         "give another mask, or leave -ma out")
+    binary = not bool(((values > 0.01) & (values < 0.99)).any())
+    if binary:
+        solid, soft = _with_soft_edge(solid, observed.grid, 0.0)
+    else:
+        soft = np.clip(values, 0, 1).astype(np.float32)
+    return Mask(observed.grid, solid, soft, f"given: {user_mask.name}")
+
+
+def _box_text(grid: Grid) -> str:
+    """Box, voxel and origin of a grid in a message."""
+    nz, ny, nx = grid.shape
+    x, y, z = grid.origin
+    return f"{nx} x {ny} x {nz} voxels of {grid.step:.4g} Å at ({x:.4g}, {y:.4g}, {z:.4g}) Å"
+
+
+def _cleaned(raw: BoolArray, grid: Grid) -> BoolArray:
+    """Without specks, without holes."""
+    box = bounding_box(raw, (1, 1, 1))
+    kept, _ = without_small_pieces(raw[box], SMALLEST_PIECE / grid.voxel_volume, SHARE_OF_LARGEST)
+    result = np.zeros_like(raw)
+    result[box] = without_holes(kept)
+    return result
+
+
+def _with_soft_edge(solid: BoolArray, grid: Grid,
+                    dilation: float) -> tuple[BoolArray, FloatArray]:
+    """Grow by `dilation` Å, then a cosine edge of SOFT_EDGE voxels around that."""
+    width = SOFT_EDGE * grid.step
+    box = bounding_box(solid, margin_for(grid, dilation + width))
+    distance = distance_within(solid[box], grid.voxel_size, dilation + width)
+    grown = np.zeros_like(solid)
+    grown[box] = distance <= dilation
+    part = np.clip((distance - np.float32(dilation)) / np.float32(width), 0, 1)
+    soft = np.zeros(solid.shape, dtype=np.float32)
+    soft[box] = 0.5 + 0.5 * np.cos(np.float32(np.pi) * part)
+    return grown, soft

@@ -1,0 +1,173 @@
+"""The resolution that every stage works to, and how it was found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .density import Scatterers
+from .errors import InputError
+from .findings import Finding
+from .fourier import FourierSpace, squared_modulus
+from .fsc import (
+    HALF_MAP_CRITERION,
+    MODEL_CRITERION,
+    FscCurve,
+    MaskedFsc,
+    corrected_fsc,
+    fourier_shell_correlation,
+    masked_coefficients,
+)
+from .maps import ComplexArray, FloatArray, Map
+from .morphology import distance_within, voxels_near
+from .observed import ObservedMaps
+from .structure import AtomicModel
+
+VOXELS_PER_RESOLUTION = 2.2  # where nothing tells the resolution
+
+_COARSEST = 12.0        # Å, of a first estimate
+_WORST_MODEL_FIT = 20.0  # Å; a model that agrees no further tells nothing
+_MODEL_RADIUS = (3.0, 2)  # Å and voxels, the larger: what the model-map FSC sees around an atom
+_MODEL_EDGE = (6.0, 6)  # Å and voxels, the larger: cosine edge of that
+_MODEL_B = 50.0         # Å^2, any: the same for all atoms leaves the FSC alone
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A resolution and where it comes from.
+
+    Parameters
+    ----------
+    d_min : float
+        Å.
+    origin : str
+        How it was found, for the log and the record.
+    curves : MaskedFsc, optional
+        Of the half maps, once there is a mask.
+    findings : tuple of Finding
+    """
+
+    d_min: float
+    origin: str
+    curves: MaskedFsc | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
+                    mask: FloatArray | None = None, model: AtomicModel | None = None,
+                    rng: np.random.Generator | None = None) -> Resolution:
+    """Resolution of the observed maps.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+    asked : float, optional
+        Å, what the user gave: taken as it is.
+    mask : array, optional
+        Soft mask; without it the half-map FSC is the unmasked one, good enough to make a mask.
+    model : AtomicModel, optional
+        Estimates the resolution of a single map.
+    rng : numpy Generator, optional
+        Phases of the correction for the mask; by default the same in every run.
+
+    Returns
+    -------
+    Resolution
+
+    Raises
+    ------
+    InputError
+        If the half maps do not correlate inside the mask and no resolution was given.
+    """
+    first, second = observed.half_1, observed.half_2
+    if observed.kind == "halves" and first is not None and second is not None:
+        if mask is not None:
+            return _masked(first, second, mask, asked,
+                           np.random.default_rng(0) if rng is None else rng)
+        return Resolution(asked, "given") if asked is not None else _unmasked(first, second)
+    if asked is not None:
+        return Resolution(asked, "given")
+    estimate = None if model is None else _against_model(observed.average, model)
+    return _from_sampling(observed.average) if estimate is None else estimate
+
+
+def _unmasked(half_1: Map, half_2: Map) -> Resolution:
+    """Where the plain half-map FSC crosses; 12 Å where it never rises."""
+    space = FourierSpace(half_1.grid)
+    curve = fourier_shell_correlation(space, space.forward(half_1.values),
+                                      space.forward(half_2.values))
+    d_min = min(curve.resolution(HALF_MAP_CRITERION), _COARSEST)
+    return Resolution(d_min, f"unmasked half-map FSC {HALF_MAP_CRITERION:g}")
+
+
+def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None,
+            rng: np.random.Generator) -> Resolution:
+    """Where the half-map FSC crosses, inside the mask and corrected for it."""
+    curves = corrected_fsc(FourierSpace(half_1.grid), half_1.values, half_2.values, mask, rng)
+    if asked is not None:
+        return Resolution(asked, "given", curves)
+    d_min = curves.corrected.resolution(HALF_MAP_CRITERION)
+    if not np.isfinite(d_min):
+        raise InputError(
+            f"the half maps {half_1.name} and {half_2.name} do not correlate: their FSC inside "
+            f"the mask stays below {HALF_MAP_CRITERION:g} at every resolution; check that they "
+            "are halves of one reconstruction, or give the resolution with -res")
+    return Resolution(d_min, f"half-map FSC {HALF_MAP_CRITERION:g} inside the mask, corrected "
+                      "for it by phase randomisation", curves)
+
+
+def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
+    """Where the FSC of map and model crosses, around the model; None where that says nothing."""
+    curve = model_map_fsc(density, model)
+    d_min = curve.resolution(MODEL_CRITERION)
+    if not d_min < _WORST_MODEL_FIT:
+        return None
+    text = f"estimated: FSC {MODEL_CRITERION:g} of {density.name} with {model.name}"
+    finding = Finding(
+        "resolution-estimated", "note",
+        f"the resolution is an estimate, {d_min:.2f} Å, where the FSC of the map with "
+        f"{model.name} falls below {MODEL_CRITERION:g}; give it with -res if it is known",
+        {"resolution_angstrom": round(d_min, 3)})
+    return Resolution(d_min, text, None, (finding,))
+
+
+def model_map_fsc(density: Map, model: AtomicModel) -> FscCurve:
+    """FSC of a map with a model of one B, inside a soft mask around the model.
+
+    Both are brought to equal power in all shells first, so that what the mask carries from
+    strong shells into weak ones is small.
+
+    Parameters
+    ----------
+    density : Map
+    model : AtomicModel
+    """
+    grid = density.grid
+    space = FourierSpace(grid)
+    radius, edge = (max(least, n * grid.step) for least, n in (_MODEL_RADIUS, _MODEL_EDGE))
+    distance = distance_within(voxels_near(grid, model.positions, radius), grid.voxel_size, edge)
+    mask = 0.5 + 0.5 * np.cos(np.float32(np.pi) * np.minimum(distance / np.float32(edge), 1))
+    atoms = Scatterers(grid, model.positions, model.elements, model.occupancies)
+    pair = (atoms.structure_factors(np.full(len(model), _MODEL_B), space),
+            space.forward(density.values))
+    first, second = (masked_coefficients(space, space.backward(_even(space, part)), mask)
+                     for part in pair)
+    return fourier_shell_correlation(space, first, second)
+
+
+def _even(space: FourierSpace, coefficients: ComplexArray) -> ComplexArray:
+    """The coefficients with unit power in every shell up to Nyquist."""
+    power = space.shell_mean(squared_modulus(coefficients))
+    scale = np.divide(1.0, np.sqrt(power), out=np.zeros_like(power), where=power > 0)
+    return np.asarray(coefficients * space.spread(scale))
+
+
+def _from_sampling(density: Map) -> Resolution:
+    """What the voxel size allows, where nothing else is known."""
+    voxel = max(density.grid.voxel_size)
+    d_min = VOXELS_PER_RESOLUTION * voxel
+    finding = Finding(
+        "resolution-unknown", "warning",
+        f"nothing tells the resolution of {density.name}, so {d_min:.2f} Å is used, "
+        f"{VOXELS_PER_RESOLUTION:g} voxels of {voxel:.4g} Å; give it with -res",
+        {"resolution_angstrom": round(d_min, 3), "voxel_angstrom": round(voxel, 4)})
+    return Resolution(d_min, f"{VOXELS_PER_RESOLUTION:g} voxels", None, (finding,))
