@@ -1,0 +1,160 @@
+"""A weight for each band that lets no resolution in that the data do not hold.
+
+A voxel-sharp weight leaks: coarse signal times a sharp weight has fine components, which look like
+resolution.  Here a band is weighted by what the coarser bands say about its place, bands that
+share no coefficient with it, and the product is cut back to the band.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .maps import DoubleArray, FloatArray
+
+Steps = NDArray[np.int16]
+
+FINEST_UNWEIGHTED = 2.0  # times d_min: coarser bands keep weight 1
+
+_LEVELS = 1 << 14        # steps of the score
+_FEWEST_SIGNAL = 1e-3    # of the noise power: where none is seen
+_FEWEST_NOISE = 0.1      # of the typical sd: where the gain, and with it the noise, is 0
+_NEIGHBOURS = 0.25       # correlation of the noise of two neighbouring hats
+# nodes of the curve over the score: 40 quantiles, closer towards the strongest density
+_QUANTILES = np.concatenate([[0.0, 0.02, 0.1, 0.25], 1 - np.geomspace(0.5, 0.001, 36), [1.0]])
+# what the curve is like before the band itself has spoken: weak density, weak signal
+_PRIOR_FLOOR, _PRIOR_SCORE, _PRIOR_NEGATIVE, _PRIOR_SPREAD = 0.2, 25.0, 0.4, 1.0
+
+
+@dataclass(frozen=True)
+class BandEvidence:
+    """What a band's weight is made of.
+
+    Parameters
+    ----------
+    score : array, shape (nz, ny, nx)
+        Scaled map of the coarser bands over the sd of its noise.
+    signal, noise : arrays, shape (nz, ny, nx)
+        Power of the band's signal and noise, averaged over the window.
+    modes_per_voxel : float
+        Independent values of the band in a voxel.
+    """
+
+    score: FloatArray
+    signal: FloatArray
+    noise: FloatArray
+    modes_per_voxel: float
+
+
+def signal_power(observed: FloatArray, noise: FloatArray) -> FloatArray:
+    """Signal power of a band: what the noise leaves, never nothing."""
+    return np.asarray(np.maximum(observed - noise, np.float32(_FEWEST_SIGNAL) * noise))
+
+
+def adaptive_weight(evidence: BandEvidence, mean: FloatArray, difference: FloatArray) -> FloatArray:
+    """Weight of a band at every voxel.
+
+    Voxels are sorted by their score.  What half map 1 and half map 2 have in common at voxels of
+    a like score, relative to the average signal power around them, is the factor r by which the
+    signal there is stronger: w = S r / (S r + N).
+
+    Parameters
+    ----------
+    evidence : BandEvidence
+    mean, difference : arrays, shape (nz, ny, nx)
+        The band of the average, and half the difference of the halves' bands.
+
+    Returns
+    -------
+    array
+        0 to 1.
+    """
+    steps, rest = _score_steps(evidence.score)
+    common = mean * mean - difference * difference  # = product of the halves' bands
+    curve = _signal_curve(steps, common, evidence)
+    del common
+    signal = curve[steps]
+    rest *= np.append(np.diff(curve), np.float32(0))[steps]
+    signal += rest
+    signal *= evidence.signal
+    total = signal + evidence.noise
+    return np.asarray(np.divide(signal, total, out=np.zeros_like(total), where=total > 0))
+
+
+def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray]:
+    """Scores between their 1 % and 99.95 % quantiles as whole steps, and what is left."""
+    sample = np.sort(score.ravel()[::7])
+    low = float(sample[int(0.01 * (len(sample) - 1))])
+    high = float(sample[int(0.9995 * (len(sample) - 1))])
+    rest = score - np.float32(low)
+    rest *= np.float32((_LEVELS - 1) / max(high - low, 1e-12))
+    np.clip(rest, 0, _LEVELS - 1, out=rest)
+    steps = rest.astype(np.int16)
+    rest -= steps
+    return steps, rest
+
+
+def _signal_curve(steps: Steps, common: FloatArray, evidence: BandEvidence) -> FloatArray:
+    """The factor r at every step of the score.
+
+    At each node of the curve the halves' product is weighed against a general curve, each by
+    the inverse of its variance: a band without signal gets the general curve, not its own noise.
+    """
+    count = np.bincount(steps.ravel(), minlength=_LEVELS)
+    rank = (np.cumsum(count) - 0.5 * count) / max(int(count.sum()), 1)
+    place = np.interp(rank, _QUANTILES, np.arange(len(_QUANTILES)))
+    voxels = _at_nodes(place, count)
+    shared, signal, noise, score = (
+        _at_nodes(place, np.bincount(steps.ravel(), values.ravel(), _LEVELS))
+        / np.maximum(voxels, 1e-9)
+        for values in (common, evidence.signal, evidence.noise, evidence.score))
+    prior = np.square(score) / (np.square(score) + _PRIOR_SCORE)
+    prior = _PRIOR_FLOOR + np.where(score > 0, prior, _PRIOR_NEGATIVE * prior)
+    prior *= max((shared * voxels).sum(), 0.0) / max((signal * voxels * prior).sum(), 1e-30)
+    modes = np.maximum(voxels * evidence.modes_per_voxel, 1e-9)
+    signal = np.maximum(signal, 1e-30)
+    variance = (np.square(signal + 2 * noise) + np.square(signal)) / modes / np.square(signal)
+    prior_variance = np.maximum(np.square(_PRIOR_SPREAD * prior), 1e-30)
+    factor = (shared / signal * prior_variance + prior * variance) / (prior_variance + variance)
+    curve = np.interp(place, np.arange(len(_QUANTILES)), np.maximum(factor, 0))
+    return curve.astype(np.float32)
+
+
+def _at_nodes(place: DoubleArray, values: NDArray[np.generic]) -> DoubleArray:
+    """Values of the steps shared out between the two nodes next to each."""
+    left = np.minimum(place.astype(np.intp), len(_QUANTILES) - 2)
+    part = place - left
+    size = len(_QUANTILES)
+    return np.asarray(np.bincount(left, values * (1 - part), size)
+                      + np.bincount(left + 1, values * part, size), dtype=np.float64)
+
+
+class RunningScale:
+    """The scaled map of the coarser bands, and the variance of its noise.
+
+    Parameters
+    ----------
+    values : array, shape (nz, ny, nx)
+        Scaled map of the first bands; taken over, not copied.
+    amplitude : array, coarse shape
+        Its noise sd.
+    """
+
+    def __init__(self, values: FloatArray, amplitude: FloatArray) -> None:
+        self.values = values
+        self._variance = amplitude * amplitude
+        self._last = amplitude
+
+    def add(self, values: FloatArray, amplitude: FloatArray) -> None:
+        """Add the scaled next band, whose noise sd is `amplitude`."""
+        self.values += values
+        shared = np.float32(2 * _NEIGHBOURS) * amplitude * self._last
+        self._variance += amplitude * amplitude + shared
+        self._last = amplitude
+
+    @property
+    def deviation(self) -> FloatArray:
+        """Noise sd, coarse shape; never far below its typical value."""
+        deviation = np.sqrt(self._variance)
+        least = np.float32(_FEWEST_NOISE * float(np.median(deviation)))
+        return np.asarray(np.maximum(deviation, least))

@@ -1,0 +1,221 @@
+"""Frequency bands of a map: hat functions that add to one, and the box that is worked on.
+
+With t = |s| D (D the window edge in Å), band k is ``max(0, 1 - |t - k|)``; the last one is open
+to the corner of Fourier space, so that the bands of a map add up to the map.  Coefficients are
+kept sorted by the integer part of t: what a band needs is then one contiguous piece, also of an
+array that lies in a file.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from .fourier import FourierSpace
+from .maps import BoolArray, ComplexArray, FloatArray, Grid, Shape
+
+Box = tuple[slice, slice, slice]
+
+_QUADRATURE_POINTS = 4000  # of the integral over a band's spectrum
+
+
+@dataclass(frozen=True)
+class BandFilter:
+    """The bands of one grid.
+
+    Parameters
+    ----------
+    grid : Grid
+    window : float
+        D, Å: bands are 1/D apart.
+    order : array of int, shape (n_coefficients,)
+        Flat indices of the coefficients of `scipy.fft.rfftn`, sorted by the integer part of t.
+    position : array of float32, shape (n_coefficients,)
+        t of the sorted coefficients.
+    starts : array of int, shape (n_bands + 1,)
+        Where each integer part begins in the sorted order.
+    """
+
+    grid: Grid
+    window: float
+    order: NDArray[np.int32] | NDArray[np.int64]
+    position: FloatArray
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of_grid(cls, grid: Grid, window: float) -> "BandFilter":
+        """The bands of `window` Å on a grid."""
+        n_bands = number_of_bands(grid, window)
+        t = np.sqrt(FourierSpace(grid).s_squared)
+        t *= np.float32(window)
+        below = np.minimum(t, n_bands - 1).astype(np.int16).ravel()
+        order = np.argsort(below, kind="stable")
+        starts = np.searchsorted(below, np.arange(n_bands + 1), sorter=order)
+        position = t.ravel()[order]
+        if order.size < np.iinfo(np.int32).max:  # half the memory
+            return cls(grid, window, order.astype(np.int32), position, starts.astype(np.int64))
+        return cls(grid, window, order, position, starts.astype(np.int64))
+
+    @property
+    def n_bands(self) -> int:
+        """Number of bands."""
+        return len(self.starts) - 1
+
+    @property
+    def half_shape(self) -> Shape:
+        """Shape of the coefficients."""
+        nz, ny, nx = self.grid.shape
+        return nz, ny, nx // 2 + 1
+
+    def resolution(self, band: int) -> float:
+        """Spacing in Å at the middle of a band; infinite for band 0."""
+        return self.window / band if band else float("inf")
+
+    def gather(self, values: FloatArray) -> ComplexArray:
+        """Coefficients of a map in sorted order."""
+        coefficients = scipy.fft.rfftn(np.asarray(values, dtype=np.float32))
+        return np.asarray(coefficients.ravel()[self.order], dtype=np.complex64)
+
+    def piece(self, band: int) -> slice:
+        """Where the coefficients of a band lie in sorted order."""
+        return slice(int(self.starts[max(band - 1, 0)]), int(self.starts[band + 1]))
+
+    def hat(self, band: int) -> FloatArray:
+        """Weights of the coefficients of ``piece(band)``."""
+        offset = self.position[self.piece(band)] - np.float32(band)
+        if band == self.n_bands - 1:
+            np.minimum(offset, 0, out=offset)
+        np.abs(offset, out=offset)
+        return np.asarray(1 - offset, dtype=np.float32)
+
+    def component(self, coefficients: ComplexArray, band: int) -> FloatArray:
+        """A band of a map in real space, from its sorted coefficients."""
+        piece = self.piece(band)
+        return self.backward(coefficients[piece] * self.hat(band), piece)
+
+    def low_component(self, coefficients: ComplexArray, n_low: int,
+                      curve: FloatArray) -> FloatArray:
+        """The sum of bands 0..n_low-1 times a curve, in real space.
+
+        Parameters
+        ----------
+        coefficients : array
+            Sorted coefficients.
+        n_low : int
+        curve : array
+            Factor of every coefficient of ``low_piece(n_low)``, or one factor.
+        """
+        piece = self.low_piece(n_low)
+        weight = curve
+        if n_low < self.n_bands:
+            weight = np.clip(np.float32(n_low) - self.position[piece], 0, 1) * curve
+        return self.backward(coefficients[piece] * weight, piece)
+
+    def low_piece(self, n_low: int) -> slice:
+        """Where the coefficients of bands 0..n_low-1 lie in sorted order."""
+        return slice(0, int(self.starts[n_low]))
+
+    def backward(self, part: ComplexArray, piece: slice) -> FloatArray:
+        """Real-space array of the sorted coefficients of a piece, the others being 0."""
+        spectrum = np.zeros(self.half_shape, dtype=np.complex64)
+        spectrum.ravel()[self.order[piece]] = part
+        values = scipy.fft.irfftn(spectrum, self.grid.shape, overwrite_x=True)
+        return np.asarray(values, dtype=np.float32)
+
+    def cut(self, values: FloatArray, band: int) -> FloatArray:
+        """The part of a map with |t - band| < 1, unweighted; the last band is open."""
+        spectrum = scipy.fft.rfftn(values)
+        piece = self.piece(band)
+        inside = np.abs(self.position[piece] - np.float32(band)) < 1
+        if band == self.n_bands - 1:
+            inside |= self.position[piece] > band
+        return self.backward(spectrum.ravel()[self.order[piece]] * inside, piece)
+
+    def modes_per_volume(self, band: int) -> float:
+        """Number of independent values of a band per Å^3.
+
+        White noise averaged over m of them has local power with a variance of 2 power^2 / m.
+        """
+        highest = 0.5 / max(self.grid.voxel_size) * self.window
+        t = np.linspace(0, max(highest, band), _QUADRATURE_POINTS)
+        offset = np.abs(t - band) if band < self.n_bands - 1 else np.maximum(band - t, 0)
+        hat = np.clip(1 - offset, 0, 1)
+        power, fourth = ((4 * np.pi * t**2 * hat**p).sum() * (t[1] - t[0]) for p in (2, 4))
+        return float(power**2 / fourth / self.window**3)
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays for `load`."""
+        np.save(folder / "order.npy", self.order)
+        np.save(folder / "position.npy", self.position)
+        np.save(folder / "starts.npy", self.starts)
+
+    @classmethod
+    def load(cls, folder: Path, grid: Grid, window: float) -> "BandFilter":
+        """The filter that `save` wrote; its arrays stay in the file."""
+        order, position, starts = (np.load(folder / f"{name}.npy", mmap_mode="r")
+                                   for name in ("order", "position", "starts"))
+        return cls(grid, window, order, position, starts)
+
+
+def number_of_bands(grid: Grid, window: float) -> int:
+    """Number of bands of `window` Å on a grid."""
+    return int(np.ceil(window / (2 * min(grid.voxel_size)) - 1e-6)) + 1
+
+
+def work_box(region: BoolArray, margin: int, multiple: int = 4) -> Box:
+    """Box around a region with a margin, its edges good for FFTs.
+
+    Parameters
+    ----------
+    region : array of bool, shape (nz, ny, nx)
+        Not empty.
+    margin : int
+        Voxels on each side.
+    multiple : int
+        The edges are multiples of this.
+
+    Returns
+    -------
+    three slices
+        A whole axis where the box would be as long as the axis.
+    """
+    axes = (0, 1, 2)
+    edges = []
+    for axis in axes:
+        others = tuple(a for a in axes if a != axis)
+        filled = np.flatnonzero(region.any(axis=others))
+        low, high, whole = int(filled[0]) - margin, int(filled[-1]) + 1 + margin, region.shape[axis]
+        length = high - low
+        while length % multiple or scipy.fft.next_fast_len(length, real=True) != length:
+            length += 1
+        if length >= whole:
+            edges.append(slice(0, whole))
+            continue
+        begin = min(max(low - (length - (high - low)) // 2, 0), whole - length)
+        edges.append(slice(begin, begin + length))
+    return edges[0], edges[1], edges[2]
+
+
+def grid_of_box(grid: Grid, box: Box) -> Grid:
+    """The grid of a piece of a map."""
+    nz, ny, nx = (int(part.stop - part.start) for part in box)
+    a, b, c = grid.voxel_size
+    x, y, z = grid.origin
+    begin = [int(part.start) for part in box]
+    origin = (x + begin[2] * a, y + begin[1] * b, z + begin[0] * c)
+    return Grid((nz, ny, nx), grid.voxel_size, origin)
+
+
+def fade_out(maps: FloatArray, box: Box, shape: Shape, width: int) -> None:
+    """Take maps (n, nz, ny, nx) of a box to 0 at those of its faces that lie inside the map."""
+    for axis, (part, whole) in enumerate(zip(box, shape, strict=True)):
+        length = part.stop - part.start
+        factor = np.ones(length, dtype=np.float32)
+        rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(min(width, length)) + 0.5) / width)
+        if part.start > 0:
+            factor[: len(rise)] *= rise.astype(np.float32)
+        if part.stop < whole:
+            factor[length - len(rise):] *= rise[::-1].astype(np.float32)
+        maps *= factor.reshape([-1 if i == axis else 1 for i in range(3)])

@@ -1,0 +1,327 @@
+"""The work on bands: what one band needs, and the tasks that another process can do.
+
+In one process the arrays are in memory and one band is in hand at a time.  For an executor with
+several workers they are files in a folder, which every worker maps into its memory; a task reads
+its pieces and writes its own slot.  The arithmetic is the same, so are the bytes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .adaptive import FINEST_UNWEIGHTED, BandEvidence, adaptive_weight, signal_power
+from .band_filter import BandFilter
+from .gains import BandGain, BandPower, GainRules, Modes, local_gain
+from .local_power import LocalAverage
+from .maps import ComplexArray, FloatArray, Grid
+from .tasks import Executor, Report
+
+OBSERVED, REFERENCE, NOISE = 0, 1, 2  # rows of the slot "powers"
+
+_CACHED_VOXELS = 1 << 25  # larger boxes filter a band twice rather than keep it
+
+
+@dataclass(frozen=True)
+class BandOptions:
+    """What decides how a band is scaled.
+
+    Parameters
+    ----------
+    window : float
+        Å.
+    block : int
+        Voxels along the edge of a block of the power grid.
+    n_low : int
+        Bands that are coarser than 12 Å.
+    resolution : float
+        d_min, Å.
+    adaptive : bool
+        Whether the bands finer than 2 d_min are weighted.
+    rules : GainRules
+    scaled : bool
+        Whether the maps get the gain; False: powers and weights only, for another estimator.
+    """
+
+    window: float
+    block: int
+    n_low: int
+    resolution: float
+    adaptive: bool
+    rules: GainRules
+    scaled: bool = True
+
+    @property
+    def reach(self) -> float:
+        """Volume that the Gaussian averages, Å^3."""
+        return float((4 * np.pi * self.sigma**2) ** 1.5)
+
+    @property
+    def sigma(self) -> float:
+        """Sigma of the Gaussian with the second moment of the window, Å."""
+        return float(self.window / np.sqrt(12))
+
+    def is_weighted(self, band: int) -> bool:
+        """Whether a band gets an adaptive weight."""
+        return self.adaptive and self.window < FINEST_UNWEIGHTED * self.resolution * band
+
+
+@dataclass(eq=False)
+class BandWork:
+    """Everything that the tasks on bands read and write.
+
+    Parameters
+    ----------
+    filter : BandFilter
+    options : BandOptions
+    inside : array, coarse shape
+        Weight of each place in the global curves.
+    coefficients : mapping of str to array
+        Sorted coefficients of "average", "reference" and, with halves, "difference".
+    slots : dict of str to array
+        "powers" (n_bands, 3, coarse), "weighted" (n_bands, 2, coarse), and one per band in hand:
+        "maps" (wave, 1 or 2, box), "prefix" (wave, box), "deviation" (wave, coarse).
+    bands : list of int
+        The bands in hand: what the tasks 0, 1, ... are about.
+    cache : dict, optional
+        Components of the bands in hand; None: filter again.
+    """
+
+    filter: BandFilter
+    options: BandOptions
+    inside: FloatArray
+    coefficients: Mapping[str, ComplexArray]
+    slots: dict[str, FloatArray]
+    bands: list[int] = field(default_factory=list)
+    cache: dict[int, tuple[FloatArray, FloatArray | None]] | None = None
+
+    def __post_init__(self) -> None:
+        """Make the coarse grid."""
+        grid = self.filter.grid
+        self.local = LocalAverage(grid.shape, grid.voxel_size, self.options.sigma,
+                                  self.options.block)
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether there are two halves."""
+        return "difference" in self.coefficients
+
+    def components(self, band: int) -> tuple[FloatArray, FloatArray | None]:
+        """A band of the average, and half the difference of the halves' bands."""
+        if self.cache is not None and band in self.cache:
+            return self.cache.pop(band)
+        mean = self.filter.component(self.coefficients["average"], band)
+        if not self.has_noise:
+            return mean, None
+        return mean, self.filter.component(self.coefficients["difference"], band)
+
+    def modes(self, *bands: int) -> Modes:
+        """Independent values behind the powers of bands taken together."""
+        density = sum(self.filter.modes_per_volume(band) for band in bands)
+        grid = self.filter.grid
+        part = float(self.inside.sum(dtype=np.float64)) / self.inside.size
+        return Modes(density * self.options.reach, density * part * grid.size * grid.voxel_volume)
+
+    def gain(self, band: int) -> BandGain:
+        """Gain of a band as it is, from its powers."""
+        powers = self.slots["powers"][band]
+        return self._gain(band, powers[OBSERVED], powers[NOISE])
+
+    def weighted_gain(self, band: int) -> BandGain:
+        """Gain of a band after its weight."""
+        observed, noise = self.slots["weighted"][band]
+        return self._gain(band, observed, noise)
+
+    def _gain(self, band: int, observed: FloatArray, noise: FloatArray) -> BandGain:
+        """Gain from given powers."""
+        reference = np.asarray(self.slots["powers"][band, REFERENCE])
+        power = BandPower(np.asarray(observed), reference,
+                          np.asarray(noise) if self.has_noise else None)
+        return local_gain(power, self.inside, self.modes(band), self.options.rules)
+
+    def measure(self, band: int) -> tuple[FloatArray, FloatArray | None]:
+        """Fill in the powers of a band; returns its components."""
+        mean, difference = self.components(band)
+        powers = self.slots["powers"][band]
+        powers[OBSERVED] = self.local.power(mean)
+        if difference is not None:
+            powers[NOISE] = self.local.power(difference)
+        reference = self.filter.component(self.coefficients["reference"], band)
+        powers[REFERENCE] = self.local.power(reference)
+        return mean, difference
+
+    def flush(self) -> None:
+        """Bring what was written into slots that are files to the disk."""
+        for values in self.slots.values():
+            if isinstance(values, np.memmap):
+                values.flush()
+
+    def save(self, folder: Path) -> None:
+        """Write all but the slots."""
+        self.filter.save(folder)
+        np.save(folder / "inside.npy", self.inside)
+        for name, values in self.coefficients.items():
+            np.save(folder / f"{name}.npy", values)
+
+    def save_plan(self, folder: Path) -> None:
+        """Write what the next tasks are about."""
+        self.flush()
+        grid, options = self.filter.grid, self.options
+        plan = {"shape": grid.shape, "voxel_size": grid.voxel_size, "origin": grid.origin,
+                "window": options.window, "block": options.block, "n_low": options.n_low,
+                "resolution": options.resolution, "adaptive": options.adaptive,
+                "scaled": options.scaled,
+                "cap": options.rules.cap, "noise_weight": options.rules.noise_weight,
+                "coefficients": sorted(self.coefficients), "slots": sorted(self.slots),
+                "bands": self.bands}
+        (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "BandWork":
+        """The work that `save` and `save_plan` wrote; its arrays stay in their files."""
+        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        grid = Grid(tuple(plan["shape"]), tuple(plan["voxel_size"]), tuple(plan["origin"]))
+        rules = GainRules(plan["cap"], plan["noise_weight"])
+        options = BandOptions(plan["window"], plan["block"], plan["n_low"], plan["resolution"],
+                              plan["adaptive"], rules, plan["scaled"])
+        coefficients = {name: np.load(folder / f"{name}.npy", mmap_mode="r")
+                        for name in plan["coefficients"]}
+        slots = {name: np.load(folder / f"slot_{name}.npy", mmap_mode="r+")
+                 for name in plan["slots"]}
+        return cls(BandFilter.load(folder, grid, options.window), options,
+                   np.load(folder / "inside.npy"), coefficients, slots, plan["bands"])
+
+
+def scale_band(work: BandWork, slot: int) -> None:
+    """Measure the band of a slot and scale it as it is."""
+    band = work.bands[slot]
+    mean, difference = work.measure(band)
+    if work.cache is not None and work.options.is_weighted(band):
+        work.cache[band] = mean, difference
+    if not (work.options.scaled or work.options.adaptive):
+        return
+    gain = work.gain(band).gain
+    maps = work.slots["maps"][slot]
+    if not gain.any():
+        maps[:] = 0
+        return
+    spread = work.local.spread(gain)
+    np.multiply(spread, mean, out=maps[0])
+    if difference is not None and not work.options.is_weighted(band):
+        np.multiply(spread, difference, out=maps[1])
+
+
+def weigh_band(work: BandWork, slot: int) -> None:
+    """Weight the band of a slot, cut it back to its frequencies, and scale it."""
+    band = work.bands[slot]
+    mean, difference = work.components(band)
+    assert difference is not None
+    spread = work.local.spread
+    noise = np.asarray(work.slots["powers"][band, NOISE])
+    signal = signal_power(np.asarray(work.slots["powers"][band, OBSERVED]), noise)
+    deviation = np.asarray(work.slots["deviation"][slot])
+    least = max(float(deviation.min()), np.finfo(np.float32).tiny)
+    score = work.slots["prefix"][slot] / np.maximum(spread(deviation), np.float32(least))
+    modes = work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume
+    evidence = BandEvidence(score, np.maximum(spread(signal), 0), np.maximum(spread(noise), 0),
+                            modes)
+    weight = adaptive_weight(evidence, mean, difference)
+    mean = work.filter.cut(weight * mean, band)
+    difference = work.filter.cut(weight * difference, band)
+    del weight, evidence, score
+    work.slots["weighted"][band] = work.local.power(mean), work.local.power(difference)
+    maps = work.slots["maps"][slot]
+    if not work.options.scaled:
+        maps[0], maps[1] = mean, difference
+        return
+    gain = spread(work.weighted_gain(band).gain)
+    np.multiply(gain, mean, out=maps[0])
+    np.multiply(gain, difference, out=maps[1])
+
+
+def scale_band_task(folder: Path, index: int) -> None:
+    """`scale_band` on the work in a folder."""
+    work = BandWork.load(folder)
+    scale_band(work, index)
+    work.flush()
+
+
+def weigh_band_task(folder: Path, index: int) -> None:
+    """`weigh_band` on the work in a folder, for the weighted bands of the plan."""
+    work = BandWork.load(folder)
+    weigh_band(work, weighted_slots(work)[index])
+    work.flush()
+
+
+def weighted_slots(work: BandWork) -> list[int]:
+    """Slots of the bands in hand that get a weight."""
+    return [slot for slot, band in enumerate(work.bands) if work.options.is_weighted(band)]
+
+
+class BandRunner:
+    """Runs the tasks on the bands in hand: here and now, or by an executor.
+
+    Parameters
+    ----------
+    work : BandWork
+        With its slots still empty.
+    executor : Executor
+    folder : Path
+        For the files of an executor with several workers.
+    wave : int
+        Number of bands in hand at a time.
+    """
+
+    def __init__(self, work: BandWork, executor: Executor, folder: Path, wave: int) -> None:
+        self.work = work
+        self.executor = executor
+        self.folder = folder
+        self.is_local = executor.workers == 1
+        self.wave = wave
+        if self.is_local:
+            small = work.filter.grid.size <= _CACHED_VOXELS
+            work.cache = {} if small and work.options.adaptive else None
+        else:
+            work.save(folder)
+        self._make_slots()
+
+    def scale(self, bands: list[int], report: Report) -> None:
+        """Run `scale_band` on bands."""
+        self.work.bands = bands
+        self._run(scale_band, scale_band_task, list(range(len(bands))), report)
+
+    def weigh(self, report: Report) -> None:
+        """Run `weigh_band` on those bands in hand that get a weight."""
+        self._run(weigh_band, weigh_band_task, weighted_slots(self.work), report)
+
+    def _run(self, function: Callable[[BandWork, int], None],
+             task: Callable[[Path, int], None], slots: list[int], report: Report) -> None:
+        """Run a task for each slot."""
+        if not slots:
+            return
+        if self.is_local:
+            for done, slot in enumerate(slots):
+                function(self.work, slot)
+                report((done + 1) / len(slots))
+            return
+        self.work.save_plan(self.folder)
+        self.executor.map(task, self.folder, len(slots), progress=report)
+
+    def _make_slots(self) -> None:
+        """Arrays for the results, in memory or in files."""
+        work = self.work
+        coarse, box = work.local.coarse_shape, work.filter.grid.shape
+        n_maps = 2 if work.has_noise else 1
+        shapes: dict[str, tuple[int, ...]] = {
+            "powers": (work.filter.n_bands, 3, *coarse), "maps": (self.wave, n_maps, *box)}
+        if work.options.adaptive:
+            shapes |= {"weighted": (work.filter.n_bands, 2, *coarse),
+                       "prefix": (self.wave, *box), "deviation": (self.wave, *coarse)}
+        for name, shape in shapes.items():
+            if self.is_local:
+                work.slots[name] = np.zeros(shape, dtype=np.float32)
+            else:
+                work.slots[name] = np.lib.format.open_memmap(
+                    self.folder / f"slot_{name}.npy", mode="w+", dtype=np.float32, shape=shape)

@@ -1,0 +1,366 @@
+"""Stage 7: local scaling of the observed map to the reference.
+
+Two estimators of the local gain: bands (smoothed power of frequency bands) and windows (LocScale's
+radial profiles in a moving cube).  Both give ``out(x) = sum_k c_k(x) b_k(x)``, b_k a band of the
+map and c_k a gain.  The linear map is that sum; the map for looking is the linear map times a
+weight, with its amplitudes restored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .band_filter import BandFilter, Box, fade_out, grid_of_box, number_of_bands, work_box
+from .band_scaling import sum_bands
+from .band_work import BandOptions, BandRunner, BandWork
+from .errors import InputError
+from .findings import Finding
+from .gains import BandGain, GainRules, number_of_low_bands
+from .local_power import LocalAverage
+from .maps import FloatArray, Grid, Map
+from .observed import ObservedMaps
+from .parameters import HybridParameters
+from .progress import Progress
+from .scaled_maps import BandReport, ScaledMaps, band_reports, local_resolution, shown_bands
+from .symmetry import Symmetry, average_map
+from .tasks import Executor
+from .weights import STATEMENTS, WeightInput, looking_weight, restore_amplitudes
+from .window_work import WindowGains, WindowOptions, apply_gains, measure_windows, window_gains
+from .windows import LatticeField
+
+__all__ = ["BandReport", "ScaledMaps", "scale_map", "window_edge"]
+
+_MARGIN = 0.64             # windows around the mask that are worked on
+_WAVE_BYTES = 2 << 30      # of the results of the bands in hand
+_SMALL_VOXELS = 1 << 25    # boxes up to here keep three bands in memory
+_FEWEST_IN_HAND = 3
+_SILENT_SHARE = 0.01       # of the mask, from which the user is told
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """The input of the stage and what follows from it."""
+
+    observed: ObservedMaps
+    reference: Map
+    mask: FloatArray
+    resolution: float
+    parameters: HybridParameters
+    weight_map: Map | None
+    window: float
+    policy: str
+    rules: GainRules
+    block: int
+    box: Box
+
+    @property
+    def half_difference(self) -> FloatArray | None:
+        """Half the difference of the half maps in the box."""
+        first, second = self.observed.half_1, self.observed.half_2
+        if first is None or second is None:
+            return None
+        difference = np.subtract(first.values[self.box], second.values[self.box])
+        difference *= np.float32(0.5)
+        return difference
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """The linear maps of the box, and how to put values of the gains on its voxels."""
+
+    maps: FloatArray
+    gains: dict[int, BandGain]
+    inside: FloatArray
+    spread: Callable[[FloatArray], FloatArray]
+
+
+def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resolution: float,
+              parameters: HybridParameters, symmetry: Symmetry | None, executor: Executor,
+              folder: Path, progress: Progress, weight_map: Map | None = None,
+              block: int = 4, cap: float | None = 4.0) -> ScaledMaps:
+    """Scale the observed map locally to the amplitudes of the reference.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+        Solvent mean subtracted.
+    reference : Map
+        On the same grid.
+    mask : array, shape grid.shape
+        Soft, 0 to 1; bounds the work.
+    resolution : float
+        d_min, Å.
+    parameters : HybridParameters
+        `scaling`, `window`, `window_voxels`, `stride`, `taper`, `weight`, `noise_weight` and
+        `outputs` are used.
+    symmetry : Symmetry, optional
+        The final maps are averaged over it.
+    executor : Executor
+    folder : Path
+        For the files of the tasks; every worker must see it.
+    progress : Progress
+    weight_map : Map, optional
+        For the policy "file".
+    block : int
+        Voxels along the edge of a block of the power grid; 1 keeps the full grid and the whole
+        box, and is exactly symmetric for symmetric inputs.
+    cap : float, optional
+        Largest factor between local and global gain; None: no limit.
+
+    Returns
+    -------
+    ScaledMaps
+
+    Raises
+    ------
+    InputError
+        If the window is longer than half the box, the mask is empty, or a map is missing or on
+        another grid.
+    """
+    grid = observed.average.grid
+    window = window_edge(grid, parameters)
+    policy = chosen_policy(parameters.weight, observed.kind, weight_map)
+    _refuse_other_grids(grid, reference, mask, weight_map)
+    rules = GainRules(cap, parameters.noise_weight and observed.half_1 is not None)
+    job = _Job(observed, reference, mask, resolution, parameters, weight_map, window, policy,
+               rules, block, _box(mask, grid, window, block))
+    work = _band_work(job)
+    runner = BandRunner(work, executor, folder, _bands_in_hand(work, executor))
+    if parameters.scaling == "windows":
+        scaled = _by_windows(job, runner, progress)
+    else:
+        scaled = _by_bands(job, runner, progress)
+    work.coefficients = {}  # the largest arrays; not needed any more
+    result = _looking(job, work, scaled, symmetry)
+    progress.update(1.0)
+    return result
+
+
+def window_edge(grid: Grid, parameters: HybridParameters) -> float:
+    """Edge of the scaling window, Å; an odd number of voxels where it is asked for in voxels.
+
+    Raises
+    ------
+    InputError
+        If it is longer than half the shortest edge of the box.
+    """
+    step = grid.step
+    window = parameters.window
+    if parameters.window_voxels is not None:
+        window = _odd_up(parameters.window_voxels) * step
+    elif parameters.scaling == "windows":
+        window = _odd_up(int(np.ceil(window / step - 1e-6))) * step
+    shortest = min(grid.cell)
+    if window > shortest / 2 * (1 + 1e-6):
+        largest = (min(grid.shape) // 2 - 1) // 2 * 2 + 1
+        raise InputError(
+            f"the scaling window of {window:.4g} Å ({window / step:.0f} voxels) is longer than "
+            f"half the box ({shortest / 2:.4g} Å, {min(grid.shape) / 2:g} voxels): give at most "
+            f"{largest * step:.4g} Å ({largest} voxels)")
+    return float(window)
+
+
+def _odd_up(n: int) -> int:
+    """The smallest odd number not below n."""
+    return n + 1 - n % 2
+
+
+def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
+    """The weight policy that the input allows.
+
+    Raises
+    ------
+    InputError
+        If the policy is "file" and there is no file.
+    """
+    if asked == "file" and weight_map is None:
+        raise InputError("the weight is to be read from a file, but no file was given: "
+                         "name a map of weights from 0 to 1")
+    if asked in ("none", "fdr", "file"):
+        return asked
+    if kind == "single":
+        return "file" if weight_map is not None else "none"
+    return "smooth" if kind == "pseudo-halves" and asked == "adaptive" else asked
+
+
+def _refuse_other_grids(grid: Grid, reference: Map, mask: FloatArray,
+                        weight_map: Map | None) -> None:
+    """Everything must have been made on the grid of the map."""
+    for given in (reference, weight_map):
+        if given is not None and not grid.same_as(given.grid):
+            raise InputError(
+                f"{given.name} has {given.grid.shape} voxels of {given.grid.step:.4g} Å and the "
+                f"map {grid.shape} of {grid.step:.4g} Å, or their origins differ; resample it "
+                "onto the map's grid")
+    if mask.shape != grid.shape:
+        raise InputError(f"the mask has {mask.shape} voxels and the map {grid.shape}; resample it "
+                         "onto the map's grid")
+    if not (mask > 0).any():
+        raise InputError("the mask is empty: there is nothing to scale; give another mask")
+
+
+def _box(mask: FloatArray, grid: Grid, window: float, block: int) -> Box:
+    """The part of the map that is worked on."""
+    if block == 1:
+        nz, ny, nx = grid.shape
+        return slice(0, nz), slice(0, ny), slice(0, nx)
+    return work_box(mask > 0, int(np.ceil(_MARGIN * window / grid.step)), block)
+
+
+def _band_work(job: _Job) -> BandWork:
+    """Fourier coefficients of the maps in the box, sorted by band."""
+    observed = job.observed
+    grid = grid_of_box(observed.average.grid, job.box)
+    n_bands = number_of_bands(grid, job.window)
+    options = BandOptions(job.window, job.block, number_of_low_bands(job.window, n_bands),
+                          job.resolution, job.policy == "adaptive", job.rules,
+                          job.parameters.scaling == "bands")
+    bands = BandFilter.of_grid(grid, job.window)
+    coefficients = {"average": bands.gather(observed.average.values[job.box])}
+    difference = job.half_difference
+    if difference is not None:
+        coefficients["difference"] = bands.gather(difference)
+    coefficients["reference"] = bands.gather(job.reference.values[job.box])
+    local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, options.block)
+    inside = local.block_mean((job.mask[job.box] > 0.5).astype(np.float32))
+    return BandWork(bands, options, inside, coefficients, {})
+
+
+def _bands_in_hand(work: BandWork, executor: Executor) -> int:
+    """How many bands are worked on at a time."""
+    n_bands = work.filter.n_bands - work.options.n_low
+    size = work.filter.grid.size
+    if executor.workers == 1:
+        return min(_FEWEST_IN_HAND, n_bands) if size <= _SMALL_VOXELS else 1
+    fitting = _WAVE_BYTES // (12 * size)
+    return int(min(max(fitting, _FEWEST_IN_HAND, executor.workers), n_bands))
+
+
+def _by_bands(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
+    """The linear maps by the smoothed power of bands."""
+    work = runner.work
+    result = sum_bands(runner, progress.part(0.05, 0.85))
+    step = job.observed.average.grid.step
+    fade_out(result.maps, job.box, job.mask.shape, int(_MARGIN / 2 * job.window / step))
+    return _Scaled(result.maps, result.gains, work.inside, work.local.spread)
+
+
+def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
+    """The linear maps by radial profiles in windows; they end with the mask."""
+    work = runner.work
+    maps, gains = _before_windows(job, runner, progress)
+    edge = round(job.window / job.observed.average.grid.step)
+    options = WindowOptions(edge, job.parameters.stride, job.parameters.taper, job.rules)
+    mask = job.mask[job.box]
+    points, measured = measure_windows(
+        maps[0], np.ascontiguousarray(job.reference.values[job.box]), mask > 0.5, options,
+        runner.executor, runner.folder, progress.part(0.35, 0.75))
+    found = window_gains(points, measured, job.window, job.rules)
+    weight_of = None
+    if job.rules.noise_weight:
+        weight_of = _noise_weight_of(work, gains, found)
+    maps = apply_gains(maps, work.filter.grid, found, options, weight_of,
+                       progress.part(0.75, 0.9))
+    maps *= np.clip(2 * mask - 1, 0, 1)
+    field = LatticeField(work.filter.grid.shape, points, options.stride)
+    named = {shell: replace(gain, global_weight=gains[shell].global_weight if gains else 1.0)
+             for shell, gain in found.gains.items()}
+    return _Scaled(maps, named, np.ones(len(points), dtype=np.float32), field.spread)
+
+
+def _before_windows(job: _Job, runner: BandRunner,
+                    progress: Progress) -> tuple[FloatArray, dict[int, BandGain]]:
+    """The maps that windows scale, weighted band by band, and what the bands say about noise."""
+    if job.rules.noise_weight or job.policy == "adaptive":
+        result = sum_bands(runner, progress.part(0.05, 0.35))
+        return result.maps, result.gains
+    maps = [job.observed.average.values[job.box]]
+    difference = job.half_difference
+    return np.stack(maps if difference is None else [*maps, difference]), {}
+
+
+def _noise_weight_of(work: BandWork, gains: dict[int, BandGain],
+                     found: WindowGains) -> Callable[[int], FloatArray]:
+    """Noise weight of a shell at every voxel; of the next band for those coarser than 12 Å."""
+    return lambda shell: work.local.spread(gains[max(shell, found.n_low)].weight)
+
+
+def _looking(job: _Job, work: BandWork, scaled: _Scaled,
+             symmetry: Symmetry | None) -> ScaledMaps:
+    """Weight and restore, average over the group, put everything back into the map's grid."""
+    grid, whole, box = work.filter.grid, job.observed.average, job.box
+    linear = scaled.maps[0]
+    difference = scaled.maps[1] if len(scaled.maps) == 2 else None
+    user = None if job.weight_map is None else job.weight_map.values[box]
+    given = WeightInput(grid, job.resolution, whole.values[box], job.half_difference,
+                        linear, difference, np.asarray(job.mask[box], dtype=np.float32), user)
+    weight = looking_weight(job.policy, given, work.local)
+    region = given.mask if job.policy == "none" else weight
+    output = restore_amplitudes(linear * weight, region, job.reference.values[box], grid,
+                                job.resolution)
+
+    def embed(values: FloatArray, group: Symmetry | None = symmetry) -> Map:
+        """A box in the whole map, averaged over the group."""
+        full = np.zeros(whole.grid.shape, dtype=np.float32)
+        full[box] = values
+        placed = whole.with_values(full)
+        return placed if group is None else average_map(placed, group)
+
+    bands = [k for k in scaled.gains if job.window / k >= job.resolution] or list(scaled.gains)[:1]
+    share = np.stack([scaled.gains[k].silent for k in bands]).astype(np.float32).mean(axis=0)
+    silent = np.zeros(whole.grid.shape, dtype=np.bool_)
+    silent[box] = (scaled.spread(share) > 0.5) & (given.mask > 0.5)
+    silent_share = float(silent.sum() / max(int((given.mask > 0.5).sum()), 1))
+    halves = (None, None) if difference is None else (embed(linear + difference),
+                                                      embed(linear - difference))
+    volumes = {name: embed(values) for name, values in _volumes(job, work, scaled).items()}
+    return ScaledMaps(
+        embed(output), embed(linear), halves[0], halves[1], embed(weight, None), job.policy,
+        _label(job), STATEMENTS[job.policy],
+        band_reports(scaled.gains, job.window, scaled.inside), silent, silent_share, volumes,
+        tuple(_findings(job, silent_share)))
+
+
+def _volumes(job: _Job, work: BandWork, scaled: _Scaled) -> dict[str, FloatArray]:
+    """The local-gain and local-resolution volumes that were asked for."""
+    volumes: dict[str, FloatArray] = {}
+    if "gain" in job.parameters.outputs:
+        for band in shown_bands(scaled.gains, job.window, job.resolution):
+            name = f"gain_{job.window / band:.1f}A"
+            volumes[name] = scaled.spread(scaled.gains[band].gain)
+    if "resolution" in job.parameters.outputs and len(scaled.maps) == 2:
+        resolution = work.local.spread(local_resolution(work))
+        finest = job.window / (work.filter.n_bands - 1)
+        volumes["resolution"] = np.clip(resolution, finest, job.window / work.options.n_low)
+    return volumes
+
+
+def _label(job: _Job) -> str:
+    """What a map file says about the scaling."""
+    size = f"{job.window:.4g} A"
+    how = f"bands {size}" if job.parameters.scaling == "bands" else f"windows {size}"
+    noise = "" if job.rules.noise_weight else ", no noise weight"
+    return f"local scaling, {how}, weight {job.policy}{noise}"[:80]
+
+
+def _findings(job: _Job, silent_share: float) -> list[Finding]:
+    """What the user must know about this scaling."""
+    found = []
+    asked, voxels = job.parameters.weight, job.parameters.window_voxels
+    if voxels is not None and voxels % 2 == 0:
+        found.append(Finding("even-window", "note",
+                             f"the window of {voxels} voxels was rounded up to {voxels + 1}: a "
+                             "window must be odd to have a central voxel",
+                             {"asked_voxels": voxels, "used_voxels": voxels + 1}))
+    if asked != job.policy:
+        found.append(Finding("weight-policy", "note",
+                             f"weight {job.policy} was used in place of {asked}: {asked} needs "
+                             "two half maps; give them with -hm", {"policy": job.policy}))
+    if silent_share > _SILENT_SHARE:
+        found.append(Finding("silent-reference", "warning",
+                             f"the reference has no density near {silent_share:.0%} of the mask, "
+                             "which got the global gain: complete the model, or give a tighter "
+                             "mask", {"share": silent_share}))
+    return found

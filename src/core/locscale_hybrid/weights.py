@@ -1,0 +1,163 @@
+"""What the map for looking is multiplied by, and its final amplitude curve.
+
+A weight that follows the density voxel by voxel looks clean and invents: coarse signal times a
+sharp weight has fine components that look like resolution.  Every policy says what it may invent.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .fourier import FourierSpace
+from .local_power import LocalAverage
+from .maps import BoolArray, DoubleArray, FloatArray, Grid
+
+FINEST = 0.85             # times d_min: nothing finer is in the map for looking
+
+_SMOOTH_SIGMA = 1.0       # Å, policy smooth
+_SMOOTH_SCORE = 4.0       # z^2 at which a weight is 1/2
+_ADAPTIVE_SIGMA = 1 / 3   # d_min, policy adaptive
+_ADAPTIVE_SCORE = 16.0
+_SOFT_SIGMA = 0.25        # d_min, policy soft
+_SOFT_SCORE = 4.0
+_REGION_WEIGHT = 0.1      # weight from which a voxel counts for the amplitude curve
+_REGION_SIGMA = 2.0       # Å, edge of that region
+_LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor of this range
+
+STATEMENTS = {
+    "adaptive": ("adaptive weight: each band by what the coarser bands and both half maps say, "
+                 "then the density at d/3 over its noise; without data at the resolution limit "
+                 "it shows an FSC of 0.05 there"),
+    "smooth": ("smooth weight: density smoothed by 1 Å over its noise; without data at the "
+               "resolution limit it shows an FSC of 0.05 there"),
+    "soft": ("soft weight: voxel-sharp, for looking only; without data at the resolution limit "
+             "it shows an FSC of 0.3 to 0.4 there: it invents resolution"),
+    "fdr": ("fdr weight: the soft-edged confidence mask; a mask's edge and shape add correlation "
+            "at the resolution limit"),
+    "file": ("weight from a file: what it invents depends on how sharp it is"),
+    "none": "no weight: nothing is suppressed, nothing is invented",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class WeightInput:
+    """What a weight may be made of; all arrays have the shape of the box.
+
+    Parameters
+    ----------
+    grid : Grid
+    resolution : float
+        d_min, Å.
+    average, difference : arrays
+        Unscaled average of the halves, and half their difference; None with one map.
+    linear, linear_difference : arrays
+        The same, scaled.
+    mask : array
+        Soft, 0 to 1.
+    file : array, optional
+        The user's weight.
+    """
+
+    grid: Grid
+    resolution: float
+    average: FloatArray
+    difference: FloatArray | None
+    linear: FloatArray
+    linear_difference: FloatArray | None
+    mask: FloatArray
+    file: FloatArray | None = None
+
+
+def looking_weight(policy: str, given: WeightInput, local: LocalAverage) -> FloatArray:
+    """Weight of the map for looking.
+
+    Parameters
+    ----------
+    policy : {"adaptive", "smooth", "soft", "fdr", "file", "none"}
+    given : WeightInput
+    local : LocalAverage
+        Averages the noise for policy soft.
+
+    Returns
+    -------
+    array, shape (nz, ny, nx)
+        0 to 1.
+    """
+    if policy == "none":
+        return np.ones(given.grid.shape, dtype=np.float32)
+    if policy == "fdr":
+        return given.mask
+    if policy == "file":
+        assert given.file is not None
+        return np.clip(given.file, 0, 1)
+    if policy == "soft":
+        assert given.linear_difference is not None
+        smooth = gaussian(given.linear, given.grid, _SOFT_SIGMA * given.resolution)
+        noise = local.spread(local.power(given.linear_difference))
+        smooth /= np.sqrt(np.maximum(noise, np.float32(1e-30)))
+        return saturating(smooth, _SOFT_SCORE)
+    assert given.difference is not None
+    sigma, half = ((_SMOOTH_SIGMA, _SMOOTH_SCORE) if policy == "smooth"
+                   else (_ADAPTIVE_SIGMA * given.resolution, _ADAPTIVE_SCORE))
+    noise_sd = float(gaussian(given.difference, given.grid, sigma).std(dtype=np.float64))
+    smooth = gaussian(given.average, given.grid, sigma)
+    smooth /= np.float32(max(noise_sd, 1e-30))
+    return saturating(smooth, half)
+
+
+def saturating(score: FloatArray, half: float) -> FloatArray:
+    """z^2 / (z^2 + half) of a score; 0 where it is negative."""
+    squared = np.maximum(score, 0)
+    squared *= squared
+    return np.asarray(squared / (squared + np.float32(half)), dtype=np.float32)
+
+
+def gaussian(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
+    """Values smoothed by a Gaussian of `sigma` Å; the box repeats itself."""
+    widths = [sigma / voxel for voxel in grid.voxel_size[::-1]]
+    return np.asarray(ndimage.gaussian_filter(values, widths, mode="wrap", truncate=4))
+
+
+def restore_amplitudes(values: FloatArray, weight: FloatArray, reference: FloatArray,
+                       grid: Grid, resolution: float) -> FloatArray:
+    """The weighted map with its reference's power inside, by one factor per shell.
+
+    Parameters
+    ----------
+    values : array, shape (nz, ny, nx)
+        Linear map times weight.
+    weight : array
+    reference : array
+    grid : Grid
+    resolution : float
+        d_min, Å: the curve falls from 1 there to 0 at 0.85 d_min.
+    """
+    space = FourierSpace(grid)
+    region = gaussian((weight > _REGION_WEIGHT).astype(np.float32), grid, _REGION_SIGMA)
+    factor = np.ones(space.n_shells)
+    if region.any():
+        wanted, present = (_power_within(space, map_, region) for map_ in (reference, values))
+        factor = np.sqrt(np.divide(wanted, present, out=np.zeros_like(wanted),
+                                   where=present > 0))
+        middle = (space.frequency > _LOW_RANGE[0]) & (space.frequency < _LOW_RANGE[1])
+        if middle.any():
+            factor[space.frequency <= _LOW_RANGE[0]] = np.median(factor[middle])
+    finest = 1 / (FINEST * resolution)
+    taper = np.clip((finest - space.frequency) / (finest - 1 / resolution), 0, 1)
+    coefficients = space.forward(values)
+    coefficients *= space.spread(factor * taper)
+    return space.backward(coefficients)
+
+
+def _power_within(space: FourierSpace, values: FloatArray, region: FloatArray) -> DoubleArray:
+    """Power in shells of a map inside a soft region, its mean there subtracted."""
+    total = float(region.sum(dtype=np.float64))
+    mean = float((values * region).sum(dtype=np.float64)) / total
+    return space.power(space.forward((values - np.float32(mean)) * region))
+
+
+def shut_share(weight: FloatArray, region: BoolArray) -> float:
+    """Share of the voxels of a region whose weight is below 1 %."""
+    values = weight[region]
+    return float((values < 0.01).mean()) if values.size else 0.0

@@ -1,0 +1,209 @@
+"""LocScale's definition of local scaling: radial profiles in a cube around each voxel.
+
+The cube of n voxels, n odd, is centred on the voxel; shells are rint(|k|) over all coefficients;
+the profile is the mean amplitude of a shell; the gain, the ratio of two profiles, is linear in |k|
+between shells and constant beyond the last one.  The scaled voxel is the centre of the cube after
+the gain.  As that is linear in the map, ``out(x) = sum_s gain_s(x) c_s(x)``, where c_s is the map
+convolved with a kernel that is confined to the cube.
+
+References
+----------
+.. [1] Jakobi, Wilmanns, Sachse (2017) eLife 6:e27131, :doi:`10.7554/eLife.27131`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+
+from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, IntArray, Shape
+
+BATCH = 64  # windows per matrix product: BLAS rounds differently for other sizes
+
+
+@dataclass(frozen=True, eq=False)
+class WindowTables:
+    """What all windows of a size share.
+
+    Parameters
+    ----------
+    edge : int
+        Voxels, odd.
+    averaging : array, shape (n_coefficients, n_shells)
+        Takes amplitudes of the half spectrum to mean amplitudes of complete shells.
+    taper : array, shape (edge, edge, edge), optional
+        Factor of the density in a window, 1 at its centre.
+    """
+
+    edge: int
+    averaging: FloatArray
+    taper: FloatArray | None
+
+    @property
+    def n_shells(self) -> int:
+        """Number of shells, 0 to edge // 2."""
+        return self.edge // 2 + 1
+
+
+@lru_cache(maxsize=2)
+def window_tables(edge: int, taper: str) -> WindowTables:
+    """Tables for windows of `edge` voxels with a taper, "none" or "hann"."""
+    radius = _radius(edge)
+    shell = np.rint(radius).astype(np.intp).ravel()
+    multiplicity = np.full(radius.shape, 2.0)
+    multiplicity[..., 0] = 1.0
+    averaging = np.zeros((shell.size, edge // 2 + 1))
+    inside = shell <= edge // 2
+    averaging[np.flatnonzero(inside), shell[inside]] = multiplicity.ravel()[inside]
+    averaging /= averaging.sum(axis=0)
+    return WindowTables(edge, averaging.astype(np.float32),
+                        _hann(edge) if taper == "hann" else None)
+
+
+def profiles(windows: FloatArray, tables: WindowTables) -> FloatArray:
+    """Mean amplitude per shell of windows (m, n, n, n), shape (m, n_shells)."""
+    if tables.taper is not None:
+        windows = windows * tables.taper
+    spectra = scipy.fft.rfftn(windows, axes=(1, 2, 3)).reshape(len(windows), -1)
+    return np.asarray(np.abs(spectra) @ tables.averaging)
+
+
+def padded(values: FloatArray, edge: int, stride: int) -> FloatArray:
+    """The box continued by itself so that every window lies in it."""
+    half = edge // 2
+    return np.pad(values, (half, half + stride), mode="wrap")
+
+
+def profiles_at(volume: FloatArray, points: IntArray, tables: WindowTables) -> FloatArray:
+    """Profiles of the windows centred on points (m, 3) of a padded box, in fixed batches."""
+    edge = tables.edge
+    result = np.empty((len(points), tables.n_shells), dtype=np.float32)
+    windows = np.empty((BATCH, edge, edge, edge), dtype=np.float32)
+    for begin in range(0, len(points), BATCH):
+        batch = points[begin: begin + BATCH]
+        for window, (z, y, x) in zip(windows, batch, strict=False):
+            window[...] = volume[z: z + edge, y: y + edge, x: x + edge]
+        result[begin: begin + BATCH] = profiles(windows[: len(batch)], tables)
+    return result
+
+
+class ShellComponents:
+    """The components c_s of a map at every voxel of a box that repeats itself.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+        Of the box; no edge is shorter than the window's.
+    edge : int
+        Of the window, voxels.
+    taper : {"none", "hann"}
+    """
+
+    def __init__(self, shape: Shape, edge: int, taper: str) -> None:
+        self._shape = shape
+        self._edge = edge
+        self._taper = window_tables(edge, taper).taper
+
+    def transfer(self, weights: DoubleArray) -> FloatArray:
+        """Factor of every coefficient of the box for gains `weights` of the shells.
+
+        Parameters
+        ----------
+        weights : array, shape (n_shells,)
+            A unit vector gives one component.
+        """
+        edge = self._edge
+        gain = np.interp(_radius(edge), np.arange(len(weights)), weights)
+        kernel = np.fft.fftshift(np.fft.irfftn(gain, (edge,) * 3, axes=(0, 1, 2)))
+        if self._taper is not None:
+            kernel *= self._taper
+        whole = np.zeros(self._shape, dtype=np.float32)
+        whole[:edge, :edge, :edge] = kernel
+        whole = np.roll(whole, (-(edge // 2),) * 3, axis=(0, 1, 2))
+        return np.asarray(scipy.fft.rfftn(whole).real, dtype=np.float32)
+
+    def of(self, coefficients: ComplexArray, transfer: FloatArray) -> FloatArray:
+        """A component in real space."""
+        values = scipy.fft.irfftn(coefficients * transfer, self._shape, overwrite_x=True)
+        return np.asarray(values, dtype=np.float32)
+
+
+def lattice_points(region: BoolArray, stride: int) -> IntArray:
+    """Points, in voxels, of a lattice that enclose every voxel of a region.
+
+    Parameters
+    ----------
+    region : array of bool, shape (nz, ny, nx)
+    stride : int
+        Voxels between points; with 1 they are the voxels of the region.
+
+    Returns
+    -------
+    array of int, shape (m, 3)
+        In raster order; may lie up to `stride` voxels beyond the box.
+    """
+    voxels = np.argwhere(region)
+    if stride == 1:
+        return voxels
+    needed = np.zeros([(n - 1) // stride + 2 for n in region.shape], dtype=np.bool_)
+    cells = voxels // stride
+    for corner in np.ndindex(2, 2, 2):
+        needed[tuple((cells + np.array(corner)).T)] = True
+    return np.argwhere(needed) * stride
+
+
+class LatticeField:
+    """Values given at lattice points, at every voxel of a box.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+    points : array of int, shape (m, 3)
+        From `lattice_points`.
+    stride : int
+        Linear between points; meaningful where all corners are given.
+    """
+
+    def __init__(self, shape: Shape, points: IntArray, stride: int) -> None:
+        self._shape = shape
+        self._stride = stride
+        counts = shape if stride == 1 else [(n - 1) // stride + 2 for n in shape]
+        self._counts = tuple(counts)
+        z, y, x = (points // stride).T
+        self._index = np.ravel_multi_index((z, y, x), self._counts)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Values (m,) on the voxels; 0 where no point is near."""
+        lattice = np.zeros(self._counts, dtype=np.float32)
+        lattice.ravel()[self._index] = values
+        if self._stride == 1:
+            return lattice
+        z, y, x = (_linear_matrix(n, m, self._stride)
+                   for n, m in zip(self._shape, self._counts, strict=True))
+        along_y = np.matmul(y, lattice @ x.T)
+        return np.asarray((z @ along_y.reshape(len(lattice), -1)).reshape(self._shape))
+
+
+def _linear_matrix(length: int, count: int, stride: int) -> FloatArray:
+    """Linear interpolation (length, count) from every `stride`-th voxel."""
+    place = np.arange(length) / stride
+    left = place.astype(np.intp)
+    matrix = np.zeros((length, count), dtype=np.float32)
+    rows = np.arange(length)
+    matrix[rows, left] = 1 - (place - left)
+    matrix[rows, left + 1] += (place - left).astype(np.float32)
+    return matrix
+
+
+def _radius(edge: int) -> DoubleArray:
+    """|k| of the half spectrum of a window, in 1 / window edge."""
+    k = np.fft.fftfreq(edge) * edge
+    half = np.arange(edge // 2 + 1)
+    return np.asarray(np.sqrt(k[:, None, None] ** 2 + k[None, :, None] ** 2 + half**2))
+
+
+def _hann(edge: int) -> FloatArray:
+    """Product of three Hann windows, 1 at the centre and above 0 at the faces."""
+    profile = np.cos(np.pi * (np.arange(edge) - edge // 2) / (edge + 1)) ** 2
+    return np.asarray(profile[:, None, None] * profile[None, :, None] * profile, dtype=np.float32)
