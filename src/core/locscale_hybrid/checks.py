@@ -1,0 +1,312 @@
+"""Stage 1: what is wrong or odd about the input, found in seconds, before the work.
+
+A check never repairs and never prints: it gives a `Finding`, or raises an `InputError` where no
+result could make sense.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .findings import Finding
+from .fourier import FourierSpace
+from .input_quality import check_quality, spectra_of
+from .maps import ComplexArray, DoubleArray, Grid, Vector
+from .model_fit import CHANCE, CoarseMap, ModelFit, best_magnification, fit_model, in_box
+from .observed import ObservedMaps
+from .parameters import HybridInputs
+from .structure import AtomicModel
+from .symmetry import Symmetry
+from .symmetry_check import check_symmetry
+
+COARSEST_RESOLUTION = 12.0   # Å, beyond which there is nothing to scale against
+_POOR_RESOLUTION = 8.0
+_FEW_ATOMS = 20
+_OVERLAPS = 0.3              # share of the best correlation that a model has where it belongs
+_SHIFTED = 0.8
+_UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
+_HALF_NAMES = re.compile(r"(half[-_]?(?:map)?[-_]?)([12ab])(?![0-9a-z])", re.IGNORECASE)
+_PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
+
+
+def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
+                 symmetry: Symmetry | None = None, *, resolution: float | None = None,
+                 inputs: HybridInputs | None = None) -> list[Finding]:
+    """Everything about the input that the user must know.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+    model : AtomicModel, optional
+    symmetry : Symmetry, optional
+    resolution : float, optional
+        Å, where it is known; it bounds the frequencies that are compared.  Else the unmasked FSC
+        of the halves says.
+    inputs : HybridInputs, optional
+        For what can be told by the names of the files.
+
+    Returns
+    -------
+    list of Finding
+        Warnings first.
+
+    Raises
+    ------
+    InputError
+        If halves are opposed, the resolution is beyond 12 Å, the model is not in the map, or the
+        symmetry is not there.
+    """
+    grid = observed.average.grid
+    space = FourierSpace(grid)
+    average = space.forward(observed.average.values)
+    spectra = spectra_of(observed, space, average)
+    findings = check_quality(observed, spectra, resolution=resolution)
+    if resolution is not None:
+        findings += check_resolution(resolution)
+    known = resolution if resolution is not None else spectra.resolution
+    if inputs is not None:
+        findings += check_names(inputs)
+    if model is not None:
+        findings += [*model.findings, *check_content(model)]
+        findings += check_fit(grid, average, model, resolution=known)
+    if symmetry is not None:
+        findings += check_symmetry(grid, average, symmetry, resolution=known)
+    return sorted(findings, key=lambda finding: finding.level != "warning")
+
+
+def check_resolution(resolution: float) -> list[Finding]:
+    """What still makes sense at a resolution in Å.
+
+    Raises
+    ------
+    InputError
+        Beyond 12 Å.
+    """
+    if resolution > COARSEST_RESOLUTION:
+        raise InputError(f"the resolution is {resolution:.1f} Å, and beyond "
+                         f"{COARSEST_RESOLUTION:g} Å a model says nothing about local sharpness; "
+                         "give it with --ref_resolution if it is better than that")
+    if resolution <= _POOR_RESOLUTION:
+        return []
+    return [Finding(
+        "poor-resolution", "warning",
+        f"the resolution is {resolution:.1f} Å: worse than {_POOR_RESOLUTION:g} Å no secondary "
+        "structure is seen; the result shows domains at one scale, and B factors mean nothing",
+        {"resolution_angstrom": resolution})]
+
+
+def check_names(inputs: HybridInputs) -> list[Finding]:
+    """A full map whose half maps lie beside it, told by their names."""
+    if inputs.full_map is None:
+        return []
+    partner = partner_of(inputs.full_map)
+    if partner is not None:
+        return [Finding(
+            "partner-half-map", "warning",
+            f"{inputs.full_map.name} has the name of a half map, and {partner.name} lies beside "
+            "it; give both as half maps")]
+    halves = halves_beside(inputs.full_map)
+    if halves is None:
+        return []
+    return [Finding(
+        "half-maps-beside", "warning",
+        f"{halves[0].name} and {halves[1].name} lie beside {inputs.full_map.name}; give these two "
+        "instead, and the result is validated by half maps")]
+
+
+def partner_of(path: Path) -> Path | None:
+    """The other half map, where a name says "half 1" or the like and the other is there."""
+    match = _HALF_NAMES.search(path.name)
+    if match is None:
+        return None
+    begin, end = match.span(2)
+    partner = path.with_name(path.name[:begin] + _PARTNER[match[2]] + path.name[end:])
+    return partner if partner.is_file() else None
+
+
+def halves_beside(path: Path) -> tuple[Path, Path] | None:
+    """The two half maps that an EMDB entry names after the full map, where they are there."""
+    stem, dot, endings = path.name.partition(".")
+    first, second = (path.with_name(f"{stem}_half_map_{n}{dot}{endings}") for n in (1, 2))
+    return (first, second) if first.is_file() and second.is_file() else None
+
+
+def check_content(model: AtomicModel) -> list[Finding]:
+    """What can be seen of a model without its map."""
+    findings = []
+    count = len(model)
+    if count < _FEW_ATOMS:
+        findings.append(Finding("few-atoms", "warning",
+                                f"{model.name} has {count} atoms that scatter; the reference will "
+                                "be almost all pseudo-atoms", {"atoms": count}))
+    residues = sum(len(chain) for chain in model.structure[0])
+    if count >= _FEW_ATOMS and count < 1.5 * residues and np.mean(model.elements == "C") > 0.9:
+        findings.append(Finding(
+            "ca-only", "warning",
+            f"{model.name} has {count} atoms in {residues} residues, as a CA trace does; the "
+            "reference is built from all atoms: rebuild the main and side chains first",
+            {"atoms": count, "residues": residues}))
+    low, high = float(model.b_iso.min()), float(model.b_iso.max())
+    if high - low < 0.01 and count > 1:
+        findings.append(Finding("b-all-equal", "note",
+                                f"{model.name} has B = {low:.4g} Å² on every atom; this does no "
+                                "harm, B is refined anew", {"b_iso": low}))
+    elif low <= 0:
+        zero = int((model.b_iso <= 0).sum())
+        findings.append(Finding("b-zero", "note",
+                                f"{model.name} has a B of zero or less on {zero} of {count} "
+                                "atoms; this does no harm, B is refined anew", {"atoms": zero}))
+    return findings
+
+
+def check_fit(grid: Grid, average: ComplexArray, model: AtomicModel, *,
+              resolution: float | None = None) -> list[Finding]:
+    """Whether the model lies in the map, has its hand and its magnification.
+
+    Parameters
+    ----------
+    grid : Grid
+    average : array
+        Coefficients of the map on that grid.
+    model : AtomicModel
+    resolution : float, optional
+        Å.
+
+    Raises
+    ------
+    InputError
+        If the model is outside the box, or in the wrong place; with the shift that puts it right.
+    """
+    _refuse_larger_than_box(grid, model)
+    coarse = CoarseMap(grid, average, _finest_band(grid, resolution))
+    fit = fit_model(coarse, model.positions)
+    if not fit.is_found and fit.negative > CHANCE * max(fit.best, fit.mirrored):
+        raise InputError(f"the contrast of the map is inverted: {model.name} fits its negative "
+                         f"(correlation {fit.negative:.2f}) and not the map as it is (at best "
+                         f"{fit.best:.2f}); multiply the map by -1")
+    if not fit.is_found and fit.mirrored > CHANCE * fit.best:
+        return [Finding(
+            "hand-inverted", "warning",
+            f"the hand of the map looks inverted: {model.name} fits its mirror image along "
+            f"{fit.mirror} (correlation {fit.mirrored:.2f}) and not the map as it is (at best "
+            f"{fit.best:.2f}); flip the map along {fit.mirror}",
+            {"correlation": fit.best, "mirrored": fit.mirrored})]
+    scale = _scale(grid, coarse, model, fit)
+    _refuse_displaced(grid, model, fit, scale)
+    return [*_place_findings(grid, model, fit, scale), *_scale_findings(model, scale)]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A magnification at which the model fits clearly better than at 1."""
+
+    factor: float
+    correlation: float
+    message: str
+
+
+def _finest_band(grid: Grid, resolution: float | None) -> float:
+    """Fine end of the band in Å: the resolution, coarser for boxes that would take long."""
+    wanted = max(1.1 * (resolution or _UNKNOWN_BAND), max(grid.cell) / 64)
+    return float(np.clip(wanted, 5.0, COARSEST_RESOLUTION))
+
+
+def _scale(grid: Grid, coarse: CoarseMap, model: AtomicModel, fit: ModelFit) -> _Scale | None:
+    """The better magnification, if there is one beyond what can be told."""
+    factor, correlation, unchanged = best_magnification(coarse, model.positions,
+                                                        everywhere=not fit.is_found)
+    # at 5 Å the scale of a whole complex is found to 0.5 %, of a small crop to 1 %; by the
+    # envelope at 10 Å to 1.5 %
+    tolerance = 0.015 if coarse.finest < 6.5 else 0.025
+    if abs(factor - 1) < tolerance or correlation < max(1.01 * unchanged, CHANCE * fit.mirrored):
+        return None
+    message = (f"magnified by {factor:.3f} it fits (correlation {correlation:.2f}, {unchanged:.2f} "
+               f"as it is): the voxel size seems to be {grid.step / factor:.4g} Å and not "
+               f"{grid.step:.4g} Å; give it with --apix")
+    return _Scale(factor, correlation, message)
+
+
+def _refuse_larger_than_box(grid: Grid, model: AtomicModel) -> None:
+    """Refuse a model that no shift brings into the box."""
+    extent = np.ptp(model.positions, axis=0)
+    inside = float(in_box(grid, model.positions).mean())
+    # a crop may hold part of a model; half of it outside on every side is no crop
+    if (extent > np.array(grid.cell)).sum() >= 2 and inside < 0.5:
+        raise InputError(
+            f"{model.name} is larger than the map: it measures {_triple(extent)} Å and the box "
+            f"{_triple(grid.cell)} Å, {100 * inside:.0f} % of the atoms are inside; check the "
+            f"voxel size ({grid.step:.4g} Å, --apix), or cut the model to the map")
+
+
+def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit,
+                      scale: _Scale | None) -> None:
+    """Refuse a model that does not lie in its map; say where or how large it would."""
+    if scale is not None:
+        remedy = scale.message
+    elif fit.is_found:
+        remedy = (f"shifted by {_shift_text(fit)} it fits (correlation {fit.best:.2f}): "
+                  "move it there")
+    else:
+        remedy = ("no shift makes it fit: check that map and model belong together, and the hand "
+                  "and voxel size of the map")
+    if fit.inside < 0.5:
+        low, high = model.positions.min(axis=0), model.positions.max(axis=0)
+        end = np.add(grid.origin, grid.cell)
+        raise InputError(f"{model.name} lies outside the map: {100 * fit.inside:.0f} % of its "
+                         f"atoms are in the box; it spans {_triple(low)} to {_triple(high)} Å, "
+                         f"the box {_triple(grid.origin)} to {_triple(end)} Å; {remedy}")
+    displaced = fit.is_found and fit.correlation < _OVERLAPS * fit.best
+    nowhere = not fit.is_found and fit.correlation < 0.25 * fit.mirrored
+    if displaced or nowhere:
+        raise InputError(f"{model.name} does not overlap the map where it lies (correlation "
+                         f"{fit.correlation:.2f}); {remedy}")
+
+
+def _place_findings(grid: Grid, model: AtomicModel, fit: ModelFit,
+                    scale: _Scale | None) -> list[Finding]:
+    """A model that is nearly in place, partly outside, or no better placed than by chance."""
+    findings = []
+    if fit.inside < 1:
+        outside = round((1 - fit.inside) * len(model))
+        findings.append(Finding("atoms-outside", "note" if fit.inside > 0.99 else "warning",
+                                f"{outside} of {len(model)} atoms of {model.name} lie outside the "
+                                "box of the map; cut the model to the map", {"atoms": outside}))
+    length = float(np.linalg.norm(fit.shift))
+    values = {"correlation": fit.correlation, "best": fit.best, "mirrored": fit.mirrored,
+              "shift_angstrom": length}
+    if scale is not None:
+        return findings
+    if not fit.is_found and fit.correlation < _SHIFTED * fit.best:
+        findings.append(Finding(
+            "model-fit-poor", "warning",
+            f"{model.name} fits the map little better (correlation {fit.correlation:.2f}, at best "
+            f"{fit.best:.2f}) than a mirror image of it ({fit.mirrored:.2f}); check that map and "
+            "model belong together", values))
+    elif fit.correlation < _SHIFTED * fit.best and length > max(1.0, 0.7 * grid.step):
+        findings.append(Finding(
+            "model-shifted", "warning",
+            f"{model.name} fits better when shifted by {_shift_text(fit)}: correlation "
+            f"{fit.best:.2f} in place of {fit.correlation:.2f}; move it, or check the origin of "
+            "the map", values))
+    return findings
+
+
+def _scale_findings(model: AtomicModel, scale: _Scale | None) -> list[Finding]:
+    """A voxel size that is off."""
+    if scale is None:
+        return []
+    return [Finding("magnification", "warning", f"{model.name}: {scale.message}",
+                    {"factor": scale.factor, "correlation": scale.correlation})]
+
+
+def _shift_text(fit: ModelFit) -> str:
+    """A shift and its length, for a message."""
+    return f"{_triple(fit.shift, 1)} Å ({np.linalg.norm(fit.shift):.1f} Å in all)"
+
+
+def _triple(values: Vector | DoubleArray, digits: int = 0) -> str:
+    """Three numbers for a message."""
+    return "({})".format(", ".join(f"{value + 0.0:.{digits}f}" for value in values))

@@ -1,0 +1,253 @@
+"""Whether maps were filtered, sharpened or masked, and whether two are halves of one data set.
+
+Functions on curves and arrays give numbers; `check_quality` turns them into findings.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InputError
+from .findings import Finding
+from .fourier import FourierSpace, real_product
+from .fsc import FscCurve
+from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, IntArray
+from .observed import ObservedMaps, solvent_region
+
+SHARPENED_BELOW = 25.0      # Å^2, Wilson B; maps as reconstructed have 60 to 200
+WILSON_FROM = 10.0          # Å, coarse end of the Wilson plot
+WILSON_FINEST = 4.5         # Å, no slope is read from maps of poorer resolution
+FILTER_DROP = 1e3           # fall of the power within 3 shells that only a filter makes
+EMPTY_TAIL = 1e-5           # power at Nyquist over that at 5 to 10 Å, below any noise floor
+EDGE_DROP = 20.0            # fall within 3 shells where such an empty tail begins; else below 5
+MASKED_SHARE = 0.05         # of the solvent at exactly one value
+_STEP = 3                   # shells
+_COARSE = 8.0               # Å, no edge of a filter is looked for coarser than this
+_AGREE_BAND = (25.0, 10.0)  # Å, where halves of one data set agree and others do not
+_RELATED = 0.3              # mean FSC there that halves of one data set surpass
+_OPPOSED = -0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """Power in shells.
+
+    Parameters
+    ----------
+    frequency : array, shape (n_shells,)
+        1/Å.
+    power : array
+        Mean |F|^2 of the average.
+    signal : array
+        Mean Re(F1 F2*) where there are halves, else the power: what holds no noise.
+    fsc : array, optional
+        Correlation of the halves, where they are real ones.
+    """
+
+    frequency: DoubleArray
+    power: DoubleArray
+    signal: DoubleArray
+    fsc: DoubleArray | None
+
+    @property
+    def resolution(self) -> float | None:
+        """Å, where the FSC of real halves crosses 0.143; None without halves or a crossing."""
+        if self.fsc is None:
+            return None
+        crossing = FscCurve(self.frequency, self.fsc).resolution()
+        return crossing if np.isfinite(crossing) else None
+
+
+def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArray) -> Spectra:
+    """Power of the average, and what the halves share."""
+    power = space.power(average) / np.maximum(space.count, 1)
+    if observed.half_1 is None or observed.half_2 is None:
+        return Spectra(space.frequency, power, power, None)
+    first, second = (space.forward(half.values) for half in (observed.half_1, observed.half_2))
+    shared = space.shell_sum(real_product(first, second))
+    norm = np.sqrt(space.power(first) * space.power(second))
+    fsc = np.divide(shared, norm, out=np.zeros_like(shared), where=norm > 0)
+    return Spectra(space.frequency, power, shared / np.maximum(space.count, 1),
+                   fsc if observed.kind == "halves" else None)
+
+
+def check_quality(observed: ObservedMaps, spectra: Spectra, *,
+                  resolution: float | None = None) -> list[Finding]:
+    """Findings about the maps as they are.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+    spectra : Spectra
+        Of the same maps.
+    resolution : float, optional
+        Å, where it is known; else the FSC of the halves, or the edge of a filter, is taken.
+
+    Raises
+    ------
+    InputError
+        If one half map is the negative of the other.
+    """
+    name = observed.average.name
+    edge = filter_edge(spectra.frequency, spectra.power)
+    findings = [*_masked(observed), *_filtered(name, edge)]
+    findings += _sharpened(name, spectra, edge, resolution)
+    if spectra.fsc is not None:
+        findings += _halves(observed, spectra.frequency, spectra.fsc)
+    return findings
+
+
+def one_value_share(values: FloatArray) -> tuple[float, float]:
+    """Share of the voxels at the value of the corner: outside the inscribed ellipsoid, inside."""
+    region = solvent_region((values.shape[0], values.shape[1], values.shape[2]))
+    same = values == values[0, 0, 0]
+    outside = float(np.count_nonzero(same & region)) / max(1, int(region.sum()))
+    inside = float(np.count_nonzero(same & ~region)) / max(1, int((~region).sum()))
+    return outside, inside
+
+
+def steepest_fall(frequency: DoubleArray, power: DoubleArray, drop: float) -> float | None:
+    """Frequency from which the power first falls by `drop` within 3 shells; None if it never does.
+
+    Only frequencies beyond 1/8 Å are looked at: coarser, shells of a small box differ as much.
+    """
+    before, after = power[:-_STEP], power[_STEP:]
+    steep = (before > 0) & (before > drop * after) & (frequency[:-_STEP] > 1 / _COARSE)
+    places = np.flatnonzero(steep)
+    return float(frequency[places[0]]) if places.size else None
+
+
+def filter_edge(frequency: DoubleArray, power: DoubleArray) -> float | None:
+    """Frequency beyond which a low-pass filter has taken signal and noise; None without one.
+
+    A sharp filter is a 1000-fold fall within 3 shells; a soft one, or one blurred by a mask,
+    leaves a tail that lies below any noise floor.
+    """
+    cliff = steepest_fall(frequency, power, FILTER_DROP)
+    if cliff is not None:
+        return cliff
+    coarse = power[(frequency > 1 / WILSON_FROM) & (frequency < 1 / 5)]
+    if coarse.size and power[-_STEP:].max() < EMPTY_TAIL * coarse.max():
+        return steepest_fall(frequency, power, EDGE_DROP)
+    return None
+
+
+def wilson_b(frequency: DoubleArray, power: DoubleArray, resolution: float) -> float | None:
+    """B in Å^2 from the slope of ln amplitude on s^2, 10 Å to `resolution`; None if too short.
+
+    Parameters
+    ----------
+    frequency : array, shape (n_shells,)
+        1/Å.
+    power : array, shape (n_shells,)
+        Free of noise where it can be.
+    resolution : float
+        Å.
+    """
+    inside = (frequency > 1 / WILSON_FROM) & (frequency < 1 / resolution) & (power > 0)
+    if np.count_nonzero(inside) < 5:
+        return None
+    slope = np.polyfit(frequency[inside] ** 2, 0.5 * np.log(power[inside]), 1)[0]
+    return float(-4.0 * slope)
+
+
+def fsc_return(frequency: DoubleArray, fsc: DoubleArray) -> float | None:
+    """Frequency at which the FSC is above 0.9 again for 3 shells after 3 shells below 0.5."""
+    low = _runs_of_three(fsc < 0.5)
+    if not low.size:
+        return None
+    high = _runs_of_three(fsc > 0.9)
+    back = high[high > low[0]]
+    return float(frequency[back[0]]) if back.size else None
+
+
+def agreement_of_halves(frequency: DoubleArray, fsc: DoubleArray) -> float:
+    """Mean FSC between 25 and 10 Å, finer than envelopes and coarser than most noise."""
+    inside = (frequency > 1 / _AGREE_BAND[0]) & (frequency < 1 / _AGREE_BAND[1])
+    inside[2:5] |= np.count_nonzero(inside) < 3
+    return float(fsc[inside].mean())
+
+
+def _runs_of_three(flags: BoolArray) -> IntArray:
+    """Where three flags in a row are set, the origin left out."""
+    return np.asarray(np.flatnonzero(flags[1:-2] & flags[2:-1] & flags[3:]) + 1, dtype=np.intp)
+
+
+def _masked(observed: ObservedMaps) -> list[Finding]:
+    """Zero-variance solvent: inside a tight mask, or a spherical one."""
+    halves = [half for half in (observed.half_1, observed.half_2) if half is not None]
+    maps = halves if observed.kind == "halves" else [observed.average]
+    shares = [one_value_share(volume.values) for volume in maps]
+    worst = int(np.argmax([outside for outside, _ in shares]))
+    outside, inside = shares[worst]
+    if outside < MASKED_SHARE:
+        return []
+    name = maps[worst].name
+    values = {"outside_percent": 100 * outside, "inside_percent": 100 * inside}
+    if inside < MASKED_SHARE:
+        return [Finding(
+            "spherical-mask", "note",
+            f"{name} is blank outside a sphere ({100 * outside:.0f} % of the corners of the box "
+            f"have one value, {100 * inside:.1f} % of the rest); the solvent inside the sphere is "
+            "used", values)]
+    region = solvent_region(observed.average.grid.shape)
+    box = outside * region.mean() + inside * (1 - region.mean())
+    return [Finding(
+        "masked-input", "warning",
+        f"{name} looks masked: {100 * box:.0f} % of its voxels have exactly one value, so there is "
+        "no solvent to measure noise in; give the unmasked half maps, or a mask of your own",
+        {**values, "box_percent": float(100 * box)})]
+
+
+def _filtered(name: str, edge: float | None) -> list[Finding]:
+    """A low-pass filter."""
+    if edge is None:
+        return []
+    return [Finding(
+        "filtered-input", "warning",
+        f"{name} looks low-pass filtered: beyond about {1 / edge:.1f} Å its power falls away, "
+        "signal and noise alike; give unfiltered half maps", {"edge_angstrom": 1 / edge})]
+
+
+def _sharpened(name: str, spectra: Spectra, edge: float | None,
+               resolution: float | None) -> list[Finding]:
+    """A Wilson plot that is flatter than that of any map as reconstructed."""
+    ends = [resolution if resolution is not None else spectra.resolution,
+            1 / edge if edge is not None else None]
+    known = [end for end in ends if end is not None]
+    if not known or max(known) > WILSON_FINEST:
+        return []
+    b = wilson_b(spectra.frequency, spectra.signal, max(known))
+    if b is None or b >= SHARPENED_BELOW:
+        return []
+    return [Finding(
+        "sharpened-input", "warning",
+        f"{name} looks sharpened: its Wilson B is {b:.0f} Å² between {WILSON_FROM:g} and "
+        f"{max(known):.1f} Å, and maps as reconstructed have 60 to 200; give unsharpened half "
+        "maps", {"wilson_b": b, "resolution_angstrom": max(known)})]
+
+
+def _halves(observed: ObservedMaps, frequency: DoubleArray, fsc: DoubleArray) -> list[Finding]:
+    """Whether the halves agree where they must, and only there."""
+    assert observed.half_1 is not None and observed.half_2 is not None
+    first, second = observed.half_1.name, observed.half_2.name
+    findings = []
+    band = f"between {_AGREE_BAND[0]:g} and {_AGREE_BAND[1]:g} Å"
+    agreement = agreement_of_halves(frequency, fsc)
+    if agreement < _OPPOSED:
+        raise InputError(f"{first} and {second} are opposed: their FSC {band} is {agreement:.2f}, "
+                         "so one has its contrast inverted; invert it")
+    if agreement < _RELATED:
+        findings.append(Finding(
+            "halves-unrelated", "warning",
+            f"{first} and {second} share little: their FSC {band} is {agreement:.2f}, and halves "
+            "of one data set have 0.9 and more; check that both are of one reconstruction and not "
+            "shifted or turned", {"fsc": agreement}))
+    back = fsc_return(frequency, fsc)
+    if back is not None:
+        findings.append(Finding(
+            "fsc-returns", "warning",
+            f"the FSC of {first} and {second} falls and is above 0.9 again at {1 / back:.1f} Å: "
+            "the halves share a mask, a filter or an interpolation; give them as the "
+            "reconstruction wrote them", {"return_angstrom": 1 / back}))
+    return findings
