@@ -1,0 +1,151 @@
+"""Completing the model: pseudo-atoms where density is left over, B of all atoms, validation.
+
+This is the part of the run that is gone through twice: once against the average of the halves,
+once against half map 1 alone, so that half map 2 can judge.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .adp import ModelFsc, RefinedAdps, model_fsc, refine_adps
+from .bfactors import ROUND_TAU, b_steps, group_levels, neighbours_of
+from .coordinate_steps import settle_pseudo_atoms
+from .density import Scatterers
+from .hybrid_model import HybridModel
+from .likelihood import RefinementData, Target
+from .maps import DoubleArray, Map
+from .observed import Kind
+from .parameters import HybridParameters
+from .pseudoatoms import starting_places
+from .region import Region
+
+_log = logging.getLogger(__name__)
+
+_START_B = 100.0        # Å^2, before the first fit finds the level
+_LEVEL_STEPS = 5
+_PSEUDO_ABOVE = 10.0    # Å^2, start of pseudo-atoms above the model's median
+_COARSE = 6.0           # Å, beyond which B of single atoms are not refined
+_HALF_1_TAU = 8.0       # Å^2, where no tau was chosen
+
+Report = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """What completing a model starts from.
+
+    Parameters
+    ----------
+    assembly : HybridModel
+        Atoms of the model and their copies, without pseudo-atoms.
+    data : RefinementData
+    kind : {"halves", "pseudo-halves", "single"}
+    region : Region, optional
+        Where pseudo-atoms go; None: nowhere.
+    parameters : HybridParameters
+    """
+
+    assembly: HybridModel
+    data: RefinementData
+    kind: Kind
+    region: Region | None
+    parameters: HybridParameters
+
+
+def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
+                       progress: Report = lambda done: None) -> HybridModel:
+    """Fill the region with pseudo-atoms and move them to where a target wants them.
+
+    Parameters
+    ----------
+    completion : Completion
+    target : Target
+        The average, or half map 1.
+    density : Map
+        The map of the target.
+
+    Returns
+    -------
+    HybridModel
+        With B on the level of the target; the assembly alone where there is nothing to fill.
+    """
+    assembly, region = completion.assembly, completion.region
+    level = _level(target, assembly)
+    if region is None or region.n_atoms == 0:
+        return assembly.with_values(b_iso=level)
+    progress(0.05)
+    median = float(np.median(level)) if len(level) else _START_B
+    rng = np.random.default_rng([completion.parameters.seed, 1])
+    unit = starting_places(region, density, d_min=completion.data.d_min, rng=rng,
+                           symmetry=assembly.symmetry)
+    hybrid = assembly.with_values(b_iso=level).with_pseudo_atoms(unit, median + _PSEUDO_ABOVE)
+    progress(0.15)
+    settled = settle_pseudo_atoms(
+        target, scatterers_of(hybrid, completion.data), hybrid.b_iso, hybrid.is_pseudo, region,
+        symmetry=hybrid.symmetry, mates=hybrid.mates,
+        progress=lambda done: progress(0.15 + 0.85 * done))
+    b_unit = settled.b_iso[hybrid.unit]
+    return hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
+
+
+def refine(completion: Completion, hybrid: HybridModel,
+           progress: Report = lambda done: None) -> tuple[HybridModel, RefinedAdps]:
+    """Refine the B of a hybrid model against the average; half map 2 chooses the prior."""
+    scatterers = scatterers_of(hybrid, completion.data)
+    adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo, kind=completion.kind,
+                       mates=hybrid.mates, tau=completion.parameters.neighbour_tau,
+                       n_steps=completion.parameters.b_steps, progress=progress)
+    return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
+
+
+def keep_given_b(completion: Completion, hybrid: HybridModel) -> HybridModel:
+    """The model's own B as its file gives them; pseudo-atoms are brought to their level."""
+    given = completion.assembly.b_iso
+    n = len(given)
+    shift = float(np.median(given - hybrid.b_iso[:n])) if n else 0.0
+    pseudo = np.maximum(hybrid.b_iso[n:] + shift, 2.0)
+    return hybrid.with_values(b_iso=np.concatenate([given, pseudo]))
+
+
+def free_fsc(completion: Completion, half_1: Map, tau: float, progress: Report = lambda done: None) -> ModelFsc:
+    """Work and free FSC of a model that half map 1 alone has completed and refined.
+
+    Parameters
+    ----------
+    completion : Completion
+    half_1 : Map
+    tau : float
+        Å^2; that of the run.
+    """
+    target = completion.data.with_half(1)
+    hybrid = place_pseudo_atoms(completion, target, half_1, progress)
+    scatterers, b = scatterers_of(hybrid, completion.data), hybrid.b_iso
+    if completion.data.d_min <= _COARSE and len(hybrid):
+        b = b_steps(target, scatterers, b, neighbours_of(hybrid.positions),
+                    tau=tau or _HALF_1_TAU, n_steps=completion.parameters.b_steps,
+                    mates=hybrid.mates).b_iso
+    return model_fsc(completion.data, scatterers, b)
+
+
+def scatterers_of(hybrid: HybridModel, data: RefinementData) -> Scatterers:
+    """The atoms of a hybrid model in the box of the data."""
+    return Scatterers(data.grid, hybrid.positions, hybrid.species, hybrid.occupancies)
+
+
+def _level(target: Target, assembly: HybridModel) -> DoubleArray:
+    """B of the model alone, refined with the prior of the rounds; empty without a model."""
+    n = len(assembly)
+    if not n:
+        return np.empty(0)
+    scatterers = Scatterers(target.band.grid, assembly.positions, assembly.species,
+                            assembly.occupancies)
+    start = np.full(n, _START_B)
+    if target.band.d_min > _COARSE:
+        return group_levels(target, scatterers, start, (np.ones(n, dtype=np.bool_),))
+    fit = b_steps(target, scatterers, start, neighbours_of(assembly.positions), tau=ROUND_TAU,
+                  n_steps=_LEVEL_STEPS, mates=assembly.mates)
+    _log.info("B of the model alone: median %.0f Å²", float(np.median(fit.b_iso)))
+    return fit.b_iso

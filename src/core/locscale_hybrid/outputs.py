@@ -1,0 +1,132 @@
+"""Where a run writes: the two maps, the record and what else was asked for."""
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .errors import InputError
+from .parameters import HybridInputs
+
+DEFAULT_OUTPUT = "locscale_output.mrc"
+MAP_ENDINGS = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """Names of everything that a run may leave behind.
+
+    Parameters
+    ----------
+    map : Path
+        The map for looking; absolute, with one of MAP_ENDINGS. Other names derive from it.
+    processing_folder : Path, optional
+        Job folder that outlives the run; None: a temporary one that goes with the run.
+    report : bool
+        Write the report.
+    resume : bool
+        Use the stage results found in the processing folder.
+    scratch : Path, optional
+        Folder in which the temporary job folder is made; None: the system's.
+    """
+
+    map: Path
+    processing_folder: Path | None = None
+    report: bool = False
+    resume: bool = False
+    scratch: Path | None = None
+
+    @property
+    def ending(self) -> str:
+        """Ending of the map files, e.g. ``".mrc"`` or ``".mrc.gz"``."""
+        name = self.map.name.lower()
+        return next((end for end in sorted(MAP_ENDINGS, key=len, reverse=True)
+                     if name.endswith(end)), self.map.suffix)
+
+    @property
+    def stem(self) -> Path:
+        """Path of the map without its ending."""
+        name = self.map.name
+        return self.map.with_name(name[: len(name) - len(self.ending)])
+
+    @property
+    def linear(self) -> Path:
+        """The map for measuring and deposition."""
+        return self.extra_map("linear")
+
+    @property
+    def record(self) -> Path:
+        """The JSON record of the run."""
+        return self.named(".json")
+
+    def within(self, scratch: Path) -> "OutputPaths":
+        """The same with another place for temporary folders."""
+        return replace(self, scratch=scratch)
+
+    def extra_map(self, kind: str) -> Path:
+        """Path of another map, e.g. ``<out>_half1.mrc``."""
+        return self.named(f"_{kind}{self.ending}")
+
+    def named(self, tail: str) -> Path:
+        """Path that follows from the map's: ``<out>`` + tail."""
+        return self.stem.with_name(self.stem.name + tail)
+
+
+def output_paths(output: Path | None, *, processing_folder: Path | None = None,
+                 report: bool = False, resume: bool = False) -> OutputPaths:
+    """Output paths as the command line gives them, absolute and with an ending.
+
+    Parameters
+    ----------
+    output : Path, optional
+        The map; without an ending ``.mrc`` is added. None: DEFAULT_OUTPUT in this folder.
+    processing_folder : Path, optional
+        With `resume` and no folder it is ``<out>_locscale``.
+    report, resume : bool
+        See `OutputPaths`.
+    """
+    path = Path(os.path.abspath(output or DEFAULT_OUTPUT))
+    if not path.name.lower().endswith(MAP_ENDINGS):
+        path = path.with_name(path.name + ".mrc")
+    paths = OutputPaths(path, None, report, resume)
+    folder = processing_folder
+    if folder is None and resume:
+        folder = paths.named("_locscale")
+    absolute = None if folder is None else Path(os.path.abspath(folder))
+    return OutputPaths(path, absolute, report, resume)
+
+
+def check_outputs(outputs: OutputPaths, inputs: HybridInputs) -> None:
+    """Refuse outputs that cannot be written or would overwrite an input; writes nothing.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or read-only, or an output is an input.
+    """
+    _check_folder(outputs.map.parent, f"output {outputs.map}")
+    if outputs.map.is_dir():
+        raise InputError(f"output {outputs.map} is a folder: give the name of a map in it, "
+                         f"e.g. {outputs.map / DEFAULT_OUTPUT}")
+    for name, path in inputs.files.items():
+        for written in (outputs.map, outputs.linear, outputs.record):
+            if written.exists() and path.exists() and written.samefile(path):
+                raise InputError(f"output {written} is also the input {name.replace('_', ' ')}: "
+                                 "give another name with -o")
+    folder = outputs.processing_folder
+    if folder is not None:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"processing folder {folder} is a file: give a folder with -op")
+        _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
+
+
+def _check_folder(folder: Path, what: str) -> None:
+    """Refuse a folder that is missing or takes no new file."""
+    if not folder.is_dir():
+        raise InputError(f"{what} cannot be written: there is no folder {folder}; make it first")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{what} cannot be written: {error.strerror} in {folder}; "
+                         "choose another folder") from None

@@ -1,0 +1,274 @@
+"""The whole run: maps and model in, locally sharpened map out, in the order of the method."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import __version__
+from .adp import ModelFsc, RefinedAdps, overfitting
+from .checks import check_inputs
+from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
+from .executors import SerialExecutor
+from .findings import Finding
+from .hybrid_model import HybridModel, complete_assembly, write_hybrid
+from .maps import Map
+from .mask import Mask, confidence_mask
+from .outputs import OutputPaths, check_outputs
+from .parameters import HybridInputs, HybridParameters
+from .progress import Progress
+from .pseudoatoms import unmodelled_region
+from .record import RunFacts, build_record, summary_of
+from .reference_map import reference_map
+from .refinement_grid import refinement_data
+from .region import Region
+from .report import map_labels, write_maps, write_record
+from .resolution import Resolution, find_resolution
+from .run_files import RunInput, job_folder, read_run_input
+from .scaled_maps import ScaledMaps
+from .scaling import scale_map, window_edge
+from .symmetry import Symmetry, map_correlations
+from .tasks import Executor, fft_share
+from .timings import Timings
+
+
+@dataclass(frozen=True, eq=False)
+class HybridResult:
+    """What a run left behind.
+
+    Parameters
+    ----------
+    output, linear, record : Path
+        The map for looking, the map for measuring and deposition, the JSON record.
+    files : mapping of str to Path
+        Everything else that was asked for, by its name among `parameters.OUTPUTS`.
+    findings : tuple of Finding
+    summary : list of (str, str)
+        The few lines that a person reads first.
+    """
+
+    output: Path
+    linear: Path
+    record: Path
+    files: dict[str, Path]
+    findings: tuple[Finding, ...]
+    summary: list[tuple[str, str]]
+
+
+def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: OutputPaths, *,
+               executor: Executor | None = None,
+               progress: Progress | None = None) -> HybridResult:
+    """Sharpen a map locally with a hybrid of its partial model and pseudo-atoms as reference.
+
+    Parameters
+    ----------
+    inputs : HybridInputs
+    parameters : HybridParameters
+    outputs : OutputPaths
+    executor : Executor, optional
+        Runs the local scaling; serial by default.  The result has the same bytes for any.
+    progress : Progress, optional
+
+    Returns
+    -------
+    HybridResult
+
+    Raises
+    ------
+    InputError
+        If the input cannot be used; nothing has been written then.
+    StageError
+        If a process of the scaling failed.
+
+    References
+    ----------
+    .. [1] Jakobi, Wilmanns, Sachse (2017) eLife 6:e27131, :doi:`10.7554/eLife.27131`.
+    .. [2] Bharadwaj, Jakobi (2022) Faraday Discuss. 240:168-183, :doi:`10.1039/D2FD00078D`.
+    """
+    check_outputs(outputs, inputs)
+    run = _Run(parameters, progress or Progress())
+    workers = executor or SerialExecutor()
+    with fft_share(1), job_folder(outputs) as folder:
+        with run.stage("checks"):
+            given = read_run_input(inputs, parameters)
+            run.check(inputs, given)
+        with run.stage("mask"):
+            mask, resolution = run.mask(given)
+        with run.stage("hybrid model"):
+            completion = run.completion(given, mask, resolution)
+        with run.stage("pseudo-atoms"):
+            hybrid = run.placed(completion, given)
+        with run.stage("adp"):
+            hybrid, adps, free = run.refined(completion, hybrid, given)
+        with run.stage("reference"):
+            reference = reference_map(given.observed.average.grid, hybrid,
+                                      b_floor=parameters.b_floor,
+                                      cut=parameters.model_resolution)
+        with run.stage("scaling"):
+            scaled = run.scaled(given, reference, mask, resolution, workers, folder)
+        with run.stage("output"):
+            correlation = _symmetry_correlation(given, mask, scaled.output)
+            run.note(scaled.findings)
+            facts = RunFacts(inputs, parameters, outputs, workers.name, resolution, mask,
+                             _coverage(completion), hybrid, adps, free, scaled, correlation,
+                             tuple(run.findings), run.timings)
+            return _write(facts, given, reference)
+
+
+def check_only(inputs: HybridInputs, parameters: HybridParameters,
+               progress: Progress | None = None) -> list[Finding]:
+    """The checks of a run alone, in seconds; nothing is written.
+
+    Raises
+    ------
+    InputError
+        If the input cannot be used.
+    """
+    run = _Run(parameters, progress or Progress())
+    with fft_share(1), run.stage("checks"):
+        run.check(inputs, read_run_input(inputs, parameters))
+    return run.findings
+
+
+@dataclass
+class _Run:
+    """A run under way: what it is asked for, what it found, what it cost."""
+
+    parameters: HybridParameters
+    progress: Progress
+    findings: list[Finding] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Report and measure a stage."""
+        self.progress.start(name)
+        with self.timings.stage(name):
+            yield
+
+    def note(self, findings: Iterable[Finding]) -> None:
+        """Keep findings and show them; what an earlier stage has said is not said again."""
+        said = {finding.code for finding in self.findings}
+        for finding in findings:
+            if finding.code not in said:
+                self.findings.append(finding)
+                self.progress.found(finding)
+
+    def check(self, inputs: HybridInputs, given: RunInput) -> None:
+        """What can be told before the work."""
+        window_edge(given.observed.average.grid, self.parameters)
+        self.note(given.findings)
+        self.note(check_inputs(given.observed, given.model, _group(given),
+                               resolution=self.parameters.resolution, inputs=inputs))
+
+    def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
+        """The mask at a first resolution, and the resolution inside it."""
+        model = None if given.model is None else given.model.positions
+        first = find_resolution(given.observed, asked=self.parameters.resolution)
+        mask = confidence_mask(given.observed, fdr=self.parameters.fdr,
+                               resolution=first.d_min, user_mask=given.mask)
+        self.progress.update(0.6)
+        resolution = find_resolution(given.observed, asked=self.parameters.resolution,
+                                     mask=mask.soft, model=given.model)
+        self.note(mask.findings)
+        self.note(resolution.findings)
+        return mask, resolution
+
+    def completion(self, given: RunInput, mask: Mask, resolution: Resolution) -> Completion:
+        """The assembly, the data, and the region that the assembly leaves out."""
+        assembly = complete_assembly(given.model, _group(given))
+        self.note(assembly.findings())
+        data = refinement_data(given.observed, resolution.d_min)
+        region: Region | None = None
+        if self.parameters.complete_model or given.model is None:
+            region = unmodelled_region(given.observed, mask.solid, assembly.positions)
+            self.note(region.findings)
+        return Completion(assembly, data, given.observed.kind, region, self.parameters)
+
+    def placed(self, completion: Completion, given: RunInput) -> HybridModel:
+        """The hybrid model with its pseudo-atoms settled."""
+        return place_pseudo_atoms(completion, completion.data.average, given.observed.average,
+                                  self.progress.update)
+
+    def refined(self, completion: Completion, hybrid: HybridModel, given: RunInput,
+                ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
+        """The hybrid model with its B refined, and what half map 2 says about it."""
+        if self.parameters.refiner == "none":
+            return keep_given_b(completion, hybrid), None, None
+        hybrid, adps = refine(completion, hybrid, self.progress.part(0.0, 0.5))
+        self.note(adps.findings)
+        half_1 = given.observed.half_1
+        if given.observed.kind != "halves" or half_1 is None:
+            return hybrid, adps, None
+        free = free_fsc(completion, half_1, adps.tau, self.progress.part(0.5, 1.0))
+        gap = overfitting(free)
+        self.note([gap] if gap is not None else [])
+        return hybrid, adps, free
+
+    def scaled(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
+               executor: Executor, folder: Path) -> ScaledMaps:
+        """The observed map scaled to the reference."""
+        return scale_map(given.observed, reference, mask.soft, resolution=resolution.d_min,
+                         parameters=self.parameters, symmetry=_group(given), executor=executor,
+                         folder=folder, progress=self.progress, weight_map=given.weight)
+
+
+def _group(given: RunInput) -> Symmetry | None:
+    """The point group; None for C1."""
+    return None if given.symmetry.is_trivial else given.symmetry
+
+
+def _coverage(completion: Completion) -> float:
+    """Share of the density that the model explains; 1 where nothing was to be completed."""
+    return 1.0 if completion.region is None else completion.region.coverage
+
+
+def _symmetry_correlation(given: RunInput, mask: Mask, output: Map) -> float | None:
+    """Least correlation of the output with its images inside the mask."""
+    if given.symmetry.is_trivial:
+        return None
+    return float(map_correlations(output, given.symmetry, mask.solid).min())
+
+
+def _write(facts: RunFacts, given: RunInput, reference: Map) -> HybridResult:
+    """Write the maps, the hybrid model and the record; the record last."""
+    outputs, frame = facts.outputs, given.frame
+    labels = _labels(facts)
+    extra = _extra_maps(facts, reference)
+    files = {name: outputs.extra_map(name) for name in extra}
+    write_maps({files[name]: volume for name, volume in extra.items()}, frame, labels)
+    if "model" in facts.parameters.outputs:
+        files["model"] = outputs.named("_model.cif")
+        write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
+                     provenance={"resolution": facts.resolution.d_min})
+    write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
+               labels)
+    record = build_record(facts)
+    record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
+                         **{name: str(path) for name, path in files.items()}}
+    write_record(outputs.record, record)
+    return HybridResult(outputs.map, outputs.linear, outputs.record, files, facts.findings,
+                        summary_of(facts))
+
+
+def _labels(facts: RunFacts) -> list[str]:
+    """What the header of every output map says."""
+    hybrid = facts.hybrid
+    atoms = f"{hybrid.n_atoms} atoms" if hybrid.n_atoms else "no model"
+    reference = (f"reference: {atoms} + {hybrid.n_pseudo} pseudo-atoms, "
+                 f"{facts.parameters.point_group}, d {facts.resolution.d_min:.2f} A")
+    return map_labels(__version__, facts.scaled.label, reference,
+                      validated=facts.adps is not None and facts.adps.validated)
+
+
+def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
+    """The maps that were asked for beside the two that are always written."""
+    asked, scaled = facts.parameters.outputs, facts.scaled
+    maps: dict[str, Map] = dict(scaled.volumes)
+    if "halves" in asked and scaled.half_1 is not None and scaled.half_2 is not None:
+        maps |= {"sharpened_half1": scaled.half_1, "sharpened_half2": scaled.half_2}
+    if "mask" in asked:
+        maps["mask"] = Map(facts.mask.soft, facts.mask.grid, "mask")
+    if "reference" in asked:
+        maps["reference"] = reference
+    return maps

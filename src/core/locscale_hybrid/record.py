@@ -1,0 +1,204 @@
+"""The JSON record of a run: what was done, with what, and what came out; enough to repeat it."""
+
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .adp import ModelFsc, RefinedAdps
+from .findings import Finding
+from .fsc import FscCurve
+from .hybrid_model import HybridModel
+from .maps import DoubleArray
+from .mask import Mask
+from .outputs import OutputPaths
+from .parameters import HybridInputs, HybridParameters
+from .report import sha256
+from .resolution import Resolution
+from .scaled_maps import ScaledMaps
+from .timings import Timings
+
+SCHEMA = "locscale-hybrid-record/1"
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_LIBRARIES = ("numpy", "scipy", "mrcfile", "gemmi")
+
+
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """What the stages of a run handed on.
+
+    Parameters
+    ----------
+    inputs, parameters, outputs : what was asked for
+    executor : str
+        How the scaling ran.
+    resolution : Resolution
+    mask : Mask
+    coverage : float
+        Share of the mask that the model explains, 0 to 1.
+    hybrid : HybridModel
+        With the refined B and occupancies.
+    adps : RefinedAdps, optional
+        None when the refinement was skipped.
+    free : ModelFsc, optional
+        Of the rerun on half map 1 alone.
+    scaled : ScaledMaps
+    symmetry_correlation : float, optional
+        Least correlation of the output with its images; None without a point group.
+    findings : tuple of Finding
+    timings : Timings
+    """
+
+    inputs: HybridInputs
+    parameters: HybridParameters
+    outputs: OutputPaths
+    executor: str
+    resolution: Resolution
+    mask: Mask
+    coverage: float
+    hybrid: HybridModel
+    adps: RefinedAdps | None
+    free: ModelFsc | None
+    scaled: ScaledMaps
+    symmetry_correlation: float | None
+    findings: tuple[Finding, ...]
+    timings: Timings
+
+
+def build_record(facts: RunFacts) -> dict[str, Any]:
+    """The record as plain JSON values; units stand in the names."""
+    return {
+        "schema": SCHEMA,
+        "program": _program(),
+        "inputs": {name: {"path": str(path), "sha256": sha256(path)}
+                   for name, path in facts.inputs.files.items()},
+        "parameters": facts.parameters.as_dict(),
+        "executor": facts.executor,
+        "findings": [finding.as_dict() for finding in facts.findings],
+        "resolution": _resolution(facts.resolution),
+        "mask": {"origin": facts.mask.origin, "volume_cubic_angstrom": facts.mask.volume,
+                 "mass_kilodalton": facts.mask.mass},
+        "hybrid_model": _hybrid_model(facts),
+        "adp": None if facts.adps is None else _adp(facts.adps, facts.free),
+        "scaling": _scaling(facts.scaled),
+        "symmetry": {"point_group": facts.parameters.point_group,
+                     "least_correlation_of_output": facts.symmetry_correlation},
+        "timings": {name: asdict(cost) for name, cost in facts.timings.stages.items()},
+    }
+
+
+def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
+    """The few lines that a person reads first."""
+    hybrid, adps = facts.hybrid, facts.adps
+    lines = [("resolution", f"{facts.resolution.d_min:.2f} Å ({facts.resolution.origin})"),
+             ("mask", f"{facts.mask.volume:.0f} Å³, {facts.mask.mass:.0f} kDa"),
+             ("model", _model_text(facts))]
+    if hybrid.n_atoms:
+        lines.append(("B of the model", _quantile_text(hybrid.b_iso[~hybrid.is_pseudo])))
+    if hybrid.n_pseudo:
+        lines.append(("B of the pseudo-atoms", _quantile_text(hybrid.b_iso[hybrid.is_pseudo])))
+    if adps is not None and facts.free is not None and facts.free.work is not None:
+        lines.append(("FSC of the model", f"{facts.free.work:.3f} work, {facts.free.free:.3f} free "
+                      "(refined on half map 1 alone)"))
+    lines.append(("weight", f"{facts.scaled.policy}: {facts.scaled.statement}"))
+    if facts.symmetry_correlation is not None:
+        lines.append(("symmetry", f"{facts.parameters.point_group}, correlation of the output with "
+                      f"its images {facts.symmetry_correlation:.4f} or more"))
+    return lines
+
+
+def _model_text(facts: RunFacts) -> str:
+    """Atoms of the hybrid model in words."""
+    hybrid = facts.hybrid
+    if not hybrid.n_atoms:
+        return f"no model, {hybrid.n_pseudo} pseudo-atoms"
+    copies = hybrid.n_atoms - hybrid.n_model
+    added = f" + {copies} of symmetry copies" if copies else ""
+    return (f"{hybrid.n_model} atoms{added} + {hybrid.n_pseudo} pseudo-atoms; "
+            f"the model covers {facts.coverage:.0%} of the mask")
+
+
+def _quantile_text(b_iso: DoubleArray) -> str:
+    """Median and range of B."""
+    low, middle, high = np.quantile(b_iso, (0.05, 0.5, 0.95))
+    return f"{middle:.0f} Å² (5-95 %: {low:.0f}-{high:.0f})"
+
+
+def _program() -> dict[str, str]:
+    """Names and versions of what ran."""
+    versions = {"name": "locscale-hybrid", "version": __version__,
+                "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            versions[library] = "unknown"
+    return versions
+
+
+def _resolution(resolution: Resolution) -> dict[str, Any]:
+    """Resolution and the curves behind it."""
+    curves = {} if resolution.curves is None else {
+        "unmasked": _curve(resolution.curves.unmasked), "masked": _curve(resolution.curves.masked),
+        "corrected": _curve(resolution.curves.corrected)}
+    return {"d_min_angstrom": resolution.d_min, "origin": resolution.origin,
+            "half_map_fsc": curves}
+
+
+def _hybrid_model(facts: RunFacts) -> dict[str, Any]:
+    """Numbers of atoms, and B of both kinds."""
+    hybrid = facts.hybrid
+    return {"model_atoms": hybrid.n_model, "copied_atoms": hybrid.n_atoms - hybrid.n_model,
+            "pseudo_atoms": hybrid.n_pseudo, "model_coverage_of_mask": facts.coverage,
+            "b_iso_square_angstrom": {
+                "model": _quantiles(hybrid.b_iso[~hybrid.is_pseudo]),
+                "pseudo_atoms": _quantiles(hybrid.b_iso[hybrid.is_pseudo])}}
+
+
+def _adp(adps: RefinedAdps, free: ModelFsc | None) -> dict[str, Any]:
+    """How B was refined and validated."""
+    return {"validated": adps.validated, "tau_square_angstrom": adps.tau,
+            "tau_scan": [asdict(trial) for trial in adps.scan],
+            "at_lower_bound": adps.n_low, "at_upper_bound": adps.n_high,
+            "hybrid_fsc": _curves(adps.fsc),
+            "refined_on_half_map_1": None if free is None else
+            {"fsc_work": free.work, "fsc_free": free.free, **_curves(free)}}
+
+
+def _curves(fsc: ModelFsc) -> dict[str, Any]:
+    """FSC of a model against the average and both halves."""
+    given = {"average": fsc.average, "half_map_1": fsc.half_1, "half_map_2": fsc.half_2}
+    return {name: _curve(curve) for name, curve in given.items() if curve is not None}
+
+
+def _scaling(scaled: ScaledMaps) -> dict[str, Any]:
+    """What local scaling did."""
+    return {"weight": scaled.policy, "statement": scaled.statement,
+            "share_without_reference": scaled.silent_share,
+            "bands": [{"resolution_angstrom": band.resolution, "gain_median": band.median,
+                       "gain_5_percent": band.low, "gain_95_percent": band.high,
+                       "global_gain": band.global_gain, "noise_weight": band.noise_weight}
+                      for band in scaled.bands]}
+
+
+def _curve(curve: FscCurve) -> dict[str, list[float]]:
+    """A curve as two lists."""
+    return {"frequency_per_angstrom": _rounded(curve.frequency),
+            "fsc": _rounded(curve.correlation)}
+
+
+def _quantiles(values: DoubleArray) -> dict[str, float]:
+    """Quantiles by name; nothing for no values."""
+    if not len(values):
+        return {}
+    return {f"{quantile:.0%}": round(float(value), 3) for quantile, value
+            in zip(_QUANTILES, np.quantile(values, _QUANTILES), strict=True)}
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    """Numbers for JSON, to six digits."""
+    return [round(float(value), 6) for value in values]

@@ -1,0 +1,96 @@
+"""The job folder of a run, and what a run reads."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError
+from .findings import Finding
+from .maps import Map
+from .mrc import MapFrame, read_map_file
+from .observed import ObservedMaps, read_observed
+from .outputs import OutputPaths
+from .parameters import HybridInputs, HybridParameters
+from .structure import AtomicModel, read_model
+from .symmetry import Symmetry, symmetry_of
+
+
+@dataclass(frozen=True, eq=False)
+class RunInput:
+    """Everything a run reads, in memory.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+    frame : MapFrame
+        Of the first map; the output is written in it.
+    symmetry : Symmetry
+        About the centre of the box, or where it was asked for; C1 too.
+    model : AtomicModel, optional
+    mask, weight : Map, optional
+        The user's.
+    findings : tuple of Finding
+        Of reading; those of the model come with `check_inputs`.
+    """
+
+    observed: ObservedMaps
+    frame: MapFrame
+    symmetry: Symmetry
+    model: AtomicModel | None
+    mask: Map | None
+    weight: Map | None
+    findings: tuple[Finding, ...]
+
+
+def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInput:
+    """Read the maps and the model.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, or the point group is unknown.
+    """
+    observed, frame, findings = read_observed(inputs, parameters)
+    symmetry = symmetry_of(observed.average.grid, parameters.point_group,
+                           parameters.symmetry_centre)
+    model = read_model(inputs.model) if inputs.model is not None else None
+    mask, weight = (_read_beside(path, parameters) for path in (inputs.mask, inputs.weight_map))
+    return RunInput(observed, frame, symmetry, model, mask, weight, tuple(findings))
+
+
+def _read_beside(path: Path | None, parameters: HybridParameters) -> Map | None:
+    """A further map, with the same voxel size override."""
+    if path is None:
+        return None
+    return read_map_file(path, voxel_size=parameters.voxel_size).map
+
+
+@contextmanager
+def job_folder(outputs: OutputPaths) -> Iterator[Path]:
+    """The folder in which a run's processes meet.
+
+    A named one outlives the run, a temporary one goes with it; both are for this user alone.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    named = outputs.processing_folder
+    try:
+        if named is not None:
+            named.mkdir(mode=0o700, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="run-", dir=named))
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="locscale-", dir=outputs.scratch))
+    except OSError as error:
+        place = named or outputs.scratch or tempfile.gettempdir()
+        raise InputError(f"no job folder can be made in {place}: {error.strerror}; set TMPDIR to "
+                         "a folder with room, or name one with -op") from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
