@@ -4,7 +4,6 @@ import gzip
 import itertools
 import os
 import struct
-import tempfile
 from pathlib import Path
 
 import mrcfile
@@ -30,7 +29,7 @@ WORDS = ("nx", "ny", "nz", "mode", "nxstart", "nystart", "nzstart", "mx", "my", 
          "ylen", "zlen", "alpha", "beta", "gamma", "mapc", "mapr", "maps", "dmin", "dmax", "dmean",
          "ispg", "nsymbt")
 FIELDS = {name: 4 * place for place, name in enumerate(WORDS)}
-FIELDS |= {"xorigin": 196, "map": 208, "machst": 212}
+FIELDS |= {"imod": 152, "xorigin": 196, "map": 208, "machst": 212}
 
 
 def density(shape=SHAPE, seed=1):
@@ -98,6 +97,13 @@ def test_mode_and_byte_order_become_float32(tmp_path, dtype, order):
     volume = read_map(tmp_path / "a.mrc")
     assert volume.values.dtype == np.dtype("f4")
     assert np.array_equal(volume.values, values.astype(np.float32))
+
+
+@pytest.mark.parametrize(("flags", "expected"), [(0, 255.0), (1, -1.0)])
+def test_bytes_of_imod_are_signed_as_its_flag_says(tmp_path, flags, expected):
+    values = np.arange(10 * 11 * 12).reshape(SHAPE).astype(np.int8)
+    path = write_file(tmp_path / "a.mrc", values, imod=struct.pack("<2i", 1146047817, flags))
+    assert read_map(path).values.ravel()[255] == expected
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations((1, 2, 3))))
@@ -461,7 +467,7 @@ def test_full_disk_leaves_the_old_output_and_no_other_file(tmp_path, monkeypatch
 def test_unwritable_folder_is_refused(tmp_path, monkeypatch):
     def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
-    monkeypatch.setattr(tempfile, "mkstemp", denied)
+    monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(InputError, match=r"a\.mrc cannot be written: Permission denied"):
         write_map(tmp_path / "a.mrc", Map(density(), Grid(SHAPE, (1.0, 1.0, 1.0))))
 

@@ -120,7 +120,7 @@ def _signal_curve(steps: Steps, common: FloatArray, evidence: BandEvidence) -> F
     return curve.astype(np.float32)
 
 
-def _at_nodes(place: DoubleArray, values: NDArray[np.generic]) -> DoubleArray:
+def _at_nodes(place: DoubleArray, values: NDArray[np.float64 | np.int64]) -> DoubleArray:
     """Values of the steps shared out between the two nodes next to each."""
     left = np.minimum(place.astype(np.intp), len(_QUANTILES) - 2)
     part = place - left

@@ -14,11 +14,11 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from .fourier import FourierSpace
-from .maps import BoolArray, ComplexArray, FloatArray, Grid, Shape
+from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Shape
 
 Box = tuple[slice, slice, slice]
 
-_QUADRATURE_POINTS = 4000  # of the integral over a band's spectrum
+_QUADRATURE_POINTS = 300  # of an integral over a band's spectrum
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,25 @@ class BandFilter:
         if band == self.n_bands - 1:
             np.minimum(offset, 0, out=offset)
         np.abs(offset, out=offset)
-        return np.asarray(1 - offset, dtype=np.float32)
+        return np.maximum(1 - offset, np.float32(0))
 
     def component(self, coefficients: ComplexArray, band: int) -> FloatArray:
         """A band of a map in real space, from its sorted coefficients."""
         piece = self.piece(band)
         return self.backward(coefficients[piece] * self.hat(band), piece)
+
+    def root_component(self, coefficients: ComplexArray, band: int) -> FloatArray:
+        """A map filtered by the root of a band's hat: `finish` makes the band of it."""
+        piece = self.piece(band)
+        return self.backward(coefficients[piece] * np.sqrt(self.hat(band)), piece)
+
+    def finish(self, values: FloatArray, band: int) -> FloatArray:
+        """The band of a root component, also after a weight: nothing is left outside the band."""
+        piece = self.piece(band)
+        spectrum = scipy.fft.rfftn(values)
+        part = spectrum.ravel()[self.order[piece]]
+        del spectrum
+        return self.backward(part * np.sqrt(self.hat(band)), piece)
 
     def low_component(self, coefficients: ComplexArray, n_low: int,
                       curve: FloatArray) -> FloatArray:
@@ -124,26 +137,36 @@ class BandFilter:
         values = scipy.fft.irfftn(spectrum, self.grid.shape, overwrite_x=True)
         return np.asarray(values, dtype=np.float32)
 
-    def cut(self, values: FloatArray, band: int) -> FloatArray:
-        """The part of a map with |t - band| < 1, unweighted; the last band is open."""
-        spectrum = scipy.fft.rfftn(values)
-        piece = self.piece(band)
-        inside = np.abs(self.position[piece] - np.float32(band)) < 1
-        if band == self.n_bands - 1:
-            inside |= self.position[piece] > band
-        return self.backward(spectrum.ravel()[self.order[piece]] * inside, piece)
-
     def modes_per_volume(self, band: int) -> float:
-        """Number of independent values of a band per Å^3.
+        """Number of independent values of a band per Å^3 of a region much wider than a window.
 
         White noise averaged over m of them has local power with a variance of 2 power^2 / m.
         """
-        highest = 0.5 / max(self.grid.voxel_size) * self.window
-        t = np.linspace(0, max(highest, band), _QUADRATURE_POINTS)
-        offset = np.abs(t - band) if band < self.n_bands - 1 else np.maximum(band - t, 0)
-        hat = np.clip(1 - offset, 0, 1)
-        power, fourth = ((4 * np.pi * t**2 * hat**p).sum() * (t[1] - t[0]) for p in (2, 4))
-        return float(power**2 / fourth / self.window**3)
+        t, power = self._spectrum(band)
+        fourth = np.divide(power**2, 4 * np.pi * t**2, where=t > 0, out=np.zeros_like(t))
+        return float(power.sum() ** 2 / fourth.sum() * (t[1] - t[0]) / self.window**3)
+
+    def modes_within(self, band: int, sigma: float) -> float:
+        """Number of independent values of a band that a Gaussian of `sigma` Å averages.
+
+        From the correlation of the band's noise at a distance, as the Gaussian is no wider than
+        that reaches.
+        """
+        t, power = self._spectrum(band)
+        distance = np.linspace(0, 9 * sigma, _QUADRATURE_POINTS)
+        waves = np.sinc(2 / self.window * np.outer(distance, t))  # sin(2 pi s r) / (2 pi s r)
+        correlation = waves @ (power / power.sum())
+        pairs = 4 * np.pi * distance**2 * np.exp(-(distance**2) / (4 * sigma**2))
+        mean = (pairs * correlation**2).sum() * distance[1] / (4 * np.pi * sigma**2) ** 1.5
+        return float(1 / mean)
+
+    def _spectrum(self, band: int) -> tuple[DoubleArray, DoubleArray]:
+        """Evenly spaced t of a band, and the power of white noise in it per step."""
+        last = band == self.n_bands - 1
+        highest = max(0.5 / max(self.grid.voxel_size) * self.window, band)
+        t = np.linspace(max(band - 1, 0), highest if last else band + 1, _QUADRATURE_POINTS)
+        offset = np.maximum(band - t, 0) if last else np.abs(t - band)
+        return t, 4 * np.pi * t**2 * np.clip(1 - offset, 0, 1) ** 2
 
     def save(self, folder: Path) -> None:
         """Write the arrays for `load`."""

@@ -6,7 +6,15 @@ import numpy as np
 
 from .adaptive import RunningScale
 from .band_work import NOISE, BandRunner, BandWork, weighted_slots
-from .gains import BandGain, BandPower, LowGain, low_gain, noise_weight
+from .gains import (
+    BandGain,
+    BandPower,
+    LowGain,
+    common_share,
+    doubt_of,
+    low_gain,
+    noise_weight,
+)
 from .maps import FloatArray
 from .tasks import Report
 
@@ -86,8 +94,9 @@ def low_maps(work: BandWork, low: LowGain, n_low: int) -> FloatArray:
     gain = low.factor
     if work.has_noise and work.options.rules.noise_weight:
         observed, noise = (work.local.power(values) for values in maps)
-        modes = work.modes(*range(n_low))
-        squared, _ = noise_weight(BandPower(observed, observed, noise), work.inside, modes)
+        power, modes = BandPower(observed, observed, noise), work.modes(*range(n_low))
+        common = common_share(power, work.inside)
+        squared = noise_weight(power, common, modes, doubt_of(common, modes))
         gain = gain * np.sqrt(squared)
     spread = work.local.spread(gain)
     return np.stack([values * spread for values in maps])

@@ -7,7 +7,7 @@ its pieces and writes its own slot.  The arithmetic is the same, so are the byte
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,11 +52,6 @@ class BandOptions:
     adaptive: bool
     rules: GainRules
     scaled: bool = True
-
-    @property
-    def reach(self) -> float:
-        """Volume that the Gaussian averages, Å^3."""
-        return float((4 * np.pi * self.sigma**2) ** 1.5)
 
     @property
     def sigma(self) -> float:
@@ -119,10 +114,11 @@ class BandWork:
 
     def modes(self, *bands: int) -> Modes:
         """Independent values behind the powers of bands taken together."""
-        density = sum(self.filter.modes_per_volume(band) for band in bands)
         grid = self.filter.grid
         part = float(self.inside.sum(dtype=np.float64)) / self.inside.size
-        return Modes(density * self.options.reach, density * part * grid.size * grid.voxel_volume)
+        volume = part * grid.size * grid.voxel_volume
+        return Modes(sum(self.filter.modes_within(band, self.options.sigma) for band in bands),
+                     sum(self.filter.modes_per_volume(band) for band in bands) * volume)
 
     def gain(self, band: int) -> BandGain:
         """Gain of a band as it is, from its powers."""
@@ -130,9 +126,17 @@ class BandWork:
         return self._gain(band, powers[OBSERVED], powers[NOISE])
 
     def weighted_gain(self, band: int) -> BandGain:
-        """Gain of a band after its weight."""
+        """Gain of a band after its weight.
+
+        The weight favours what looks like signal, so it cannot say whether there is any: where
+        that is in doubt, the band must have shown it before.
+        """
         observed, noise = self.slots["weighted"][band]
-        return self._gain(band, observed, noise)
+        before, after = self.gain(band), self._gain(band, observed, noise)
+        if before.doubt == 0:
+            return after
+        shown = np.where(before.weight > 0, np.float32(1), np.float32(1 - before.doubt))
+        return replace(after, weight=after.weight * shown, doubt=before.doubt)
 
     def _gain(self, band: int, observed: FloatArray, noise: FloatArray) -> BandGain:
         """Gain from given powers."""
@@ -214,31 +218,37 @@ def scale_band(work: BandWork, slot: int) -> None:
 
 
 def weigh_band(work: BandWork, slot: int) -> None:
-    """Weight the band of a slot, cut it back to its frequencies, and scale it."""
+    """Weight the band of a slot, confine it to its frequencies, and scale it."""
     band = work.bands[slot]
-    mean, difference = work.components(band)
-    assert difference is not None
-    spread = work.local.spread
-    noise = np.asarray(work.slots["powers"][band, NOISE])
-    signal = signal_power(np.asarray(work.slots["powers"][band, OBSERVED]), noise)
-    deviation = np.asarray(work.slots["deviation"][slot])
-    least = max(float(deviation.min()), np.finfo(np.float32).tiny)
-    score = work.slots["prefix"][slot] / np.maximum(spread(deviation), np.float32(least))
-    modes = work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume
-    evidence = BandEvidence(score, np.maximum(spread(signal), 0), np.maximum(spread(noise), 0),
-                            modes)
-    weight = adaptive_weight(evidence, mean, difference)
-    mean = work.filter.cut(weight * mean, band)
-    difference = work.filter.cut(weight * difference, band)
-    del weight, evidence, score
+    mean, difference = (work.filter.root_component(work.coefficients[name], band)
+                        for name in ("average", "difference"))
+    weight = adaptive_weight(_evidence(work, slot, difference), mean, difference)
+    mean = work.filter.finish(weight * mean, band)
+    difference = work.filter.finish(weight * difference, band)
+    del weight
     work.slots["weighted"][band] = work.local.power(mean), work.local.power(difference)
     maps = work.slots["maps"][slot]
     if not work.options.scaled:
         maps[0], maps[1] = mean, difference
         return
-    gain = spread(work.weighted_gain(band).gain)
+    gain = work.local.spread(work.weighted_gain(band).gain)
     np.multiply(gain, mean, out=maps[0])
     np.multiply(gain, difference, out=maps[1])
+
+
+def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence:
+    """What the weight of a band's root component is made of."""
+    band, spread = work.bands[slot], work.local.spread
+    observed, _, noise = (np.asarray(row) for row in work.slots["powers"][band])
+    deviation = np.asarray(work.slots["deviation"][slot])
+    least = np.float32(max(float(deviation.min()), 1e-30))
+    score = work.slots["prefix"][slot] / np.maximum(spread(deviation), least)
+    # the powers are the band's, the root component has more of both signal and noise
+    level = float(np.square(difference).mean(dtype=np.float64)) / max(float(noise.mean()), 1e-30)
+    signal = signal_power(observed, noise) * np.float32(level)
+    return BandEvidence(score, np.maximum(spread(signal), 0),
+                        np.maximum(spread(noise * np.float32(level)), 0),
+                        work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume)
 
 
 def scale_band_task(folder: Path, index: int) -> None:

@@ -22,6 +22,7 @@ ROUND_TAU = 8.0  # Å^2, prior while pseudo-atoms still move
 _PRIOR_REACH = 6.0  # Å
 _SLOPE_COST = 0.05  # weight of L beside L^2
 _FISHER_REACH = 5.0  # Å, tapered over the last 1.5
+_LEVELS = (30.0, 340.0)  # Å^2, where the level keeps the 1 % and the 99 % quantile of B
 _SLOPE_COARSEST = 8.0  # Å
 _SLOPE_TRUST = 0.5  # Å^2; a smaller slope of the scale is left to the steps
 _DAMPING = 0.05  # of the Fisher diagonal
@@ -136,7 +137,8 @@ def b_steps(target: Target, scatterers: Scatterers, b_iso: DoubleArray, neighbou
     target : Target
     scatterers : Scatterers
     b_iso : array, shape (n,)
-        Å^2, start; the level is taken from the data, so it does not matter.
+        Å^2, start; the level is taken from the data, so it does not matter.  (That of a sharpened
+        map is raised: only differences mean something there.)
     neighbours : Neighbours
         Of the scatterers' positions.
     tau : float
@@ -169,7 +171,7 @@ def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
               model: ComplexArray) -> tuple[DoubleArray, ComplexArray, Fit]:
     """Move the slope of ln D into all B, so that their level does not depend on the start."""
     fit = evaluate(target, model)
-    shift = -4 * scale_slope(target.band, fit)
+    shift = _kept_from_bounds(b_iso, -4 * scale_slope(target.band, fit))
     if abs(shift) < _SLOPE_TRUST:
         return b_iso, model, fit
     b = np.clip(b_iso + shift, *B_BOUNDS)
@@ -178,6 +180,21 @@ def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
     else:
         model = model * np.exp(np.float32(-shift / 4) * target.band.s_squared)
     return b, model, evaluate(target, model)
+
+
+def _kept_from_bounds(b_iso: DoubleArray, shift: float) -> float:
+    """A shift of all B that leaves most of them room to either bound.
+
+    The scales of the shells take up any level, so that a sharpened map, whose B would be
+    negative, is refined like any other: at a level of its own.
+    """
+    low, high = np.quantile(b_iso + shift, (0.01, 0.99)) if len(b_iso) else _LEVELS
+    lowest, highest = _LEVELS
+    if low < lowest:
+        return shift + float(lowest - low)
+    if high > highest:
+        return shift - float(min(high - highest, low - lowest))
+    return shift
 
 
 def group_levels(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
@@ -208,11 +225,12 @@ def group_levels(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
         fit = evaluate(target, parts.sum(axis=0))
         scale, variance = _joint_scales(target, parts, 1 / (2 * fit.weight))
         common = -4 * scale_slope(band, fit, coarsest=np.inf)
+        shift = np.zeros(len(b))
         for group, d, error in zip(filled, scale, variance, strict=True):
             use = d > 0
-            shift = -4 * _slope(band.frequency[use] ** 2, np.log(d[use]),
-                                (d**2 / error)[use]) if use.sum() >= 3 else common
-            b[group] = np.clip(b[group] + shift, *B_BOUNDS)
+            shift[group] = -4 * _slope(band.frequency[use] ** 2, np.log(d[use]),
+                                       (d**2 / error)[use]) if use.sum() >= 3 else common
+        b = np.clip(b + shift + _kept_from_bounds(b + shift, 0.0), *B_BOUNDS)
     return b
 
 

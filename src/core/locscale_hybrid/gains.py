@@ -82,6 +82,8 @@ class BandGain:
         Where the reference has no power.
     global_ratio, global_weight : float
         The same for the whole of the inside.
+    doubt : float
+        0 where the band as a whole holds signal, 1 where it may be noise alone.
     """
 
     ratio: FloatArray
@@ -89,6 +91,7 @@ class BandGain:
     silent: BoolArray
     global_ratio: float
     global_weight: float
+    doubt: float = 0.0
 
     @property
     def gain(self) -> FloatArray:
@@ -119,11 +122,12 @@ def local_gain(power: BandPower, inside: FloatArray, modes: Modes, rules: GainRu
         limited = np.clip(ratio, global_ratio / rules.cap, global_ratio * rules.cap)
         ratio = np.where(present, limited, np.float32(0))
     if power.noise is None or not rules.noise_weight:
-        weight, global_weight = np.ones_like(ratio), 1.0
+        weight, global_weight, doubt = np.ones_like(ratio), 1.0, 0.0
     else:
-        squared, global_squared = noise_weight(power, inside, modes)
-        weight, global_weight = np.sqrt(squared), float(np.sqrt(global_squared))
-    return BandGain(ratio.astype(np.float32), weight, silent, global_ratio, global_weight)
+        common = common_share(power, inside)
+        doubt = doubt_of(common, modes)
+        weight, global_weight = np.sqrt(noise_weight(power, common, modes, doubt)), common**0.5
+    return BandGain(ratio.astype(np.float32), weight, silent, global_ratio, global_weight, doubt)
 
 
 def silent_places(reference: FloatArray, inside: FloatArray) -> BoolArray:
@@ -135,31 +139,38 @@ def silent_places(reference: FloatArray, inside: FloatArray) -> BoolArray:
     return np.asarray(reference < _SILENT * typical)
 
 
-def noise_weight(power: BandPower, inside: FloatArray,
-                 modes: Modes) -> tuple[FloatArray, float]:
-    """C_k^2 of the average of two half maps, local and global.
+def common_share(power: BandPower, inside: FloatArray) -> float:
+    """C^2 of a band in the whole mask: the share of its power that both halves have."""
+    assert power.noise is not None
+    total = _mean(power.observed, inside)
+    return float(np.clip(1 - _mean(power.noise, inside) / total, 0, 1)) if total > 0 else 0.0
+
+
+def doubt_of(common: float, modes: Modes) -> float:
+    """Whether a band may be noise alone: 1 below 2 standard deviations of C^2, 0 above 4."""
+    deviation = 2 / np.sqrt(max(modes.inside, modes.local) + _PRIOR_MODES)
+    return float(np.clip(2 - common / (2 * deviation), 0, 1))
+
+
+def noise_weight(power: BandPower, common: float, modes: Modes, doubt: float) -> FloatArray:
+    """C_k^2 of the average of two half maps around every place.
 
     C_k^2 = 1 - noise / observed = 2 FSC / (1 + FSC), shrunk towards the global value by the
     number of modes behind it, and 0 where it cannot be told from 0: below one standard deviation
-    where the band as a whole holds signal, below three where it does not.
+    where the band as a whole holds signal, below three where it may hold none.
 
     References
     ----------
     .. [1] Rosenthal, Henderson (2003) J. Mol. Biol. 333:721, :doi:`10.1016/j.jmb.2003.07.013`.
     """
     assert power.noise is not None
-    total = _mean(power.observed, inside)
-    common = 1 - _mean(power.noise, inside) / total if total > 0 else 0.0
-    common = float(np.clip(common, 0, 1))
     part = np.divide(power.noise, power.observed, where=power.observed > 0,
                      out=np.ones_like(power.observed))
     local = np.clip(1 - part, 0, 1)
     shrunk = (modes.local * local + _PRIOR_MODES * common) / (modes.local + _PRIOR_MODES)
-    spread = 2 / np.sqrt(modes.local + _PRIOR_MODES)
-    spread_inside = 2 / np.sqrt(max(modes.inside, modes.local) + _PRIOR_MODES)
-    doubt = float(np.clip(2 - common / (2 * spread_inside), 0, 1))
-    shrunk[shrunk < spread * (1 + (_SURE - 1) * doubt)] = 0
-    return shrunk.astype(np.float32), common
+    deviation = 2 / np.sqrt(modes.local + _PRIOR_MODES)
+    shrunk[shrunk < deviation * (1 + (_SURE - 1) * doubt)] = 0
+    return np.asarray(shrunk, dtype=np.float32)
 
 
 def number_of_low_bands(window: float, n_bands: int) -> int:

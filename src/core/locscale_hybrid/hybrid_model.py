@@ -215,7 +215,8 @@ def write_hybrid(path: str | Path, hybrid: HybridModel, *, grid: Grid | None = N
     grid : Grid, optional
         Its box is written as the unit cell, in P 1.
     provenance : mapping of str to number or str, optional
-        Further items for the file's ``_locscale_pseudo_atoms`` category, e.g. ``resolution``.
+        Further items for the file's ``_locscale_pseudo_atoms`` category, e.g. ``version`` of the
+        program and ``resolution``.
 
     Raises
     ------

@@ -6,7 +6,6 @@ is that average itself.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from .maps import FloatArray, Shape, Vector
@@ -32,9 +31,10 @@ class LocalAverage:
     def __init__(self, shape: Shape, voxel_size: Vector, sigma: float, block: int = 4) -> None:
         self.shape = shape
         self.block = block
-        self._edges = [_block_edges(n, block) for n in shape]
-        nz, ny, nx = (len(edges) for edges in self._edges)
+        nz, ny, nx = (max(n // block, 1) for n in shape)
         self.coarse_shape: Shape = (nz, ny, nx)
+        self._blocks = [_block_matrix(n, m)
+                        for n, m in zip(shape, self.coarse_shape, strict=True)]
         self._sigma = []
         for n, m, voxel in zip(shape, self.coarse_shape, voxel_size[::-1], strict=True):
             width = n / m  # voxels per block; what averaging over the block already does comes off
@@ -59,13 +59,9 @@ class LocalAverage:
         """Mean of `a`, or of a b, over each block."""
         if self.block == 1:
             return np.asarray(a if b is None else a * b, dtype=np.float32)
-        sums = _sum_slow_axis(a, b, self._edges[0])
-        sums = _sum_middle_axis(sums, self._edges[1], self.shape[1])
-        sums = np.add.reduceat(sums, self._edges[2], axis=2)
-        for axis, (edges, n) in enumerate(zip(self._edges, self.shape, strict=True)):
-            counts = np.diff(np.append(edges, n)).astype(np.float32)
-            sums /= counts.reshape([-1 if i == axis else 1 for i in range(3)])
-        return np.asarray(sums, dtype=np.float32)
+        means = _slow_axis_mean(a, b, self._blocks[0], self.coarse_shape[0])
+        means = np.matmul(self._blocks[1], means)
+        return np.asarray(means @ self._blocks[2].T, dtype=np.float32)
 
     def spread(self, coarse: FloatArray) -> FloatArray:
         """A coarse array on the voxels, by cubic interpolation."""
@@ -83,32 +79,30 @@ class LocalAverage:
         return np.asarray(smooth, dtype=np.float32)
 
 
-def _block_edges(length: int, block: int) -> NDArray[np.intp]:
-    """First voxels of equal blocks of about `block` voxels."""
-    count = max(length // block, 1)
-    return np.arange(count) * length // count
+def _block_matrix(length: int, count: int) -> FloatArray:
+    """Means (count, length) over equal blocks; a voxel on an edge belongs to both by its parts."""
+    edges = np.arange(count + 1) * length / count
+    voxels = np.arange(length)
+    low = np.maximum(edges[:-1, None], voxels)
+    high = np.minimum(edges[1:, None], voxels + 1)
+    return np.asarray(np.clip(high - low, 0, 1) * count / length, dtype=np.float32)
 
 
-def _sum_slow_axis(a: FloatArray, b: FloatArray | None, edges: NDArray[np.intp]) -> FloatArray:
-    """Sum of `a`, or of a b, over blocks along z."""
+def _slow_axis_mean(a: FloatArray, b: FloatArray | None, matrix: FloatArray,
+                    count: int) -> FloatArray:
+    """Means of `a`, or of a b, over blocks along z."""
     nz, ny, nx = a.shape
-    size = nz // len(edges)
-    if size * len(edges) == nz:
-        blocks = (len(edges), size, ny * nx)
-        if b is None:
-            flat = a.reshape(blocks).sum(axis=1)
-        else:
-            flat = np.einsum("aqk,aqk->ak", a.reshape(blocks), b.reshape(blocks))
-        return np.asarray(flat.reshape(len(edges), ny, nx))
-    return np.asarray(np.add.reduceat(a if b is None else a * b, edges, axis=0))
-
-
-def _sum_middle_axis(sums: FloatArray, edges: NDArray[np.intp], length: int) -> FloatArray:
-    """Sum over blocks along y."""
-    size = length // len(edges)
-    if size * len(edges) == length:
-        return np.asarray(sums.reshape(len(sums), len(edges), size, -1).sum(axis=2))
-    return np.asarray(np.add.reduceat(sums, edges, axis=1))
+    size = nz // count
+    if size * count != nz:
+        product = a if b is None else a * b
+        return np.asarray((matrix @ product.reshape(nz, -1)).reshape(count, ny, nx))
+    blocks = (count, size, ny * nx)
+    if b is None:
+        flat = a.reshape(blocks).sum(axis=1)
+    else:
+        flat = np.einsum("aqk,aqk->ak", a.reshape(blocks), b.reshape(blocks))
+    flat /= np.float32(size)
+    return np.asarray(flat.reshape(count, ny, nx))
 
 
 def _cubic_matrix(length: int, count: int) -> FloatArray:

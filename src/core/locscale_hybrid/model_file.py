@@ -10,7 +10,6 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
 from .assembly import ChainCopy
 from .files import replacing
 from .findings import Number
@@ -265,8 +264,8 @@ def _add_provenance(block: gemmi.cif.Block, atoms: HybridAtoms, symmetry: Symmet
                     provenance: Mapping[str, Number], chains: list[_Row]) -> None:
     """Say in the file where every atom comes from."""
     items: dict[str, Number] = {
-        "program": "locscale-hybrid", "version": __version__,
-        "residue_name": PSEUDO_RESIDUE_NAME, "scatterer": _SCATTERER,
+        "program": "locscale-hybrid", "residue_name": PSEUDO_RESIDUE_NAME,
+        "scatterer": _SCATTERER,
         "model_atoms": len(atoms.atom_index),
         "copied_atoms": atoms.n_atoms - len(atoms.atom_index),
         "pseudo_atoms": atoms.n_pseudo, "pseudo_atoms_per_unit": atoms.n_pseudo // atoms.n_units,

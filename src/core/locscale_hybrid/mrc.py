@@ -7,7 +7,7 @@ float32 files are mapped into memory and copied by nobody who only reads.
 import gzip
 import io
 import os
-import tempfile
+import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -225,30 +225,18 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"the folder {folder} does not exist; make it, or write elsewhere")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file name for the output")
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=folder)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}; make room or "
                          "write to another folder") from None
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's file creation mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+        temporary.unlink(missing_ok=True)
 
 
 def _write_volume(stream: IO[bytes] | gzip.GzipFile, header: bytes, values: FloatArray) -> None:

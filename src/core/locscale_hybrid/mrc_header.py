@@ -26,6 +26,7 @@ _MOST_VOXELS = 2**31
 _LONGEST_SIDE = 65535         # ChimeraX tells the byte order by it
 _GZIP_RATIO = 1032            # deflate cannot do better
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
+_IMOD_STAMP = 1146047817       # at byte 153; the flags follow
 _COMPLEX_MODES = {3: "complex 16-bit integers", 4: "complex 32-bit floats"}
 _FOREIGN = {b"\x89HDF": "an HDF5 file", b"PK\x03\x04": "a zip archive", b"BZh": "a bzip2 file",
             b"\xfd7zX": "an xz file", b"\x28\xb5\x2f\xfd": "a zstd file", b"II*\x00": "a TIFF file",
@@ -210,8 +211,8 @@ def _layout(fields: Fields, path: Path, n_bytes: int, compressed: bool,
     if min(columns, rows, sections) < SHORTEST_SIDE:
         raise InputError(f"{path} has {columns} x {rows} x {sections} voxels; a map has at least "
                          f"{SHORTEST_SIDE} along each axis, so this is an image or a fragment")
-    order = fields.dtype["nx"].byteorder
-    dtype = np.dtype(_DTYPES[mode]).newbyteorder(order)
+    kind = "u1" if mode == 0 and _is_unsigned(fields) else _DTYPES[mode]
+    dtype = np.dtype(kind).newbyteorder(fields.dtype["nx"].byteorder)
     offset = HEADER_BYTES + _extended_bytes(fields, path, n_bytes, voxels * dtype.itemsize,
                                             compressed, notes)
     need = offset + voxels * dtype.itemsize
@@ -222,6 +223,12 @@ def _layout(fields: Fields, path: Path, n_bytes: int, compressed: bool,
                          f"{need} bytes, but the file holds {n_bytes} {unit}: it is truncated or "
                          "damaged; copy it again")
     return Layout(dtype, offset, (sections, rows, columns), _axis_order(fields, path, notes))
+
+
+def _is_unsigned(fields: Fields) -> bool:
+    """Whether IMOD wrote mode 0 as bytes 0 to 255, which it did before 2012."""
+    extra = np.frombuffer(bytes(fields["extra2"])[40:48], fields.dtype["nx"])
+    return bool(extra[0] == _IMOD_STAMP and not extra[1] & 1)
 
 
 def _extended_bytes(fields: Fields, path: Path, n_bytes: int, data_bytes: int, compressed: bool,

@@ -42,7 +42,7 @@ _NOISE_FACTOR = 4.0        # noise sd above solvent, at least
 _PLAUSIBLE_DENSITY = (0.03, 0.07)  # atoms per Å^3
 _BETWEEN_CLASSES = 0.9     # of Otsu's threshold: there the volume is that of the atoms
 _FEWEST_VOXELS = 50        # near model atoms
-_POINTS_PER_ATOM = 12      # in the relaxation, at least
+_POINTS_PER_ATOM = (8, 30)  # in the relaxation, least and most
 _RELAXATION_STEPS = 10
 _JITTER = 0.3              # voxels
 _SLAB_COEFFICIENTS = 1 << 22
@@ -124,6 +124,9 @@ def starting_places(region: Region, density: Map, *, d_min: float, rng: np.rando
     points = _points(region)
     if symmetry is not None and not symmetry.is_trivial:
         points = points[symmetry.asymmetric_unit(points)]
+    most = _POINTS_PER_ATOM[1] * max(number, 1)
+    if len(points) > most:
+        points = points[np.sort(rng.choice(len(points), most, replace=False))]
     index = density.grid.index_of(points).T
     values = ndimage.map_coordinates(_without_detail(density, d_min), index, order=1,
                                      mode="grid-wrap").astype(np.float64)
@@ -239,7 +242,7 @@ def _otsu(values: FloatArray) -> float:
 def _points(region: Region) -> DoubleArray:
     """Voxels of the region, divided where there are too few of them for its atoms."""
     voxels = region.voxels()
-    wanted = _POINTS_PER_ATOM * max(region.n_atoms, 1) / len(voxels)
+    wanted = _POINTS_PER_ATOM[0] * max(region.n_atoms, 1) / len(voxels)
     parts = int(np.ceil(wanted ** (1 / 3) - 1e-6))
     if parts < 2:
         return voxels

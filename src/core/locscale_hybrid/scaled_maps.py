@@ -7,7 +7,7 @@ import numpy as np
 
 from .band_work import NOISE, OBSERVED, BandWork
 from .findings import Finding
-from .gains import BandGain, BandPower, gain_quantiles, noise_weight
+from .gains import BandGain, BandPower, common_share, gain_quantiles, noise_weight
 from .maps import BoolArray, FloatArray, Map
 
 RESOLVED = 0.25  # C_ref^2 at the local resolution: FSC of the halves 0.143
@@ -120,7 +120,7 @@ def local_resolution(work: BandWork) -> FloatArray:
     for band in bands:
         powers = work.slots["powers"][band]
         power = BandPower(powers[OBSERVED], powers[OBSERVED], powers[NOISE])
-        now, _ = noise_weight(power, work.inside, work.modes(band))
+        now = noise_weight(power, common_share(power, work.inside), work.modes(band), 0.0)
         falls = still & (now < RESOLVED)
         if before is None:
             position[falls] = band

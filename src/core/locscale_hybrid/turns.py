@@ -8,7 +8,7 @@ image leaves out what it would have to read from outside the box.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ class Turn:
         return bool((self.matrix[0] == (1, 0, 0)).all() and (self.matrix[:, 0] == (1, 0, 0)).all())
 
     def interpolated(self, coefficients: FloatArray, slab: slice, *,
-                     order: int = 3) -> FloatArray:
+                     order: Literal[1, 3] = 3) -> FloatArray:
         """Planes `slab` of an array whose spline coefficients are given; 0 outside the box.
 
         Coefficients of order 1 are the values themselves.

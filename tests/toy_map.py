@@ -1,0 +1,59 @@
+"""Toy tasks on one executor, for tests that start processes: toy_map.py KIND N FOLDER PATIENCE.
+
+KIND is serial, pool, mpi (ranks that this process starts) or world (the ranks of mpirun).
+The plan lies in FOLDER; with "plans" in it the tasks run that many times.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
+def executor_of(kind, workers, patience):
+    """The executor, and COMM_WORLD where there is one."""
+    from locscale_hybrid import executors
+    from locscale_hybrid.launch import mpiexec_candidates
+
+    if kind == "serial":
+        return executors.SerialExecutor()
+    if kind == "pool":
+        return executors.ProcessExecutor(workers, patience=patience)
+    if kind == "mpi":
+        return executors.MpiexecExecutor(
+            workers, mpiexec_candidates(), patience=patience, ready=30.0,
+            found=lambda finding: print(f"{finding.code}: {finding.message}", flush=True))
+    comm = executors.comm_world(dict(os.environ))
+    if comm.Get_rank() > 0:
+        executors.serve(comm)
+        sys.exit(0)
+    return executors.CommWorldExecutor(comm, patience=patience)
+
+
+def main(kind, workers, folder, patience):
+    """Run the plan; 3 after an error, which is printed."""
+    from locscale_hybrid.errors import LocScaleError
+    from tests import toy_tasks
+
+    executor = executor_of(kind, int(workers), float(patience))
+    plan = json.loads(Path(folder, "plan.json").read_text())
+    code = 0
+    try:
+        for _ in range(plan.get("plans", 1)):
+            executor.map(toy_tasks.write_slot, Path(folder), plan["count"])
+        print(executor.name, flush=True)
+    except LocScaleError as error:
+        print(f"error: {error}", flush=True)
+        code = 3
+    if kind == "world":
+        if not executor.finish():
+            executor.abort(code)
+    else:
+        executor.close()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""Tasks for tests of the executors: each writes its slot of a file; a plan may ask for a fault."""
+
+import ctypes
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+SLOTS = "slots.npy"
+SIZE = 1000
+
+
+def make_plan(folder: Path, count: int, **plan: object) -> None:
+    """Preallocate the slots and write what the tasks shall do."""
+    np.lib.format.open_memmap(folder / SLOTS, mode="w+", dtype=np.float32, shape=(count, SIZE))
+    (folder / "plan.json").write_text(json.dumps(plan))
+
+
+def write_slot(folder: Path, index: int) -> None:
+    """Write numbers that depend on the index alone, or do what the plan's fault says."""
+    plan = json.loads((folder / "plan.json").read_text())
+    with (folder / "who.txt").open("a") as stream:
+        stream.write(f"{os.getpid()} {index}\n")
+    time.sleep(plan.get("seconds", 0.0) * (1 + index % 3))
+    time.sleep(plan.get("slow", {}).get(str(index), 0.0))
+    if index in plan.get("faulty", ()):
+        fault(plan["fault"])
+    slots = np.load(folder / SLOTS, mmap_mode="r+")
+    slots[index] = np.sin(np.arange(SIZE) * (index + 1)) / (index + 1)
+    slots.flush()
+
+
+def fault(kind: str) -> None:
+    """Fail in one of the ways in which processes fail."""
+    if kind == "raise":
+        raise ValueError("boom")
+    if kind == "exit":
+        raise SystemExit(5)
+    if kind == "memory":
+        raise MemoryError
+    if kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "crash":
+        ctypes.string_at(0)
+    if kind == "leave":
+        os._exit(3)
+    if kind == "hang":
+        time.sleep(600)
+    if kind == "hang deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+
+
+def slots(folder: Path) -> bytes:
+    """All that the tasks wrote."""
+    return (folder / SLOTS).read_bytes()
+
+
+def write_environment(folder: Path, index: int) -> None:
+    """Write the environment of the process that runs the task."""
+    lines = [f"{name}={value}" for name, value in os.environ.items()]
+    (folder / "environment.txt").write_text("\n".join(lines))
+
+
+def workers(folder: Path) -> dict[int, int]:
+    """How many tasks every process has begun."""
+    shares: dict[int, int] = {}
+    path = folder / "who.txt"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        pid = int(line.split()[0])
+        shares[pid] = shares.get(pid, 0) + 1
+    return shares
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that waits for its parent to look does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    """Wait until a condition holds; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
