@@ -1,0 +1,41 @@
+"""Hybrid LocScale in ChimeraX; every import waits until something is used."""
+
+from chimerax.core.toolshed import BundleAPI
+
+
+class _LocScaleAPI(BundleAPI):
+    """What ChimeraX calls."""
+
+    api_version = 1
+
+    @staticmethod
+    def register_command(bi, ci, logger):
+        """Register one command at its first use."""
+        from . import cmd
+        cmd.register_command(ci.name, logger)
+
+    @staticmethod
+    def start_tool(session, bi, ti):
+        """Show the panel."""
+        from .tool import show_panel
+        return show_panel(session, ti.name)
+
+    @staticmethod
+    def run_provider(session, name, mgr, **keywords):
+        """Act on the button in the toolbar."""
+        from chimerax.core.commands import run
+        return run(session, 'ui tool show "LocScale Hybrid"')
+
+    @staticmethod
+    def get_class(class_name):
+        """Find what a session file holds."""
+        if class_name == "LocScaleResults":
+            from .results import LocScaleResults
+            return LocScaleResults
+        if class_name == "LocScalePanel":
+            from .tool import LocScalePanel
+            return LocScalePanel
+        return None
+
+
+bundle_api = _LocScaleAPI()

@@ -1,0 +1,123 @@
+"""What the log gets: findings, one table, the shell line, links.  HTML without ChimeraX."""
+
+from html import escape
+from pathlib import Path
+
+
+def log_record(logger, kept):
+    """Log how a result was made.
+
+    Parameters
+    ----------
+    logger : Logger
+    kept : ResultRecord
+    """
+    logger.info(record_html(kept), is_html=True)
+
+
+def log_check(logger, title, findings):
+    """Log that the check is over, and what to make of it."""
+    warnings = sum(finding.get("level") == "warning" for finding in findings)
+    said = {0: "nothing to warn of", 1: "1 warning, above"}.get(warnings,
+                                                                f"{warnings} warnings, above")
+    logger.info(f"LocScale check of {title}: {said}")
+
+
+def record_html(kept):
+    """One table, the shell line and the links of a result, as HTML."""
+    rows = [("made from", ", ".join(f"{role} {label}" for role, label in kept.inputs.items()))]
+    rows += table_rows(kept.record)
+    if kept.record.get("findings"):
+        rows.append(("findings", "<br>".join(
+            f"<i>{escape(str(finding.get('level', '')))}</i>: "
+            f"{escape(str(finding.get('message', '')))}" for finding in kept.record["findings"])))
+        body = _table(rows[:-1]) + _row(rows[-1][0], rows[-1][1], markup=True)
+    else:
+        body = _table(rows)
+    title = f"LocScale result #{kept.volume.id_string} {escape(kept.volume.name)}"
+    parts = [f'<table border="1" cellpadding="3" cellspacing="0"><tr><th colspan="2">{title}'
+             f"</th></tr>{body}</table>"]
+    if kept.shell_line:
+        parts.append(f"In a shell: <code>{escape(kept.shell_line)}</code>")
+    links = _links(kept)
+    if links:
+        parts.append(" &middot; ".join(links))
+    return "<br>".join(parts)
+
+
+def table_rows(record):
+    """Pairs of a label and a text for what the core's record holds; what is missing is left out."""
+    rows = []
+    resolution = record.get("resolution", {})
+    if "d_min_angstrom" in resolution:
+        rows.append(("resolution", f"{resolution['d_min_angstrom']:.2f} Å "
+                     f"({resolution.get('origin', '')})"))
+    mask = record.get("mask", {})
+    if "volume_cubic_angstrom" in mask:
+        rows.append(("mask", f"{mask['volume_cubic_angstrom']:,.0f} Å³, about "
+                     f"{mask.get('mass_kilodalton', 0):.0f} kDa"))
+    rows += _model_rows(record.get("hybrid_model", {}))
+    scaling = record.get("scaling", {})
+    if scaling.get("bands"):
+        rows.append(("gain, median (5 to 95 %)", _gains(scaling["bands"])))
+    if "weight" in scaling:
+        rows.append(("weight", f"{scaling['weight']}: {scaling.get('statement', '')}"))
+    return rows
+
+
+def _model_rows(model):
+    """Rows about the atoms."""
+    if not model:
+        return []
+    rows = [("model", f"{model.get('model_atoms', 0)} atoms, {model.get('copied_atoms', 0)} of "
+             f"symmetry copies, {model.get('pseudo_atoms', 0)} pseudo-atoms; the model covers "
+             f"{model.get('model_coverage_of_mask', 0):.0%} of the mask")]
+    for kind, quantiles in model.get("b_iso_square_angstrom", {}).items():
+        if quantiles:
+            rows.append((f"B of the {kind.replace('_', '-')}",
+                         f"{quantiles.get('50%', 0):.0f} Å² (5 to 95 %: "
+                         f"{quantiles.get('5%', 0):.0f} to {quantiles.get('95%', 0):.0f})"))
+    return rows
+
+
+def _gains(bands):
+    """Gains of the coarsest, a middle and the finest band."""
+    last = len(bands) - 1
+    chosen = {place: bands[place] for place in (0, last // 2, last)}
+    return "; ".join(f"{band['resolution_angstrom']:.1f} Å: {band['gain_median']:.3g} "
+                     f"({band['gain_5_percent']:.3g} to {band['gain_95_percent']:.3g})"
+                     for band in chosen.values())
+
+
+def _links(kept):
+    """Links to act on a result."""
+    spec = f"#{kept.volume.id_string}"
+    links = [_command(f"locscale hybrid update {spec}", "sharpen again with the current model")]
+    for model in kept.companions:
+        if model.deleted:
+            continue
+        its = f"#{model.id_string}"
+        if model.name.endswith("localB"):
+            links.append(_command(f"color sample {spec} map {its} palette cyanmaroon",
+                                  "colour by local B"))
+        else:
+            links.append(_command(f"show {its} models", f"show {model.name.split(', ')[-1]}"))
+    for text, path in kept.files.items():
+        if Path(path).exists():
+            links.append(f'<a href="{escape(Path(path).as_uri())}">{escape(text)}</a>')
+    return links
+
+
+def _command(command, text):
+    """A link that runs a command."""
+    return f'<a href="cxcmd:{escape(command)}">{escape(text)}</a>'
+
+
+def _table(rows):
+    """Rows of plain text."""
+    return "".join(_row(label, text) for label, text in rows)
+
+
+def _row(label, text, *, markup=False):
+    """One row; `text` is escaped unless it is markup."""
+    return f"<tr><td>{escape(label)}</td><td>{text if markup else escape(text)}</td></tr>"

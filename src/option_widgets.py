@@ -1,0 +1,122 @@
+"""Widgets for the options of one group of the panel."""
+
+from Qt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QLineEdit,
+    QSpinBox,
+    QWidget,
+)
+
+_COLUMNS = 3
+
+
+class OptionGroup:
+    """Rows of a label and a widget.
+
+    Parameters
+    ----------
+    options : list of options.Option
+    given : dict of str to value
+        Values by keyword, where they are not the defaults.
+    """
+
+    def __init__(self, options, given):
+        self.widget = QWidget()
+        form = QFormLayout(self.widget)
+        form.setContentsMargins(0, 0, 0, 0)
+        self._readers = {}
+        for option in options:
+            editor, read = _editor(option, given.get(option.keyword, option.default))
+            editor.setToolTip(option.tip)
+            self._readers[option.keyword] = read
+            label = f"{option.label} ({option.unit})" if option.unit else option.label
+            if isinstance(option.default, bool):
+                editor.setText(label)
+                form.addRow(editor)
+            else:
+                form.addRow(label, editor)
+
+    @property
+    def values(self):
+        """Values by keyword."""
+        return {keyword: read() for keyword, read in self._readers.items()}
+
+
+def _editor(option, value):
+    """A widget for an option, and the function that reads it."""
+    if isinstance(option.default, bool):
+        return _check_box(value)
+    if isinstance(option.default, tuple):
+        return _check_boxes(option.choices, value)
+    if option.choices:
+        return _menu(option.choices, value)
+    if isinstance(option.default, int):
+        return _whole_number(option, value)
+    if isinstance(option.default, float):
+        return _number(option, value)
+    if option.default is None:
+        return _optional_number(option, value)
+    entry = QLineEdit(value)
+    return entry, lambda: entry.text().strip()
+
+
+def _check_box(value):
+    """A yes or no."""
+    box = QCheckBox()
+    box.setChecked(value)
+    return box, box.isChecked
+
+
+def _check_boxes(words, chosen):
+    """Any number of words."""
+    widget = QWidget()
+    layout = QGridLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    boxes = {}
+    for place, word in enumerate(words):
+        boxes[word] = QCheckBox(word)
+        boxes[word].setChecked(word in chosen)
+        layout.addWidget(boxes[word], place // _COLUMNS, place % _COLUMNS)
+    return widget, lambda: tuple(word for word, box in boxes.items() if box.isChecked())
+
+
+def _menu(words, value):
+    """One of some words."""
+    menu = QComboBox()
+    menu.addItems(words)
+    menu.setCurrentText(value)
+    return menu, menu.currentText
+
+
+def _whole_number(option, value):
+    """An integer in its range."""
+    entry = QSpinBox()
+    entry.setRange(int(option.low), int(option.high))
+    entry.setValue(value)
+    return entry, entry.value
+
+
+def _number(option, value):
+    """A number in its range, shown with as many decimals as its default needs."""
+    entry = QDoubleSpinBox()
+    decimals = 1 if option.default >= 1 else 4
+    entry.setDecimals(decimals)
+    entry.setRange(option.low, option.high)
+    entry.setSingleStep(1.0 if decimals == 1 else option.default)
+    entry.setValue(value)
+    return entry, entry.value
+
+
+def _optional_number(option, value):
+    """A number in its range, or none: one step below the range."""
+    entry = QDoubleSpinBox()
+    entry.setDecimals(2)
+    entry.setSingleStep(0.1)
+    entry.setRange(option.low - 0.1, option.high)
+    entry.setSpecialValueText("measured")
+    entry.setValue(entry.minimum() if value is None else value)
+    return entry, lambda: entry.value() if entry.value() >= option.low else None

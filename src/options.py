@@ -1,0 +1,73 @@
+"""Options of the panel: how each keyword of the command is called there, and in which group."""
+
+from dataclasses import dataclass
+
+from locscale_hybrid.parameters import OUTPUTS, REFINERS, SCALINGS, WEIGHTS
+
+GROUPS = ("Scaling", "Refinement", "Outputs", "Computing")
+DEFAULT_WEIGHT = "adaptive"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Parameters
+    ----------
+    group : str
+        One of `GROUPS`.
+    keyword : str
+        Of ``locscale hybrid``.
+    label : str
+    default : value
+        Its type says which widget it has; None: a number that may be left empty.
+    choices : tuple of str
+        Words of a menu, or of a list of check boxes where `default` is a tuple.
+    low, high : float
+        Range of a number.
+    unit : str
+    tip : str
+        When to change it.
+    """
+
+    group: str
+    keyword: str
+    label: str
+    default: object
+    choices: tuple = ()
+    low: float = 0
+    high: float = 0
+    unit: str = ""
+    tip: str = ""
+
+
+OPTIONS = (
+    Option("Scaling", "weight", "Quieten noise", DEFAULT_WEIGHT, WEIGHTS,
+           tip="adaptive does not invent detail; soft is the cleanest to look at, but can"),
+    Option("Scaling", "scaling", "Local gain from", "bands", SCALINGS,
+           tip="bands: smoothed power of frequency bands; windows: LocScale's moving cube, slower"),
+    Option("Scaling", "window", "Window", 25.0, low=5, high=100, unit="Å",
+           tip="smaller follows the map more closely and is noisier"),
+    Option("Scaling", "fdr", "False discovery rate of the mask", 0.01, low=1e-4, high=0.5,
+           tip="smaller is a tighter mask"),
+    Option("Scaling", "resolution", "Resolution", None, low=1, high=30, unit="Å",
+           tip="measured: between the half maps; with one map, against the model"),
+    Option("Refinement", "completeModel", "Complete the model by pseudo-atoms", True,
+           tip="off: the model is taken for the whole truth"),
+    Option("Refinement", "refiner", "Refine B factors with", "own", REFINERS,
+           tip="servalcat must be installed separately"),
+    Option("Refinement", "bFloor", "B of the best-ordered atoms", 10.0, low=0, high=200, unit="Å²",
+           tip="smaller is sharper everywhere"),
+    Option("Refinement", "seed", "Seed of the pseudo-atoms", 1, low=0, high=2**31 - 1,
+           tip="the same seed gives the same map"),
+    Option("Outputs", "outputs", "Also open", (), OUTPUTS,
+           tip="opened hidden beside the result; measure and deposit the linear map"),
+    Option("Outputs", "saveTo", "Keep the files in folder", "",
+           tip="empty: they go with the result"),
+    Option("Outputs", "report", "Write a report with the curves", False),
+    Option("Computing", "processes", "Processes", 0, low=0, high=4096,
+           tip="0: all cores; the result is the same for any number"),
+    Option("Computing", "mpiexec", "MPI starter (mpiexec)", "",
+           tip="empty: searched for; used only where mpi4py is installed"),
+)
+REMEMBERED = ("weight", "scaling", "window", "fdr", "refiner", "processes", "mpiexec")

@@ -1,0 +1,202 @@
+"""From a command to a job, and from its outcome to models and the log."""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from chimerax.core.errors import UserError
+
+from . import log_text
+from .arguments import shell_line
+from .chosen import Chosen, choose, parameters_of, record_to_update
+from .frames import map_label
+from .job import LocScaleJob, Request, record_of, running_jobs, stop_jobs
+from .opening import load_maps, open_companions, result_files
+from .results import ResultRecord, results
+from .run_folder import RunFolder
+from .session_maps import new_values, new_volume
+from .settings import settings
+
+
+def start_hybrid(session, maps, keywords, *, update=None, wait=None):
+    """Start ``locscale hybrid``; see `cmd.locscale_hybrid`."""
+    earlier = record_to_update(session, update)
+    chosen = choose(maps, keywords, earlier)
+    handover = chosen.hand_over()
+    parameters = parameters_of(keywords, earlier, chosen)
+    if update is not None:
+        _require_fitting(session, update, earlier, handover.frame)
+    name = keywords.get("name") or f"{chosen.maps[0].name} LocScale"
+    own_folder = earlier.folder if earlier is not None else None
+    folder = own_folder or RunFolder()
+    output = _output_path(keywords.get("save_to") or folder.outputs, name)
+    request = Request(
+        handover, parameters,
+        {"map": output, "processing_folder": folder.stages, "resume": True,
+         "report": bool(keywords.get("report"))},
+        folder, processes=keywords.get("processes") or settings(session).processes or None,
+        mpiexec=keywords.get("mpiexec") or settings(session).mpiexec or None,
+        title=map_label(chosen.maps[0]), keep_folder=own_folder is not None)
+    deliver = Delivery(session, chosen, request, name, update, chosen.labels(),
+                       chosen.source_files())
+    load = functools.partial(load_maps, wanted=parameters["outputs"])
+    return _go(session, LocScaleJob(session, request, load, deliver), wait)
+
+
+def start_check(session, maps, keywords, *, wait=None, quiet=False):
+    """Start ``locscale check``; see `cmd.locscale_check`.  Quiet: the log gets nothing."""
+    chosen = choose(maps, keywords, None)
+    handover = chosen.hand_over()
+    parameters = parameters_of(keywords, None, chosen)
+    folder = RunFolder()
+    request = Request(handover, parameters, {"map": folder.outputs / "check.mrc"}, folder,
+                      action="check", title=map_label(chosen.maps[0]), quiet=quiet)
+
+    def deliver(outcome):
+        """Close the list of findings in the log."""
+        folder.remove()
+        if not quiet:
+            log_text.log_check(session.logger, request.title, outcome.findings)
+        return outcome.findings
+
+    return _go(session, LocScaleJob(session, request, lambda outcome: None, deliver), wait)
+
+
+def log_info(session, volume):
+    """Log how a result was made; see `cmd.locscale_info`."""
+    kept = results(session).of(volume)
+    if kept is None:
+        known = ", ".join(map_label(other.volume) for other in results(session).records)
+        raise UserError(f"{map_label(volume)} was not made by locscale hybrid in this session; "
+                        + (f"these were: {known}" if known else "nothing was yet"))
+    log_text.log_record(session.logger, kept)
+    return kept.record
+
+
+def stop_all(session):
+    """End the runs of a session; see `cmd.locscale_stop`."""
+    jobs = [job for job in stop_jobs(session) if not job.request.quiet]
+    if not jobs:
+        session.logger.info("No LocScale run is going on")
+    return len(jobs)
+
+
+@dataclass
+class Delivery:
+    """Turns the outcome of a run into models; called on the main thread.
+
+    Parameters
+    ----------
+    session : Session
+    chosen : Chosen
+    request : Request
+    name : str
+        Of the new map.
+    update : Volume or None
+        Map that takes the values instead.
+    labels, source_files : dict
+        See `Chosen`, at the start of the run: the inputs may be closed by now.
+    """
+
+    session: object
+    chosen: Chosen
+    request: Request
+    name: str
+    update: object
+    labels: dict
+    source_files: dict
+
+    def __call__(self, outcome):
+        """Open the result, keep its record, write the log; return the Volume."""
+        session, loaded = self.session, outcome.payload
+        like = self.request.handover.maps[0]
+        volume = self._updated(loaded.values) or self._opened(like, loaded)
+        previous = results(session).of(volume)
+        companions = open_companions(session, like, volume, loaded,
+                                     previous.companions if previous else [])
+        kept = ResultRecord(
+            volume, self.chosen.maps, self.chosen.models, self.chosen.mask, self.chosen.weight,
+            self.request.parameters, record_of(outcome), self.labels,
+            self._shell_line(outcome.inputs), companions, _links(outcome.result),
+            self.request.folder)
+        if previous and previous.folder not in (None, kept.folder):
+            previous.folder.remove()
+        results(session).add(kept)
+        log_text.log_record(session.logger, kept)
+        return volume
+
+    def _updated(self, values):
+        """The map to update with its new values; None where there is none, or it was closed."""
+        if self.update is None:
+            return None
+        if self.update.deleted:
+            self.session.logger.warning("The map to update was closed meanwhile; the result is "
+                                        "opened as a new map")
+            return None
+        new_values(self.update, values)
+        return self.update
+
+    def _opened(self, like, loaded):
+        """A new map; the inputs are hidden."""
+        first = self.chosen.maps[0]
+        volume = new_volume(self.session, like, loaded.values, self.name, level=loaded.level,
+                            look_of=None if first.deleted else first)
+        for given in self.chosen.maps:
+            if not given.deleted:
+                given.display = False
+        return volume
+
+    def _shell_line(self, inputs):
+        """The command line that repeats the run on the files that the inputs came from."""
+        from locscale_hybrid.parameters import HybridParameters
+        return shell_line({**inputs, **self.source_files}, self.request.parameters,
+                          HybridParameters().as_dict(), output=str(self.request.outputs["map"]),
+                          processes=self.request.processes)
+
+
+def _go(session, job, wait):
+    """Run a job; wait in scripts and without a window, unless told otherwise."""
+    results(session)        # ends the job with the session
+    if wait is None:
+        wait = session.in_script or not session.ui.is_gui
+    if wait:
+        return job.run_and_wait()
+    job.start()
+    return job
+
+
+def _links(result):
+    """Files of a run that a person opens, by what to call them."""
+    files = {kind: str(path) for kind, path in result_files(result).items()
+             if kind in ("record", "report")}
+    return {**files, "folder": str(Path(result["map"]).parent)}
+
+
+def _require_fitting(session, update, earlier, frame):
+    """Refuse an update of another grid, and a second one at the same time."""
+    if tuple(update.data.size) != frame.size:
+        raise UserError(f"{map_label(update)} has {_size(update.data.size)} voxels and cannot "
+                        f"take a map of {_size(frame.size)}: run locscale hybrid without update")
+    busy = [job for job in running_jobs(session) if job.request.folder is earlier.folder]
+    if earlier.folder is not None and busy:
+        raise UserError(f"{map_label(update)} is being updated already ({busy[0].stage}, "
+                        f"{100 * busy[0].fraction:.0f} %): wait for it, or end it with "
+                        "locscale stop")
+
+
+def _output_path(folder, name):
+    """Path of the result in a folder, which is made where its parent is there."""
+    folder = Path(folder).absolute()
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be made ({error.strerror}): give saveTo a "
+                        "folder in one that exists and can be written") from None
+    stem = re.sub(r"[^\w.,+-]+", "_", re.sub(r"\.(mrc|map|ccp4)\b", "", name)).strip("_.")
+    return folder / f"{stem or 'locscale'}.mrc"
+
+
+def _size(size):
+    """Number of voxels in words."""
+    return " x ".join(map(str, size))

@@ -1,0 +1,31 @@
+"""What is remembered between sessions: how to compute, and the last choices of the panel."""
+
+from chimerax.core.settings import Settings
+
+
+class LocScaleSettings(Settings):
+    """Saved at once when changed.
+
+    Attributes
+    ----------
+    processes : int
+        Number of processes; 0 for all cores.
+    mpiexec : str
+        Path of the MPI starter; empty to search for it.
+    live_check : bool
+        Look at the maps as they are chosen in the panel.
+    weight, scaling, window, fdr, refiner : value
+        Last choices in the panel.
+    """
+
+    AUTO_SAVE = {"processes": 0, "mpiexec": "", "live_check": True,     # noqa: RUF012
+                 "weight": "adaptive", "scaling": "bands", "window": 25.0, "fdr": 0.01,
+                 "refiner": "own"}
+
+
+def settings(session):
+    """The settings of a session, read once."""
+    found = getattr(session, "_locscale_settings", None)
+    if found is None:
+        found = session._locscale_settings = LocScaleSettings(session, "LocScale Hybrid")
+    return found

@@ -1,0 +1,62 @@
+"""Stands in for the core in tests of the job alone: the same job file, the same JSON lines.
+
+The environment variable FAKE_CORE says how it behaves: ok, refuse, raise, die, quiet or hang.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def say(**event):
+    print(json.dumps(event), flush=True)
+
+
+def main():
+    job = json.loads(Path(sys.argv[sys.argv.index("--job") + 1]).read_text(encoding="utf-8"))
+    behaviour = os.environ.get("FAKE_CORE", "ok")
+    print("a library says hello", flush=True)          # a reader must live with that
+    say(event="stage", name="checks", index=1, of=8)
+    say(event="finding", level="warning", code="filtered-input",
+        message="the map is sharpened: give unsharpened half maps, or -res")
+    say(event="something-new", text="ignored by readers")
+    if job["action"] == "check":
+        return 0
+    say(event="stage", name="scaling", index=7, of=8)
+    say(event="progress", fraction=0.5)
+    if behaviour == "refuse":
+        path = next(iter(job["inputs"].values()))
+        say(event="error", code="input", message=f"{path} is constant; choose another -ma")
+        return 2
+    if behaviour == "raise":
+        raise RuntimeError("something broke")
+    if behaviour == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "quiet":
+        return 0
+    if behaviour == "hang":
+        Path(job["outputs"]["map"]).with_name("pid").write_text(str(os.getpid()))
+        time.sleep(60)
+    finish(job)
+    return 0
+
+
+def finish(job):
+    """Write twice the first map, and half of it as the linear map."""
+    from locscale_hybrid.mrc import read_map_and_frame, write_map
+    volume, frame = read_map_and_frame(next(iter(job["inputs"].values())))
+    target = Path(job["outputs"]["map"])
+    linear = target.with_name(target.stem + "_linear.mrc")
+    write_map(target, volume.with_values(2 * volume.values), frame=frame)
+    write_map(linear, volume.with_values(volume.values / 2), frame=frame)
+    record = target.with_suffix(".json")
+    record.write_text(json.dumps({"parameters": job["parameters"]}))
+    say(event="progress", fraction=1.0)
+    say(event="result", map=str(target), linear=str(linear), record=str(record))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

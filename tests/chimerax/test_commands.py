@@ -1,0 +1,105 @@
+"""What is typed: every wrong line ends in one sentence that helps."""
+
+import pytest
+from helpers import write_map
+
+
+@pytest.mark.parametrize("line, said", [
+    ("locscale hybrid", "no map given: name two open half maps, or one full map, for example "
+                        "locscale hybrid #1 #2 model #3"),
+    ("locscale hybrid #9", '"#9" names no open model: open the half maps first'),
+    ("locscale hybrid #3", '"#3" is no density map but AtomicStructure model.pdb'),
+    ("locscale hybrid #1.1", '"#1.1" is the surface of #1 half1.mrc: name the map itself, #1'),
+    ("locscale hybrid #1 #1", "#1 is given twice: name two different half maps"),
+    ("locscale hybrid #1,1", "#1 is given twice"),
+    ("locscale hybrid #1 #2 #4", "3 maps given (#1 half1.mrc, #2 half2.mrc, #4 third.mrc): name "
+                                 "two half maps, or one full map"),
+    ("locscale hybrid #1 #2 model #1", '"#1" names no atoms: give an open atomic structure'),
+    ("locscale hybrid #1 #2 model #9", '"#9" names no atoms'),
+    ("locscale hybrid #1 #2 model #3 sym Q7", 'symmetry "Q7" is unknown: give one of Cn and Dn'),
+    ("locscale hybrid #1 #2 resolution 0.2", "Must be greater than or equal to 1"),
+    ("locscale hybrid #1 #2 resolution three", "Expected a number"),
+    ("locscale hybrid #1 #2 window 500", "Must be less than or equal to 100"),
+    ("locscale hybrid #1 #2 scaling magic", "Should be one of 'bands' or 'windows'"),
+    ("locscale hybrid #1 #2 weight magic", "'smooth', or 'soft', or a map such as #4"),
+    ("locscale hybrid #1 #2 refiner refmac", "Should be one of 'none', 'own', or 'servalcat'"),
+    ("locscale hybrid #1 #2 fdr 2", "Must be less than or equal to 0.5"),
+    ("locscale hybrid #1 #2 outputs everything", "Should be one of"),
+    ("locscale hybrid #1 #2 processes 0", "Must be greater than or equal to 1"),
+    ("locscale hybrid #1 #2 mpiexec /no/such/mpiexec", "File '/no/such/mpiexec' does not exist"),
+    ("locscale hybrid #1 #2 saveTo /no/such/folder/at/all", "cannot be made (No such file"),
+    ("locscale hybrid #1 #2 mask #3", "Must specify one map, got 0"),
+    ("locscale hybrid #1 #2 bogus 1", 'Expected a keyword'),
+    ("locscale hybrid update #1", "#1 half1.mrc was not made by locscale hybrid, so there is "
+                                  "nothing to update"),
+    ("locscale info #1", "#1 half1.mrc was not made by locscale hybrid in this session; nothing "
+                         "was yet"),
+    ("locscale check #3", "is no density map"),
+    ("locscale check", "Missing or invalid"),
+])
+def test_wrong_line_is_told_what_to_do(run, refused, opened, tmp_path, line, said):
+    run("open " + write_map(tmp_path / "third.mrc"))
+    assert said in refused(line)
+
+
+def test_keywords_may_be_shortened(run, opened):
+    assert run("locscale hybrid #1 #2 mod #3 sym D2 res 3.5 win 20 scal win wei smooth pro 1")
+
+
+def test_every_parameter_of_the_core_has_a_keyword():
+    """Except what the map itself says in ChimeraX."""
+    from chimerax.locscale.arguments import KEYWORDS
+
+    from locscale_hybrid.parameters import HybridParameters
+    keywords = {keyword.parameter for keyword in KEYWORDS}
+    assert set(HybridParameters().as_dict()) - keywords == {"voxel_size", "outputs"}
+
+
+def test_every_keyword_is_an_argument_of_the_command(chimerax_session):
+    from chimerax.locscale.arguments import KEYWORDS
+    from chimerax.locscale.cmd import hybrid_description
+    typed = hybrid_description()._keyword_map
+    assert {keyword.name for keyword in KEYWORDS} <= set(typed)
+    assert all(typed[keyword.name][0] == keyword.python_name for keyword in KEYWORDS)
+
+
+def test_usage_names_the_inputs_and_the_values(session, run):
+    run("usage locscale hybrid")
+    text = session.log.text("info")
+    assert "locscale hybrid [maps]" in text and "scaling" in text
+    assert "one of 'bands' or 'windows'" in text
+    assert "window _5 to 100 Å_" in text
+
+
+def test_values_reach_the_core(run, opened):
+    volume = run("locscale hybrid #1 #2 sym D2 window 30 noiseWeight false symmetryCenter 14,12,10 "
+                 "outputs all seed 7")
+    parameters = run(f"locscale info #{volume.id_string}")["parameters"]
+    assert parameters["point_group"] == "D2" and parameters["window"] == 30
+    assert parameters["noise_weight"] is False and parameters["seed"] == 7
+    assert parameters["symmetry_centre"] == [14, 12, 10]
+    assert "localB" in parameters["outputs"] and len(parameters["outputs"]) == 9
+
+
+def test_map_as_weight_is_handed_over_as_a_file(run, opened, tmp_path):
+    run("open " + write_map(tmp_path / "weight.mrc"))
+    volume = run("locscale hybrid #1 #2 weight #4")
+    assert run(f"locscale info #{volume.id_string}")["parameters"]["weight"] == "file"
+
+
+def test_marker_set_is_no_model(session, run, refused, opened):
+    from chimerax.markers import MarkerSet
+    markers = MarkerSet(session, name="my markers")
+    markers.create_marker((1, 2, 3), (255, 0, 0, 255), 1.0)
+    session.models.add([markers])
+    text = refused(f"locscale hybrid #1 #2 model #{markers.id_string}")
+    assert "is MarkerSet, no atomic model: give an atomic structure" in text
+
+
+def test_help_page_of_the_command_is_found(chimerax_session):
+    import os
+
+    from chimerax.core import toolshed
+    for page in ("commands/locscale.html", "tools/locscalehybrid.html"):
+        assert any(os.path.exists(os.path.join(folder, "user", page))
+                   for folder in toolshed.get_help_directories())

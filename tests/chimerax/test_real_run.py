@@ -1,0 +1,198 @@
+"""The command with the real core behind it, on a small simulated particle."""
+
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import psutil
+import pytest
+from real_case import make_case
+
+
+@pytest.fixture(scope="session")
+def case(tmp_path_factory):
+    return make_case(tmp_path_factory.mktemp("case"))
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(monkeypatch, tmp_path):
+    """Where the runs of a test put their files, so that what they leave can be seen."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def opened(run, case):
+    for path in case.values():
+        run(f'open "{path}"')
+    run("volume #1 level 0.05")
+
+
+@pytest.fixture(scope="session")
+def by_command_line(case, tmp_path_factory):
+    """Values of the map that the command line makes of the same files."""
+    from locscale_hybrid.mrc import read_map
+    out = tmp_path_factory.mktemp("out") / "cli.mrc"
+    done = subprocess.run(
+        [sys.executable, "-m", "locscale_hybrid", "-hm", str(case["half1.mrc"]),
+         str(case["half2.mrc"]), "-mc", str(case["model.cif"]), "--complete_model", "-sym", "D2",
+         "-np", "1", "-o", str(out)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return np.array(read_map(out).values)
+
+
+def same(volume, expected):
+    """Whether the values agree to 1e-5 of their standard deviation."""
+    return np.abs(volume.full_matrix() - expected).max() < 1e-5 * expected.std()
+
+
+def family():
+    """Processes that this one has started, and theirs."""
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def test_open_maps_and_model_give_what_the_command_line_gives(session, run, opened,
+                                                             by_command_line):
+    result = run("locscale hybrid #1 #2 model #3 sym D2 outputs model,linear processes 1")
+    assert same(result, by_command_line)
+    names = [model.name for model in session.models.list()]
+    assert "half1.mrc LocScale, pseudo-atoms" in names
+    assert "half1.mrc LocScale, linear" in names
+    assert "pseudo-atoms" in session.log.text("info")
+    assert not session.log.text("error", "bug")
+    record = run("locscale info #4")
+    assert record["hybrid_model"]["copied_atoms"] == 3 * record["hybrid_model"]["model_atoms"]
+
+
+def test_unsaved_and_moved_maps_give_the_same(session, run, opened, by_command_line):
+    run("volume copy #1; volume copy #2; close #1,2")
+    run("turn 1,2,3 50 models #3-5; move 30,-20,9 models #3-5")     # as one
+    result = run("locscale hybrid #4 #5 model #3 sym D2 processes 1")
+    assert same(result, by_command_line)
+    first = next(model for model in session.models.list() if model.id_string == "4")
+    assert result.scene_position.same(first.scene_position)
+
+
+def test_shell_line_of_the_log_gives_the_same(session, run, opened, by_command_line, tmp_path):
+    """Not run again here: the core's own parser must read the parameters of the run from it."""
+    import shlex
+
+    from locscale_hybrid.cli_request import given_options, request_of
+    result = run("locscale hybrid #1 #2 model #3 sym D2 processes 1 window 22 noiseWeight false "
+                 f"outputs localB saveTo {tmp_path / 'out'}")
+    from chimerax.locscale.results import results
+    kept = results(session).of(result)
+    words = shlex.split(kept.shell_line)[1:]
+    job = request_of(given_options(words)[0], 1)
+    assert job is not None
+
+
+def test_check_finds_nothing_wrong_in_seconds(session, run, opened):
+    findings = run("locscale check #1 #2 model #3 sym D2")
+    assert not [finding for finding in findings if finding["level"] == "warning"]
+
+
+def test_model_that_does_not_lie_in_the_map_is_an_error(refused, run, opened):
+    run("move x 500 models #3")
+    assert "model" in refused("locscale hybrid #1 #2 model #3")
+
+
+def test_symmetry_that_is_not_there_is_an_error_that_names_one(refused, run, opened):
+    text = refused("locscale check #1 #2 model #3 sym C3")
+    assert "C3" in text and "D2" in text
+
+
+def test_same_half_map_twice_is_an_error(refused, run, opened):
+    run("volume copy #1")
+    assert "#1 half1.mrc" in refused("locscale hybrid #1 #4 model #3")
+
+
+def test_update_after_an_edit_of_the_model(session, run, opened):
+    result = run("locscale hybrid #1 #2 model #3 sym D2 processes 1")
+    before = np.array(result.full_matrix())
+    run("delete #3/A:10-16")
+    again = run("locscale hybrid update #4 processes 1")
+    assert again is result and not np.array_equal(result.full_matrix(), before)
+    assert run("locscale info #4")["hybrid_model"]["model_atoms"] == 9 * 8
+
+
+def until_stage(session, run, stage, command):
+    """Start a run and wait until it is in a stage."""
+    from chimerax_core import process_events
+    job = run(command + " wait false")
+    assert process_events(session, lambda: job.ended or job.stage == stage, timeout=120)
+    assert not job.ended, job.error
+    return job
+
+
+@pytest.mark.parametrize("stage", ["checking the input", "placing pseudo-atoms",
+                                   "refining B factors", "scaling"])
+def test_stop_in_a_stage_leaves_nothing(session, run, opened, own_temporary_folder, stage):
+    from chimerax_core import process_events
+    before = family()
+    job = until_stage(session, run, stage,
+                      "locscale hybrid #1 #2 model #3 sym D2 processes 2 scaling windows")
+    assert family() - before
+    run("locscale stop")
+    assert process_events(session, lambda: job.ended and not family() - before, timeout=6)
+    assert not os.listdir(own_temporary_folder)
+    assert not session.log.text("error", "bug")
+
+
+def test_killed_core_is_one_error_and_leaves_no_process(session, run, opened,
+                                                        own_temporary_folder):
+    from chimerax_core import process_events
+    before = family()
+    job = until_stage(session, run, "scaling",
+                      "locscale hybrid #1 #2 model #3 processes 2 scaling windows")
+    others = family() - before
+    os.kill(job._child.process.pid, signal.SIGKILL)
+    assert process_events(session, lambda: job.ended, timeout=10)
+    assert "it was killed by signal 9 (out of memory?)" in session.log.text("error")
+    assert process_events(session, lambda: not any(map(psutil.pid_exists, others)), timeout=6)
+    assert not os.listdir(own_temporary_folder)
+
+
+def test_result_is_updated_after_restoring_the_session(session, run, opened, by_command_line,
+                                                       tmp_path):
+    run("locscale hybrid #1 #2 model #3 sym D2 processes 1 bFloor 30")
+    run(f"save {tmp_path / 'state.cxs'}")
+    run(f"open {tmp_path / 'state.cxs'}")
+    result = run("locscale hybrid update #4 bFloor 10")
+    assert result.name == "half1.mrc LocScale" and same(result, by_command_line)
+
+
+def test_child_needs_the_declared_packages_alone(case, tmp_path):
+    """numpy, scipy, mrcfile and gemmi in a folder, a Python without site-packages."""
+    import importlib.util
+
+    from locscale_hybrid.jobs import Job, write_job
+    from locscale_hybrid.outputs import output_paths
+    from locscale_hybrid.parameters import HybridInputs, HybridParameters
+    folder = tmp_path / "odd folder ü"
+    folder.mkdir()
+    for name in ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "packaging"):
+        source = os.path.dirname(importlib.util.find_spec(name).origin)
+        os.symlink(source, folder / name)
+        if os.path.isdir(source + ".libs"):
+            os.symlink(source + ".libs", folder / f"{name}.libs")
+    out = tmp_path / "out.mrc"
+    write_job(tmp_path / "job.json", Job(
+        HybridInputs(case["half1.mrc"], case["half2.mrc"], model=case["model.cif"]),
+        HybridParameters(point_group="D2"), output_paths(out), 1))
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "locscale_hybrid", "--job", str(tmp_path / "job.json"),
+         "--progress", "json"], env={"PYTHONPATH": str(folder), "PATH": os.environ["PATH"],
+                                     "HOME": str(tmp_path)}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert out.is_file() and json.loads(done.stdout.splitlines()[-1])["event"] == "result"
+    assert not glob.glob(str(tmp_path / "*_locscale"))

@@ -1,0 +1,152 @@
+"""A result knows how it was made: in this session, in the next one, and when it is updated."""
+
+import numpy as np
+from helpers import write_model
+
+
+def record_of(session, volume):
+    from chimerax.locscale.results import results
+    return results(session).of(volume)
+
+
+def test_log_holds_inputs_shell_line_and_links(session, run, opened):
+    from chimerax.locscale.log_text import record_html
+    result = run("locscale hybrid #1 #2 model #3 sym D2 window 30")
+    html = record_html(record_of(session, result))
+    assert "half map 1 #1 half1.mrc, half map 2 #2 half2.mrc, model #3 model.pdb" in html
+    assert "cxcmd:locscale hybrid update #4" in html
+    shell = record_of(session, result).shell_line
+    assert shell.startswith("locscale -hm ") and "half1.mrc" in shell and " -mc " in shell
+    assert "--complete_model -sym D2" in shell.replace("-sym D2 --complete_model",
+                                                       "--complete_model -sym D2")
+    assert "--window 30.0" in shell
+
+
+def test_info_logs_the_table_again(session, run, opened):
+    run("locscale hybrid #1 #2")
+    session.log.messages.clear()
+    run("locscale info #4")
+    assert "LocScale result #4 half1.mrc LocScale" in session.log.text("info")
+
+
+def test_update_keeps_level_colour_and_model(session, run, opened):
+    result = run("locscale hybrid #1 #2 model #3 window 30")
+    run("volume #4 level 9 color red")
+    first = next(model for model in session.models.list() if model.id_string == "1")
+    first.data.cached_data((0, 0, 0), first.data.size, (1, 1, 1))[...] *= 2
+    again = run("locscale hybrid update #4 sym D2")
+    assert again is result
+    assert [surface.level for surface in again.surfaces] == [9]
+    assert tuple(again.surfaces[0].color) == (255, 0, 0, 255)
+    assert np.array_equal(again.full_matrix(), 2 * first.full_matrix())
+    parameters = record_of(session, again).parameters
+    assert parameters["window"] == 30 and parameters["point_group"] == "D2"
+
+
+def test_update_takes_the_model_as_it_is_now(session, run, opened):
+    result = run("locscale hybrid #1 #2 model #3")
+    run("delete #3:1-2")
+    from chimerax.locscale import chosen
+    choice = chosen.choose(None, {}, record_of(session, result))
+    assert len(choice.atoms) == 16
+
+
+def test_chosen_atoms_stay_chosen(session, run, opened):
+    result = run("locscale hybrid #1 #2 model #3:1-4")
+    from chimerax.locscale import chosen
+    assert len(chosen.choose(None, {}, record_of(session, result)).atoms) == 16
+    run("delete #3:1")
+    assert len(chosen.choose(None, {}, record_of(session, result)).atoms) == 12
+
+
+def test_update_without_its_maps_says_what_to_open(refused, run, opened):
+    run("locscale hybrid #1 #2 model #3")
+    run("close #2")
+    text = refused("locscale hybrid update #4")
+    assert "1 of the 2 maps that the result was made from are closed" in text
+    assert "locscale hybrid #1 #2 update #4" in text
+
+
+def test_update_of_another_grid_is_refused(refused, run, opened, tmp_path):
+    from helpers import write_map
+    run("locscale hybrid #1 #2")
+    run("open " + write_map(tmp_path / "big.mrc", shape=(22, 24, 28)))
+    assert "has 28 x 24 x 20 voxels and cannot take a map of 28 x 24 x 22" in refused(
+        "locscale hybrid #5 update #4")
+
+
+def test_second_update_at_the_same_time_is_refused(session, refused, run, opened, fake_core):
+    from chimerax_core import process_events
+    run("locscale hybrid #1 #2")
+    fake_core("hang")
+    job = run("locscale hybrid update #4 wait false")
+    assert process_events(session, lambda: job.fraction == 0.5)
+    assert "#4 half1.mrc LocScale is being updated already (scaling, 50 %)" in refused(
+        "locscale hybrid update #4")
+    run("locscale stop")
+    assert process_events(session, lambda: job.ended, timeout=6)
+    fake_core("ok")
+    assert run("locscale hybrid update #4").id_string == "4"
+
+
+def test_result_and_record_survive_a_session_file(session, run, opened, tmp_path):
+    result = run("locscale hybrid #1 #2 model #3 sym D2 name sharp outputs linear")
+    run("volume #4 level 5 color green")
+    values = np.array(result.full_matrix())
+    run(f'save "{tmp_path / "state.cxs"}"')
+    run("close session")
+    run(f'open "{tmp_path / "state.cxs"}"')
+    assert not session.log.text("error", "bug")
+    restored = next(model for model in session.models.list() if model.name == "sharp")
+    assert np.array_equal(restored.full_matrix(), values)
+    run("locscale info #4")
+    kept = record_of(session, restored)
+    assert kept.parameters["point_group"] == "D2"
+    assert [volume.name for volume in kept.maps] == ["half1.mrc", "half2.mrc"]
+    assert [model.name for model in kept.companions] == ["sharp, linear"]
+    again = run("locscale hybrid update #4")
+    assert again is restored and [surface.level for surface in again.surfaces] == [5]
+    assert len([model for model in session.models.list()
+                if model.name == "sharp, linear"]) == 1
+
+
+def test_chosen_atoms_survive_a_session_file(session, run, opened, tmp_path):
+    run("locscale hybrid #1 #2 model #3:1-4")
+    run(f'save "{tmp_path / "state.cxs"}"')
+    run(f'open "{tmp_path / "state.cxs"}"')
+    from chimerax.locscale import chosen
+    from chimerax.locscale.results import results
+    assert len(chosen.choose(None, {}, results(session).newest).atoms) == 16
+
+
+def test_session_with_closed_inputs_is_saved(session, run, opened, tmp_path):
+    run("locscale hybrid #1 #2 model #3")
+    run("close #1-3")
+    run(f'save "{tmp_path / "state.cxs"}"')
+    run(f'open "{tmp_path / "state.cxs"}"')
+    assert not session.log.text("error", "bug")
+    run("locscale info #4")
+
+
+def test_files_of_a_result_go_when_it_is_closed(session, run, opened):
+    result = run("locscale hybrid #1 #2")
+    folder = record_of(session, result).folder.path
+    assert folder.is_dir()
+    run("close #4")
+    assert not folder.exists()
+    assert record_of(session, result) is None
+
+
+def test_result_that_was_saved_to_a_file_is_updated(session, run, opened, tmp_path):
+    result = run("locscale hybrid #1 #2")
+    run(f'save "{tmp_path / "sharp.mrc"}" models #4')
+    first = next(model for model in session.models.list() if model.id_string == "1")
+    again = run("locscale hybrid update #4")
+    assert again is result and np.array_equal(again.full_matrix(), 2 * first.full_matrix())
+
+
+def test_model_given_at_update_replaces_the_one_recorded(session, run, opened, tmp_path):
+    result = run("locscale hybrid #1 #2 model #3")
+    run("open " + write_model(tmp_path / "better.pdb"))
+    run("locscale hybrid update #4 model #5")
+    assert record_of(session, result).inputs["model"] == "#5 better.pdb"
