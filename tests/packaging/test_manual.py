@@ -1,0 +1,76 @@
+"""The manual says what the program says."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+COMMAND_LINE = (ROOT / "docs/commandline.md").read_text(encoding="utf-8")
+
+pytestmark = pytest.mark.packaging
+
+
+def calls() -> Iterator[ast.Call]:
+    for path in sorted((ROOT / "src/core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield node
+
+
+def name_of(call: ast.Call) -> str:
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
+def finding_codes() -> set[str]:
+    return {call.args[0].value for call in calls() if name_of(call) == "Finding" and call.args
+            and isinstance(call.args[0], ast.Constant)}
+
+
+def source_text() -> str:
+    """All text of the core, with formatted strings as they read but for their values."""
+    texts = []
+    for path in sorted((ROOT / "src/core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…"
+                         for part in node.values]
+                texts.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_every_finding_is_explained() -> None:
+    explained = set(re.findall(r"`([a-z0-9-]+)`", TROUBLESHOOTING))
+    assert finding_codes() - explained == set()
+
+
+def test_no_finding_is_explained_that_does_not_exist() -> None:
+    rows = [line.split("|")[1] for line in TROUBLESHOOTING.splitlines() if line.startswith("| `")]
+    explained = {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row)}
+    assert explained - finding_codes() == set()
+
+
+def test_every_message_explained_is_one_of_the_program() -> None:
+    known = source_text()
+    quoted = [phrase for line in TROUBLESHOOTING.splitlines() if line.startswith("**")
+              for phrase in re.findall(r'"([^"]+)"', line)]
+    assert len(quoted) > 20
+    strangers = [phrase for phrase in quoted
+                 if not all(part.strip() in known for part in phrase.split("…"))]
+    assert strangers == []
+
+
+def test_every_option_has_its_line_and_no_line_is_without_option() -> None:
+    asked = subprocess.run([sys.executable, "-m", "locscale_hybrid", "--help"], check=True,
+                           capture_output=True, text=True).stdout
+    offered = set(re.findall(r"(?<!\w)--[a-z_]+", asked)) - {"--help"}
+    rows = [line for line in COMMAND_LINE.splitlines() if line.startswith("| ")]
+    explained = {option for row in rows for option in re.findall(r"`(--[a-z_]+)", row)}
+    assert explained == offered
