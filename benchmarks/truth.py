@@ -117,7 +117,7 @@ class Truth:
         self.used = (frequency >= 0.999 / COARSEST) & (frequency <= 1 / self.d_min + 1e-6)
 
     def _profiles(self, values: np.ndarray) -> np.ndarray:
-        """ln of the radial power in each window, shape (windows, shells)."""
+        """Ln of the radial power in each window, shape (windows, shells)."""
         half, rows = self.edge // 2, []
         for centre in self.centres:
             window = tuple(slice(i - half, i + half) for i in centre)

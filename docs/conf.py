@@ -29,6 +29,7 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
+highlight_language = "text"
 html_theme = "alabaster"
 html_title = f"Hybrid LocScale {version}"
 html_static_path = ["_static"]

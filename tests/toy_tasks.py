@@ -16,7 +16,7 @@ SIZE = 1000
 def make_plan(folder: Path, count: int, **plan: object) -> None:
     """Preallocate the slots and write what the tasks shall do."""
     np.lib.format.open_memmap(folder / SLOTS, mode="w+", dtype=np.float32, shape=(count, SIZE))
-    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "plan.json").write_text(json.dumps({"count": count, **plan}))
 
 
 def write_slot(folder: Path, index: int) -> None:

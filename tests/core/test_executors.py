@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.errors import Cancelled, StageError
+from locscale_hybrid.errors import Cancelled, InputError, StageError
 from locscale_hybrid.executors import ProcessExecutor, SerialExecutor, comm_world, local_executor
-from locscale_hybrid.errors import InputError
 from locscale_hybrid.tasks import Clock, Failure, death, load_task, task_name
 from tests import toy_tasks
 
@@ -99,7 +98,7 @@ def test_stop_request_ends_the_pool(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
 def test_pool_ends_when_its_parent_is_killed(tmp_path):
-    toy_tasks.make_plan(tmp_path, COUNT, count=COUNT, seconds=0.05, faulty=[8, 9], fault="hang")
+    toy_tasks.make_plan(tmp_path, COUNT, seconds=0.05, faulty=[8, 9], fault="hang")
     parent = subprocess.Popen([sys.executable, str(ROOT / "tests/toy_map.py"), "pool", "2",
                                str(tmp_path), "300"])
     toy_tasks.wait_until(lambda: len(toy_tasks.workers(tmp_path)) == 2)

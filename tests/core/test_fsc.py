@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.fsc import (FscCurve, corrected_fsc, fourier_shell_correlation,
-                                 masked_coefficients, randomise_phases)
+from locscale_hybrid.fsc import (
+    FscCurve,
+    corrected_fsc,
+    fourier_shell_correlation,
+    masked_coefficients,
+    randomise_phases,
+)
 from locscale_hybrid.maps import Grid
 
 SPACE = FourierSpace(Grid((24, 25, 26), (1.0, 1.0, 1.0)))

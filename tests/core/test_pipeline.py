@@ -7,8 +7,17 @@ import mrcfile
 import numpy as np
 import pytest
 
-from locscale_hybrid import (Cancelled, HybridInputs, HybridParameters, InputError, Progress,
-                             StageError, check_only, output_paths, run_hybrid)
+from locscale_hybrid import (
+    Cancelled,
+    HybridInputs,
+    HybridParameters,
+    InputError,
+    Progress,
+    StageError,
+    check_only,
+    output_paths,
+    run_hybrid,
+)
 from locscale_hybrid.mrc import write_map
 from locscale_hybrid.pool import ProcessExecutor
 from locscale_hybrid.progress import Silent

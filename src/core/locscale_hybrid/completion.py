@@ -95,8 +95,9 @@ def refine(completion: Completion, hybrid: HybridModel,
            progress: Report = lambda done: None) -> tuple[HybridModel, RefinedAdps]:
     """Refine the B of a hybrid model against the average; half map 2 chooses the prior."""
     scatterers = scatterers_of(hybrid, completion.data)
-    adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo, kind=completion.kind,
-                       mates=hybrid.mates, tau=completion.parameters.neighbour_tau,
+    adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo,
+                       kind=completion.kind, mates=hybrid.mates,
+                       tau=completion.parameters.neighbour_tau,
                        n_steps=completion.parameters.b_steps, progress=progress)
     return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
 
@@ -110,7 +111,8 @@ def keep_given_b(completion: Completion, hybrid: HybridModel) -> HybridModel:
     return hybrid.with_values(b_iso=np.concatenate([given, pseudo]))
 
 
-def free_fsc(completion: Completion, half_1: Map, tau: float, progress: Report = lambda done: None) -> ModelFsc:
+def free_fsc(completion: Completion, half_1: Map, tau: float,
+             progress: Report = lambda done: None) -> ModelFsc:
     """Work and free FSC of a model that half map 1 alone has completed and refined.
 
     Parameters

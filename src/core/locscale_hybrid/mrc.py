@@ -6,8 +6,6 @@ float32 files are mapped into memory and copied by nobody who only reads.
 
 import gzip
 import io
-import os
-import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .files import replacing
 from .findings import Finding
 from .maps import FloatArray, Map, Shape
 from .mrc_header import HEADER_BYTES, Header, Layout, MapFrame, parse_header
@@ -119,7 +118,7 @@ def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
         raise ValueError(f"grid {volume.grid} does not stand in frame {frame}")
     header = _header_bytes(volume, frame, labels)
     target = Path(path)
-    with _replacing(target) as stream:
+    with replacing(target) as stream:
         if target.suffix.lower() == ".gz":
             with gzip.GzipFile("", "wb", 4, stream, mtime=0) as packed:
                 _write_volume(packed, header, volume.values)
@@ -215,28 +214,6 @@ def _refuse_useless(values: FloatArray, path: Path) -> None:
                          f"{values.size}; repair or recompute the map")
     if low == high:
         raise InputError(f"{path} is constant: every voxel is {low:g}; give a density map")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A stream into a temporary file that takes the place of `path` at the end."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InputError(f"the folder {folder} does not exist; make it, or write elsewhere")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a file name for the output")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}; make room or "
-                         "write to another folder") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_volume(stream: IO[bytes] | gzip.GzipFile, header: bytes, values: FloatArray) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import __version__
 from .adp import ModelFsc, RefinedAdps, overfitting
-from .checks import check_inputs
+from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .executors import SerialExecutor
 from .findings import Finding
@@ -163,15 +163,13 @@ class _Run:
 
     def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
         """The mask at a first resolution, and the resolution inside it."""
-        model = None if given.model is None else given.model.positions
         first = find_resolution(given.observed, asked=self.parameters.resolution)
         mask = confidence_mask(given.observed, fdr=self.parameters.fdr,
                                resolution=first.d_min, user_mask=given.mask)
         self.progress.update(0.6)
         resolution = find_resolution(given.observed, asked=self.parameters.resolution,
                                      mask=mask.soft, model=given.model)
-        self.note(mask.findings)
-        self.note(resolution.findings)
+        self.note([*mask.findings, *resolution.findings, *check_resolution(resolution.d_min)])
         return mask, resolution
 
     def completion(self, given: RunInput, mask: Mask, resolution: Resolution) -> Completion:
@@ -240,7 +238,7 @@ def _write(facts: RunFacts, given: RunInput, reference: Map) -> HybridResult:
     if "model" in facts.parameters.outputs:
         files["model"] = outputs.named("_model.cif")
         write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
-                     provenance={"resolution": facts.resolution.d_min})
+                     provenance={"version": __version__, "resolution": facts.resolution.d_min})
     write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
                labels)
     record = build_record(facts)

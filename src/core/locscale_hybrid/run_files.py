@@ -10,8 +10,8 @@ from pathlib import Path
 from .errors import InputError
 from .findings import Finding
 from .maps import Map
-from .mrc import MapFrame, read_map_file
-from .observed import ObservedMaps, read_observed
+from .mrc import MapFrame
+from .observed import ObservedMaps, read_companion, read_observed
 from .outputs import OutputPaths
 from .parameters import HybridInputs, HybridParameters
 from .structure import AtomicModel, read_model
@@ -57,15 +57,14 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     symmetry = symmetry_of(observed.average.grid, parameters.point_group,
                            parameters.symmetry_centre)
     model = read_model(inputs.model) if inputs.model is not None else None
-    mask, weight = (_read_beside(path, parameters) for path in (inputs.mask, inputs.weight_map))
+    mask = _read_beside(inputs.mask, observed, "mask")
+    weight = _read_beside(inputs.weight_map, observed, "weight")
     return RunInput(observed, frame, symmetry, model, mask, weight, tuple(findings))
 
 
-def _read_beside(path: Path | None, parameters: HybridParameters) -> Map | None:
-    """A further map, with the same voxel size override."""
-    if path is None:
-        return None
-    return read_map_file(path, voxel_size=parameters.voxel_size).map
+def _read_beside(path: Path | None, observed: ObservedMaps, what: str) -> Map | None:
+    """A further map on the grid of the first."""
+    return None if path is None else read_companion(path, observed.average, what)
 
 
 @contextmanager

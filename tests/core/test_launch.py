@@ -1,0 +1,331 @@
+"""Child processes: which programs, which environment, how they start and end."""
+
+import importlib.metadata
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from locscale_hybrid import launch, lifeline
+from locscale_hybrid.errors import InputError
+from tests import toy_tasks
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_program(path, text="#!/bin/sh\nexec sleep 60\n"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+# ---- the environment of a child -----------------------------------------------------------------
+
+@pytest.mark.parametrize("name", [
+    "PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "PRTE_LAUNCHED", "ORTE_X",
+    "HYDI_CONTROL_FD", "HYDRA_X", "MPI_LOCALRANKID", "I_MPI_HYDRA_X", "SLURM_JOB_ID",
+    "QT_PLUGIN_PATH", "CHIMERAX_X", "ChimeraX_Y", "PYTHONHOME", "PYTHONEXECUTABLE"])
+def test_variables_of_launchers_and_of_the_application_are_dropped(name):
+    assert name not in launch.child_environment({name: "1"})
+
+
+@pytest.mark.parametrize("name", ["HOME", "PATH", "TMPDIR", "OMPI_ALLOW_RUN_AS_ROOT",
+                                  "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "I_MPI_FABRICS", "LANG"])
+def test_settings_of_the_user_stay(name):
+    assert launch.child_environment({name: "1"})[name] == "1"
+
+
+def test_pythonpath_is_replaced_by_the_folders_of_the_packages():
+    environment = launch.child_environment({"PYTHONPATH": "/elsewhere"})
+    folders = environment["PYTHONPATH"].split(os.pathsep)
+    assert "/elsewhere" not in folders
+    assert str(ROOT / "src/core") in folders
+    for folder in folders:
+        assert any(os.path.exists(os.path.join(folder, name)) for name in launch.PACKAGES)
+
+
+def test_folders_are_found_without_importing(tmp_path, monkeypatch):
+    (tmp_path / "oddly_placed").mkdir()
+    (tmp_path / "oddly_placed" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "one_file.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert launch.package_folders(["oddly_placed"]) == [str(tmp_path)]
+    assert launch.package_folders(["one_file", "not_there_at_all"]) == [str(tmp_path)]
+
+
+def test_folders_keep_the_order_of_the_search_path(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name / f"package_{name}").mkdir(parents=True)
+        (tmp_path / name / f"package_{name}" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path / "second"))
+    monkeypatch.syspath_prepend(str(tmp_path / "first"))
+    assert launch.package_folders(["package_second", "package_first"]) == [
+        str(tmp_path / "first"), str(tmp_path / "second")]
+
+
+def test_library_paths_inside_the_application_are_dropped(tmp_path):
+    inside, outside = tmp_path / "app/lib", tmp_path / "mpi/lib"
+    environment = launch.child_environment(
+        {"LD_LIBRARY_PATH": f"{inside}:{outside}", "DYLD_LIBRARY_PATH": str(inside)},
+        application=tmp_path / "app")
+    assert environment["LD_LIBRARY_PATH"] == str(outside)
+    assert "DYLD_LIBRARY_PATH" not in environment
+
+
+def test_child_has_one_blas_thread():
+    environment = launch.child_environment({"OMP_NUM_THREADS": "8"})
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
+
+
+# ---- which programs -----------------------------------------------------------------------------
+
+def test_python_of_an_ordinary_start_is_this_one():
+    assert launch.python_executable() == Path(os.path.abspath(sys.executable))
+
+
+def test_python_inside_an_application_is_not_the_application(tmp_path, monkeypatch):
+    application = make_program(tmp_path / "bin" / "ChimeraX")
+    python = make_program(tmp_path / "bin" / f"python3.{sys.version_info.minor}")
+    monkeypatch.setattr(sys, "executable", str(application))
+    monkeypatch.setattr(sys, "_base_executable", str(application), raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert launch.python_executable() == python
+
+
+def test_python_named_by_the_application_is_taken(tmp_path):
+    python = make_program(tmp_path / "Python Interpreter é")
+    assert launch.python_executable(python) == python
+
+
+def test_missing_python_is_an_error(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="is not a program: it was given as the Python"):
+        launch.python_executable(tmp_path / "none")
+    monkeypatch.setattr(sys, "executable", "/opt/ChimeraX")
+    monkeypatch.setattr(sys, "_base_executable", "/opt/ChimeraX", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="no Python interpreter was found"):
+        launch.python_executable()
+
+
+@pytest.fixture
+def no_wheels(monkeypatch):
+    def files(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", files)
+
+
+def test_mpiexec_of_the_setting_is_the_only_candidate(tmp_path):
+    program = make_program(tmp_path / "my mpiexec")
+    assert [found.path for found in launch.mpiexec_candidates(program)] == [program]
+
+
+def test_setting_that_is_no_program_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"mpiexec .*/none is not a program that can be run"):
+        launch.mpiexec_candidates(tmp_path / "none")
+
+
+def test_mpiexec_beside_python_comes_before_that_on_the_path(tmp_path, monkeypatch, no_wheels):
+    beside = make_program(tmp_path / "venv/bin/mpiexec")
+    on_path = make_program(tmp_path / "usr/bin/mpiexec")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
+    monkeypatch.setenv("PATH", str(on_path.parent))
+    found = launch.mpiexec_candidates()
+    assert [program.path for program in found] == [beside, on_path]
+    assert [program.origin for program in found] == ["beside this Python", "PATH"]
+
+
+def test_one_mpiexec_found_twice_is_one_candidate(tmp_path, monkeypatch, no_wheels):
+    beside = make_program(tmp_path / "bin/mpiexec")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert [program.path for program in launch.mpiexec_candidates()] == [beside]
+
+
+def test_no_mpiexec_is_an_empty_list(tmp_path, monkeypatch, no_wheels):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert launch.mpiexec_candidates() == []
+
+
+def test_mpiexec_of_a_wheel_is_found_through_its_files(tmp_path, monkeypatch):
+    class File:
+        def __init__(self, path):
+            self.path, self.name, self.stem = path, path.name, path.stem
+
+        def locate(self):
+            return self.path
+
+    program = make_program(tmp_path / "bin/mpiexec")
+    library = make_program(tmp_path / "lib/libmpi.so.12")
+    files = [File(program), File(tmp_path / "bin/mpicc"), File(library)]
+    monkeypatch.setattr(importlib.metadata, "files",
+                        lambda name: files if name == "mpich" else None)
+    first = launch.mpiexec_candidates()[0]
+    assert (first.path, first.origin, first.library) == (program, "the mpich package", library)
+
+
+# ---- which launcher started this process --------------------------------------------------------
+
+@pytest.mark.parametrize(("variables", "expected"), [
+    ({}, None),
+    ({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "PMIX_RANK": "2"},
+     ("mpirun (Open MPI)", 2, 4)),
+    ({"PMI_RANK": "1", "PMI_SIZE": "3"}, ("mpiexec (MPICH or Intel MPI)", 1, 3)),
+    ({"PMIX_RANK": "5"}, ("a PMIx launcher", 5, 0)),
+    ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}, ("srun", 3, 8)),
+    ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
+    ({"PMI_RANK": "x", "PMI_SIZE": "3"}, None)])
+def test_launcher_is_told_from_the_environment(variables, expected):
+    found = launch.launcher_of(variables)
+    assert (found and (found.name, found.rank, found.size)) == expected
+
+
+# ---- starting and stopping ----------------------------------------------------------------------
+
+def test_words_arrive_as_they_are(tmp_path):
+    words = ["a b", "é", "$HOME", ";", "*", '"', "'"]
+    process = launch.start([sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *words],
+                           os.environ, output=tmp_path / "out é")
+    assert process.wait() == 0
+    assert (tmp_path / "out é").read_text().strip() == ascii(words)
+
+
+def test_program_that_ignores_sigterm_is_killed(tmp_path):
+    code = ("import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+            f"pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)")
+    process = launch.start([sys.executable, "-c", code], os.environ)
+    toy_tasks.wait_until((tmp_path / "up").exists)
+    assert launch.stop(process, grace=0.3) == -9
+
+
+def test_program_that_ends_at_sigterm_is_not_killed():
+    process = launch.start(["sleep", "60"], os.environ)
+    assert launch.stop(process) == -15
+
+
+def test_process_is_recognised_by_when_it_began():
+    process = subprocess.Popen(["sleep", "60"])
+    begun = launch.process_start(process.pid)
+    launch.kill_if_same(process.pid, "0")
+    assert process.poll() is None
+    launch.kill_if_same(process.pid, begun)
+    assert process.wait() == -9
+    assert launch.process_start(process.pid) is None
+
+
+def test_only_the_same_shared_memory_file_is_removed():
+    path = Path(f"/dev/shm/locscale-test-{os.getpid()}")
+    path.touch()
+    launch.remove_segments({str(path): path.stat().st_ino + 1})
+    assert path.exists()
+    launch.remove_segments({str(path): path.stat().st_ino})
+    assert not path.exists()
+
+
+# ---- the core as the child of an application ----------------------------------------------------
+
+@pytest.fixture
+def application(tmp_path, monkeypatch):
+    """Packages in an odd folder, `sys.executable` a wrapper, Python beside it."""
+    shutil.copytree(ROOT / "src/core/locscale_hybrid", tmp_path / "user é" / "locscale_hybrid",
+                    ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
+    wrapper = make_program(tmp_path / "bin" / "ChimeraX")
+    monkeypatch.setattr(sys, "executable", str(wrapper))
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setattr(launch, "package_folders", lambda names: [str(tmp_path / "user é")])
+    return tmp_path
+
+
+def start_core(application, words=None):
+    job = application / "job é.json"
+    job.write_text('{"action": "check"}' if words is None else words)
+    return launch.start_core(job, python=Path(os.path.realpath("/proc/self/exe")),
+                             application=application, errors=application / "stderr")
+
+
+def test_core_runs_where_the_application_has_its_packages(application):
+    process = start_core(application)
+    output, _ = process.communicate(timeout=60)
+    assert b'"event": "error"' in output
+    assert b"no map given" in output
+    assert process.returncode == 2
+
+
+def test_core_ends_when_the_application_lets_go(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/toy_program.py"), "-hm", "a", "b", "-o",
+         str(tmp_path / "out.mrc"), "-np", "1", "--end_with_stdin"],
+        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}',
+             "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = b""
+    while b"scaling" not in line:
+        line = process.stdout.readline()
+    process.stdin.close()
+    assert process.wait(10) == 130
+    assert list(tmp_path.iterdir()) == []
+    process.stdout.close()
+    assert b"interrupted" in process.stderr.read()
+    process.stderr.close()
+
+
+def test_stopping_the_core_ends_it(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/toy_program.py"), "-hm", "a", "b", "-o",
+         str(tmp_path / "out.mrc"), "-np", "2", "--end_with_stdin"],
+        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}',
+             "TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    line = b""
+    while b"scaling" not in line:
+        line = process.stdout.readline()
+    assert launch.stop_core(process) == 130
+    process.stdout.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- the lifeline -------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("fifo", [True, False])
+def test_lifeline_tells_when_the_parent_lets_go(tmp_path, fifo):
+    lost = threading.Event()
+    with lifeline.Lifeline(tmp_path, fifo=fifo):
+        lifeline.watch(tmp_path, lost.set, lost_after=5.0)
+        assert not lost.wait(0.3)
+    assert lost.wait(3.0)
+
+
+def test_lifeline_of_a_parent_that_was_killed(tmp_path):
+    code = (f"from locscale_hybrid.lifeline import Lifeline; from pathlib import Path; import time;"
+            f"held = Lifeline(Path({str(tmp_path)!r})); print('up', flush=True); time.sleep(60)")
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
+                              env=launch.child_environment(os.environ))
+    assert parent.stdout.readline() == b"up\n"
+    lost = threading.Event()
+    lifeline.watch(tmp_path, lost.set)
+    parent.kill()
+    assert lost.wait(5.0)
+    parent.wait()
+    parent.stdout.close()
+
+
+def test_file_that_stops_changing_means_a_lost_parent(tmp_path):
+    (tmp_path / lifeline.BEAT).write_text("1")
+    lost, begin = threading.Event(), time.monotonic()
+    lifeline.watch(tmp_path, lost.set, lost_after=0.5)
+    assert lost.wait(5.0)
+    assert time.monotonic() - begin >= 0.5
+
+
+def test_fifo_is_for_this_user_alone(tmp_path):
+    with lifeline.Lifeline(tmp_path):
+        assert stat.S_IMODE((tmp_path / lifeline.FIFO).stat().st_mode) == 0o600
