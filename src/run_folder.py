@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 
@@ -17,7 +18,8 @@ class RunFolder:
         self.inputs = self.path / "inputs"
         self.stages = self.path / "stages"
         self.outputs = self.path / "outputs"
-        for folder in (self.inputs, self.stages, self.outputs):
+        self.scratch = self.path / "scratch"
+        for folder in (self.inputs, self.stages, self.outputs, self.scratch):
             folder.mkdir()
         atexit.register(self.remove)
 
@@ -29,4 +31,13 @@ class RunFolder:
     def remove(self):
         """Delete everything; again does nothing."""
         shutil.rmtree(self.path, ignore_errors=True)
-        atexit.unregister(self.remove)
+        if not self.path.exists():
+            atexit.unregister(self.remove)
+
+    def remove_soon(self, seconds=8.0):
+        """Delete everything, once processes that still write to it have ended; for a thread."""
+        end = time.monotonic() + seconds
+        self.remove()
+        while self.path.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+            self.remove()

@@ -49,9 +49,18 @@ def fault(kind: str) -> None:
         os._exit(3)
     if kind == "hang":
         time.sleep(600)
+    if kind == "deaf":
+        _stay_in_a_library()
     if kind == "hang deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
+
+
+def _stay_in_a_library() -> None:
+    """Block where no exception of Python's arrives, as in a long FFT: lock a mutex twice."""
+    mutex = ctypes.create_string_buffer(128)
+    for _ in range(2):
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
 
 def slots(folder: Path) -> bytes:
@@ -89,3 +98,9 @@ def wait_until(condition, seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

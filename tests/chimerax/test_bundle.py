@@ -78,4 +78,4 @@ def test_devel_install_puts_shell_core_and_pages_in_the_user_folder(tmp_path):
 def run_python(script, *arguments):
     """Run a script in this environment's Python."""
     return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True,
-                          text=True, timeout=300)
+                          encoding="utf-8", timeout=300)

@@ -165,3 +165,18 @@ def test_check_returns_the_findings(session, run, opened, tmp_path):
     assert not folders_left(tmp_path)
 
 
+
+
+def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(refused, opened, monkeypatch,
+                                                                  tmp_path):
+    from chimerax.locscale import session_maps
+
+    from locscale_hybrid.errors import InputError
+
+    def fail(*arguments):
+        raise InputError("half.mrc cannot be written: No space left on device; make room or -o")
+
+    monkeypatch.setattr(session_maps, "_write_map", fail)
+    assert refused("locscale hybrid #1 #2") == (
+        "half.mrc cannot be written: No space left on device; make room or saveTo")
+    assert not folders_left(tmp_path)

@@ -17,8 +17,7 @@ def test_log_holds_inputs_shell_line_and_links(session, run, opened):
     assert "cxcmd:locscale hybrid update #4" in html
     shell = record_of(session, result).shell_line
     assert shell.startswith("locscale -hm ") and "half1.mrc" in shell and " -mc " in shell
-    assert "--complete_model -sym D2" in shell.replace("-sym D2 --complete_model",
-                                                       "--complete_model -sym D2")
+    assert "--complete_model" in shell and "-sym D2" in shell
     assert "--window 30.0" in shell
 
 

@@ -1,7 +1,5 @@
 """Keywords, options of the command line, and messages: one table for all three."""
 
-import shlex
-
 import pytest
 
 
@@ -9,28 +7,6 @@ import pytest
 def words(chimerax_session):
     from chimerax.locscale import arguments
     return arguments
-
-
-def defaults():
-    from locscale_hybrid.parameters import HybridParameters
-    return HybridParameters().as_dict()
-
-
-def test_shell_line_of_a_default_run(words):
-    files = {"half_map_1": "/data/h 1.mrc", "half_map_2": "/data/h2.mrc", "model": "/data/m.cif"}
-    line = words.shell_line(files, defaults(), defaults(), output="/out/x.mrc")
-    assert shlex.split(line) == ["locscale", "-hm", "/data/h 1.mrc", "/data/h2.mrc", "-mc",
-                                 "/data/m.cif", "--complete_model", "-o", "/out/x.mrc"]
-
-
-def test_shell_line_holds_what_differs(words):
-    parameters = {**defaults(), "point_group": "D2", "noise_weight": False, "weight": "file",
-                  "complete_model": False, "symmetry_centre": [10.0, 11.5, 12.0],
-                  "outputs": ["halves", "localB"], "resolution": 3.5}
-    line = words.shell_line({"full_map": "f.mrc", "weight_map": "w.mrc", "mask": "k.mrc"},
-                            parameters, defaults(), output="x.mrc", processes=4)
-    assert line == ("locscale -em f.mrc -ma k.mrc -sym D2 --symmetry_centre 10 11.5 12 -res 3.5 "
-                    "--weight w.mrc --no_noise_weight --outputs halves localB -np 4 -o x.mrc")
 
 
 def test_message_of_the_core_is_worded_for_chimerax(words):

@@ -52,15 +52,20 @@ def test_the_coarsest_bands_together_are_the_sum_of_their_hats():
     np.testing.assert_allclose(together, single, atol=1e-6)
 
 
-def test_a_cut_keeps_a_band_and_takes_out_everything_else():
+def test_a_root_component_is_finished_into_the_band():
     bands = BandFilter.of_grid(GRID, 12.0)
     sorted_ = bands.gather(noise())
-    third = bands.component(sorted_, 3)
-    np.testing.assert_allclose(bands.cut(third, 3), third, atol=1e-6)
-    np.testing.assert_allclose(bands.cut(bands.component(sorted_, 5), 3), 0, atol=1e-6)
-    last = bands.n_bands - 1
-    finest = bands.component(sorted_, last)
-    np.testing.assert_allclose(bands.cut(finest, last), finest, atol=1e-6)
+    for band in (0, 3, bands.n_bands - 1):
+        np.testing.assert_allclose(bands.finish(bands.root_component(sorted_, band), band),
+                                   bands.component(sorted_, band), atol=1e-6)
+
+
+def test_a_finished_band_has_nothing_outside_its_frequencies():
+    bands = BandFilter.of_grid(GRID, 12.0)
+    sharp = bands.root_component(bands.gather(noise()), 3) * (noise(seed=1) > 0)
+    again = bands.gather(bands.finish(sharp, 3))
+    outside = np.abs(bands.position - 3) > 1
+    assert np.abs(again[outside]).max() < 1e-5 * np.abs(again).max()
 
 
 def test_local_power_of_white_noise_varies_as_its_number_of_modes_says():

@@ -83,7 +83,7 @@ def test_phase_randomisation_keeps_amplitudes_and_low_frequencies():
     low = SPACE.s_squared <= 0.04
     assert np.abs(scrambled) == pytest.approx(np.abs(coefficients), rel=1e-4)
     assert (scrambled[low] == coefficients[low]).all()
-    assert not np.isclose(scrambled[~low], coefficients[~low]).any()
+    assert np.isclose(scrambled[~low], coefficients[~low]).mean() < 1e-3
 
 
 def test_correction_takes_away_what_a_mask_adds():

@@ -254,8 +254,8 @@ def start_core(application, words=None):
 
 
 def test_core_runs_where_the_application_has_its_packages(application):
-    process = start_core(application)
-    output, _ = process.communicate(timeout=60)
+    with start_core(application) as process:
+        output = process.stdout.read()
     assert b'"event": "error"' in output
     assert b"no map given" in output
     assert process.returncode == 2

@@ -5,6 +5,7 @@ import pytest
 from numpy.random import default_rng
 from scipy import special
 from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
 
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.maps import Grid, Map
@@ -38,8 +39,7 @@ def mask(particle):
 
 def near_atoms(grid, positions, radius):
     voxels = grid.position_of(np.argwhere(np.ones(grid.shape, bool)))
-    distance = np.min([np.linalg.norm(voxels - p, axis=1) for p in positions], axis=0)
-    return (distance <= radius).reshape(grid.shape)
+    return (cKDTree(positions).query(voxels)[0] <= radius).reshape(grid.shape)
 
 
 def noise(seed, shape=(40, 40, 40), voxel=1.5):
@@ -69,7 +69,7 @@ def test_pure_noise_has_no_mask_in_95_percent_of_seeds():
 
 
 def test_pure_noise_is_refused_with_what_to_do():
-    with pytest.raises(InputError, match="no density rises above the noise of average.*-fdr.*-ma"):
+    with pytest.raises(InputError, match=r"no density rises above the noise of average.*-fdr.*-ma"):
         confidence_mask(noise(1), fdr=0.01, resolution=4.0)
 
 
@@ -224,18 +224,18 @@ def test_a_soft_user_mask_is_taken_as_it_is():
 
 
 def test_a_user_mask_of_another_box_is_refused():
-    with pytest.raises(InputError, match="mine.mrc has box 30 x 30 x 30.*resample the mask"):
+    with pytest.raises(InputError, match=r"mine.mrc has box 30 x 30 x 30.*resample the mask"):
         confidence_mask(blank(), fdr=0.01, resolution=3.0, user_mask=user_mask(np.ones((30,) * 3)))
 
 
 def test_a_map_in_place_of_a_user_mask_is_refused():
-    with pytest.raises(InputError, match="runs from .* to .*; a mask runs from 0 to 1"):
+    with pytest.raises(InputError, match=r"runs from .* to .*; a mask runs from 0 to 1"):
         confidence_mask(blank(), fdr=0.01, resolution=3.0,
                         user_mask=user_mask(default_rng(0).normal(0, 3, (24,) * 3)))
 
 
 def test_an_empty_user_mask_is_refused():
-    with pytest.raises(InputError, match="mine.mrc is empty: no voxel reaches 0.5"):
+    with pytest.raises(InputError, match=r"mine.mrc is empty: no voxel reaches 0.5"):
         confidence_mask(blank(), fdr=0.01, resolution=3.0,
                         user_mask=user_mask(np.zeros((24,) * 3)))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.executors import SerialExecutor
+from locscale_hybrid.executors import ProcessExecutor, SerialExecutor
 from locscale_hybrid.fourier import FourierSpace, squared_modulus
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.observed import ObservedMaps, observe_halves
@@ -80,7 +80,7 @@ def ball(shape, radius: float, soft: float = 4.0) -> np.ndarray:
 
 @pytest.mark.parametrize("scaling", ["bands", "windows"])
 def test_a_map_against_itself_comes_back_to_1e_5_at_the_edges_too(scaling, tmp_path):
-    volume = random_map(BOX, 1)
+    volume = random_map((40, 36, 33), 1)
     result = scale(one_map(volume), volume, folder=tmp_path, scaling=scaling, window=13.0,
                    noise_weight=False, cap=None)
     assert relative(result.linear.values, volume.values) < 1e-5
@@ -201,14 +201,22 @@ def test_files_and_workers_give_the_same_bytes_as_one_process(parameters, tmp_pa
         assert np.array_equal(a, b), name
 
 
+def test_a_pool_of_2_processes_gives_the_same_bytes_as_one_process(tmp_path):
+    observed, truth, mask = simulated()
+    one = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
+    with ProcessExecutor(2) as pool:
+        two = scale(observed, truth, mask, folder=tmp_path, executor=pool, weight="adaptive")
+    assert np.array_equal(one.output.values, two.output.values)
+    assert np.array_equal(one.linear.values, two.linear.values)
+
+
 def test_windows_of_stride_3_differ_from_stride_1_by_less_than_1_percent(tmp_path):
-    _, truth, mask = simulated()
-    space = FourierSpace(truth.grid)
-    blurred = space.backward(space.forward(truth.values) * np.exp(-20 * space.s_squared))
-    observed = one_map(truth.with_values(blurred))
+    observed, truth, _ = simulated()
+    mask = ball(truth.grid.shape, 12)
     fine, coarse = (scale(observed, truth, mask, folder=tmp_path, scaling="windows",
-                          stride=stride).linear.values for stride in (1, 3))
-    assert rms((fine - coarse)[mask == 1]) < 0.01 * rms(fine[mask == 1])
+                          weight="adaptive", window=25.0, stride=stride).linear.values[mask == 1]
+                    for stride in (1, 3))
+    assert rms(fine - coarse) < 0.01 * rms(fine)
 
 
 def test_the_halves_of_the_linear_map_average_to_it(tmp_path):
@@ -244,12 +252,12 @@ def test_a_place_without_reference_gets_the_global_gain_and_a_flag(tmp_path):
     mask = np.zeros(shape, dtype=np.float32)
     mask[12:84, 8:40, 8:40] = 1
     result = scale(one_map(volume), reference, mask, folder=tmp_path, window=12.0)
-    far, near = (slice(76, 84), slice(12, 40), slice(12, 40)), (slice(14, 20), *[slice(12, 36)] * 2)
+    far, near = (slice(68, 78), slice(12, 36), slice(12, 36)), (slice(14, 20), *[slice(12, 36)] * 2)
     assert result.silent[far].all() and not result.silent[near].any()
     assert 0.1 < result.silent_share < 0.4
     ratio = rms(result.linear.values[far]) / rms(volume.values[far])
     assert ratio == pytest.approx(rms(result.linear.values[near]) / rms(volume.values[near]),
-                                  rel=0.15)
+                                  rel=0.25)
     assert [f.code for f in result.findings] == ["silent-reference"]
     assert "the reference has no density near" in result.findings[0].message
 

@@ -201,7 +201,7 @@ def test_weights_do_not_change_with_the_scale_of_the_map(policy):
 
 
 def test_the_adaptive_policy_is_half_at_a_score_of_4():
-    sigma = 4.0 / 3
+    sigma = 0.36 * 4.0
     difference = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
     space = FourierSpace(GRID)
     smooth = space.backward(space.forward(difference) * space.low_pass_gaussian(sigma))

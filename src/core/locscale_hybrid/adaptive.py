@@ -16,7 +16,8 @@ Steps = NDArray[np.int16]
 
 FINEST_UNWEIGHTED = 2.0  # times d_min: coarser bands keep weight 1
 
-_LEVELS = 1 << 14        # steps of the score
+_LEVELS = 1 << 12        # steps of the score
+_SPARSE = (slice(None, None, 2),) * 3  # voxels that stand for the others where powers are averaged
 _FEWEST_SIGNAL = 1e-3    # of the noise power: where none is seen
 _FEWEST_NOISE = 0.1      # of the typical sd: where the gain, and with it the noise, is 0
 _NEIGHBOURS = 0.25       # correlation of the noise of two neighbouring hats
@@ -69,32 +70,35 @@ def adaptive_weight(evidence: BandEvidence, mean: FloatArray, difference: FloatA
     array
         0 to 1.
     """
-    steps, rest = _score_steps(evidence.score)
-    common = mean * mean - difference * difference  # = product of the halves' bands
-    curve = _signal_curve(steps, common, evidence)
+    steps, part, scores = _score_steps(evidence.score)
+    common = mean * mean
+    common -= difference * difference  # the product of the halves' bands
+    curve = _signal_curve(steps, scores, common, evidence)
     del common
     signal = curve[steps]
-    rest *= np.append(np.diff(curve), np.float32(0))[steps]
-    signal += rest
+    part *= np.append(np.diff(curve), np.float32(0))[steps]
+    signal += part
     signal *= evidence.signal
     total = signal + evidence.noise
     return np.asarray(np.divide(signal, total, out=np.zeros_like(total), where=total > 0))
 
 
-def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray]:
-    """Scores between their 1 % and 99.95 % quantiles as whole steps, and what is left."""
+def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
+    """Steps between the 1 % and 99.95 % quantiles of the score, what is over, the scores of all."""
     sample = np.sort(score.ravel()[::7])
     low = float(sample[int(0.01 * (len(sample) - 1))])
     high = float(sample[int(0.9995 * (len(sample) - 1))])
-    rest = score - np.float32(low)
-    rest *= np.float32((_LEVELS - 1) / max(high - low, 1e-12))
-    np.clip(rest, 0, _LEVELS - 1, out=rest)
-    steps = rest.astype(np.int16)
-    rest -= steps
-    return steps, rest
+    width = max(high - low, 1e-12) / (_LEVELS - 1)
+    part = score - np.float32(low)
+    part *= np.float32(1 / width)
+    np.clip(part, 0, _LEVELS - 1, out=part)
+    steps = part.astype(np.int16)
+    part -= steps
+    return steps, part, np.asarray(low + width * np.arange(_LEVELS), dtype=np.float64)
 
 
-def _signal_curve(steps: Steps, common: FloatArray, evidence: BandEvidence) -> FloatArray:
+def _signal_curve(steps: Steps, scores: DoubleArray, common: FloatArray,
+                  evidence: BandEvidence) -> FloatArray:
     """The factor r at every step of the score.
 
     At each node of the curve the halves' product is weighed against a general curve, each by
@@ -104,10 +108,12 @@ def _signal_curve(steps: Steps, common: FloatArray, evidence: BandEvidence) -> F
     rank = (np.cumsum(count) - 0.5 * count) / max(int(count.sum()), 1)
     place = np.interp(rank, _QUANTILES, np.arange(len(_QUANTILES)))
     voxels = _at_nodes(place, count)
-    shared, signal, noise, score = (
-        _at_nodes(place, np.bincount(steps.ravel(), values.ravel(), _LEVELS))
-        / np.maximum(voxels, 1e-9)
-        for values in (common, evidence.signal, evidence.noise, evidence.score))
+    shared = _at_nodes(place, _sums(steps, common)) / np.maximum(voxels, 1e-9)
+    score = _at_nodes(place, count * scores) / np.maximum(voxels, 1e-9)
+    sparse = np.ascontiguousarray(steps[_SPARSE])
+    some = np.maximum(_at_nodes(place, np.bincount(sparse.ravel(), minlength=_LEVELS)), 1e-9)
+    signal, noise = (_at_nodes(place, _sums(sparse, power[_SPARSE])) / some
+                     for power in (evidence.signal, evidence.noise))
     prior = np.square(score) / (np.square(score) + _PRIOR_SCORE)
     prior = _PRIOR_FLOOR + np.where(score > 0, prior, _PRIOR_NEGATIVE * prior)
     prior *= max((shared * voxels).sum(), 0.0) / max((signal * voxels * prior).sum(), 1e-30)
@@ -118,6 +124,11 @@ def _signal_curve(steps: Steps, common: FloatArray, evidence: BandEvidence) -> F
     factor = (shared / signal * prior_variance + prior * variance) / (prior_variance + variance)
     curve = np.interp(place, np.arange(len(_QUANTILES)), np.maximum(factor, 0))
     return curve.astype(np.float32)
+
+
+def _sums(steps: Steps, values: FloatArray) -> DoubleArray:
+    """Sum of the values at each step."""
+    return np.asarray(np.bincount(steps.ravel(), values.ravel(), _LEVELS), dtype=np.float64)
 
 
 def _at_nodes(place: DoubleArray, values: NDArray[np.float64 | np.int64]) -> DoubleArray:

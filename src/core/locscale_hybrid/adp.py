@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bfactors import BFit, Neighbours, at_bounds, b_steps, group_levels, neighbours_of
+from .bfactors import B_BOUNDS, BFit, Neighbours, at_bounds, b_steps, group_levels, neighbours_of
 from .density import Scatterers
 from .findings import Finding
 from .fourier import FourierSpace
@@ -162,6 +162,34 @@ def _fitted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, ki
     fit = b_steps(data.average, scatterers, b, neighbours, tau=tau, n_steps=n_steps, mates=mates)
     progress(1.0)
     return fit.b_iso, tau, scan, findings
+
+
+def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
+            is_pseudo: BoolArray, *, mates: IntArray | None = None) -> RefinedAdps:
+    """Take over the B that another program refined; pseudo-atoms are still corrected locally.
+
+    Parameters
+    ----------
+    data : RefinementData
+    scatterers : Scatterers
+    b_iso : array, shape (n,)
+        Å^2, refined elsewhere.
+    is_pseudo : bool array, shape (n,)
+    mates : array of int, shape (k, n), optional
+        Symmetry copies of each atom.
+
+    Returns
+    -------
+    RefinedAdps
+        Not validated: the other program saw both half maps.
+    """
+    b = np.clip(b_iso if mates is None else b_iso[mates].mean(axis=0), *B_BOUNDS)
+    occupancies = scatterers.occupancies.copy()
+    if data.half_1 is not None and data.d_min <= COARSE:
+        b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates)
+    return _result(data, scatterers, b, occupancies, 0.0, (), [Finding(
+        "adp-by-servalcat", "note", "B factors were refined by servalcat against both half maps; "
+        "no half map is left to validate them", {})])
 
 
 def scan_tau(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,

@@ -88,7 +88,7 @@ class BandFilter:
         if band == self.n_bands - 1:
             np.minimum(offset, 0, out=offset)
         np.abs(offset, out=offset)
-        return np.maximum(1 - offset, np.float32(0))
+        return np.asarray(np.maximum(1 - offset, 0), dtype=np.float32)
 
     def component(self, coefficients: ComplexArray, band: int) -> FloatArray:
         """A band of a map in real space, from its sorted coefficients."""

@@ -21,8 +21,6 @@ from .tasks import Executor, Report
 
 OBSERVED, REFERENCE, NOISE = 0, 1, 2  # rows of the slot "powers"
 
-_CACHED_VOXELS = 1 << 25  # larger boxes filter a band twice rather than keep it
-
 
 @dataclass(frozen=True)
 class BandOptions:
@@ -80,8 +78,6 @@ class BandWork:
         "maps" (wave, 1 or 2, box), "prefix" (wave, box), "deviation" (wave, coarse).
     bands : list of int
         The bands in hand: what the tasks 0, 1, ... are about.
-    cache : dict, optional
-        Components of the bands in hand; None: filter again.
     """
 
     filter: BandFilter
@@ -90,10 +86,10 @@ class BandWork:
     coefficients: Mapping[str, ComplexArray]
     slots: dict[str, FloatArray]
     bands: list[int] = field(default_factory=list)
-    cache: dict[int, tuple[FloatArray, FloatArray | None]] | None = None
 
     def __post_init__(self) -> None:
         """Make the coarse grid."""
+        self._modes: dict[tuple[int, ...], Modes] = {}
         grid = self.filter.grid
         self.local = LocalAverage(grid.shape, grid.voxel_size, self.options.sigma,
                                   self.options.block)
@@ -105,8 +101,6 @@ class BandWork:
 
     def components(self, band: int) -> tuple[FloatArray, FloatArray | None]:
         """A band of the average, and half the difference of the halves' bands."""
-        if self.cache is not None and band in self.cache:
-            return self.cache.pop(band)
         mean = self.filter.component(self.coefficients["average"], band)
         if not self.has_noise:
             return mean, None
@@ -114,11 +108,14 @@ class BandWork:
 
     def modes(self, *bands: int) -> Modes:
         """Independent values behind the powers of bands taken together."""
-        grid = self.filter.grid
-        part = float(self.inside.sum(dtype=np.float64)) / self.inside.size
-        volume = part * grid.size * grid.voxel_volume
-        return Modes(sum(self.filter.modes_within(band, self.options.sigma) for band in bands),
-                     sum(self.filter.modes_per_volume(band) for band in bands) * volume)
+        if bands not in self._modes:
+            grid, sigma = self.filter.grid, self.options.sigma
+            part = float(self.inside.sum(dtype=np.float64)) / self.inside.size
+            volume = part * grid.size * grid.voxel_volume
+            self._modes[bands] = Modes(
+                sum(self.filter.modes_within(band, sigma) for band in bands),
+                sum(self.filter.modes_per_volume(band) for band in bands) * volume)
+        return self._modes[bands]
 
     def gain(self, band: int) -> BandGain:
         """Gain of a band as it is, from its powers."""
@@ -146,15 +143,24 @@ class BandWork:
         return local_gain(power, self.inside, self.modes(band), self.options.rules)
 
     def measure(self, band: int) -> tuple[FloatArray, FloatArray | None]:
-        """Fill in the powers of a band; returns its components."""
+        """Fill in the powers of a band; returns its components.
+
+        The reference of a band that is noise alone is not looked at: its gain is 0.
+        """
         mean, difference = self.components(band)
         powers = self.slots["powers"][band]
         powers[OBSERVED] = self.local.power(mean)
         if difference is not None:
             powers[NOISE] = self.local.power(difference)
-        reference = self.filter.component(self.coefficients["reference"], band)
-        powers[REFERENCE] = self.local.power(reference)
+        if self.gain(band).weight.any():
+            reference = self.filter.component(self.coefficients["reference"], band)
+            powers[REFERENCE] = self.local.power(reference)
         return mean, difference
+
+    def is_noise(self, band: int) -> bool:
+        """Whether a measured band shows no signal, as a whole or anywhere."""
+        gain = self.gain(band)
+        return gain.doubt == 1 and not gain.weight.any()
 
     def flush(self) -> None:
         """Bring what was written into slots that are files to the disk."""
@@ -201,9 +207,8 @@ class BandWork:
 def scale_band(work: BandWork, slot: int) -> None:
     """Measure the band of a slot and scale it as it is."""
     band = work.bands[slot]
-    mean, difference = work.measure(band)
-    if work.cache is not None and work.options.is_weighted(band):
-        work.cache[band] = mean, difference
+    known = bool(work.slots["powers"][band, OBSERVED].any())
+    mean, difference = work.components(band) if known else work.measure(band)
     if not (work.options.scaled or work.options.adaptive):
         return
     gain = work.gain(band).gain
@@ -220,6 +225,11 @@ def scale_band(work: BandWork, slot: int) -> None:
 def weigh_band(work: BandWork, slot: int) -> None:
     """Weight the band of a slot, confine it to its frequencies, and scale it."""
     band = work.bands[slot]
+    maps = work.slots["maps"][slot]
+    if work.is_noise(band):
+        work.slots["weighted"][band] = 0
+        maps[:] = 0
+        return
     mean, difference = (work.filter.root_component(work.coefficients[name], band)
                         for name in ("average", "difference"))
     weight = adaptive_weight(_evidence(work, slot, difference), mean, difference)
@@ -227,7 +237,6 @@ def weigh_band(work: BandWork, slot: int) -> None:
     difference = work.filter.finish(weight * difference, band)
     del weight
     work.slots["weighted"][band] = work.local.power(mean), work.local.power(difference)
-    maps = work.slots["maps"][slot]
     if not work.options.scaled:
         maps[0], maps[1] = mean, difference
         return
@@ -290,10 +299,7 @@ class BandRunner:
         self.folder = folder
         self.is_local = executor.workers == 1
         self.wave = wave
-        if self.is_local:
-            small = work.filter.grid.size <= _CACHED_VOXELS
-            work.cache = {} if small and work.options.adaptive else None
-        else:
+        if not self.is_local:
             work.save(folder)
         self._make_slots()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import logging
 import os
 import shutil
@@ -28,7 +29,7 @@ from .executors import (
 )
 from .findings import Finding
 from .installation import other_locscale
-from .interrupt import EXIT_CODE, Interruption, end_with_stdin
+from .interrupt import EXIT_CODE, Interruption
 from .jobs import Job
 from .launch import Launcher, launcher_of
 from .outputs import check_outputs
@@ -96,7 +97,7 @@ def _send_home(world: CommWorldExecutor, code: int) -> None:
 def _screen(words: Sequence[str]) -> Screen:
     """The screen that the words ask for, whatever else is wrong with them."""
     spelled = in_long_spelling(words, spellings(build_parser()))[0]
-    following = dict(zip(spelled, [*spelled[1:], ""], strict=True))
+    following = dict(itertools.pairwise(spelled))
     kind = following.get("--progress")
     if "--progress=json" in spelled:
         kind = "json"
@@ -151,7 +152,7 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
         print(f"locscale-hybrid {__version__}")
         return 0
     if "end_with_stdin" in options:
-        end_with_stdin()
+        interruption.end_with_stdin()
     with _logging_to(screen, verbose="verbose" in options, debug="debug" in options):
         _start(request_of(options, remarks), screen, launcher, world, interruption)
     return 0

@@ -10,12 +10,12 @@ from .errors import InputError
 from .legacy_options import LEGACY_OPTIONS, REFUSED_OPTIONS
 from .parameters import OUTPUTS, REFINERS, SCALINGS, TAPERS, WEIGHTS
 
-USAGE = """locscale -hm HALF1 HALF2 [-mc MODEL --complete_model] [-o OUT] [options]
-       locscale -em MAP      [-mc MODEL --complete_model] [-o OUT] [options]
+USAGE = """locscale -hm HALF1 HALF2 [-mc MODEL --complete_model] [-o OUT] […]
+       locscale -em MAP      [-mc MODEL --complete_model] [-o OUT] […]
        mpirun -np 4 locscale -hm HALF1 HALF2 … -mpi"""
 DESCRIPTION = """Sharpens a cryo-EM map locally, to the amplitudes of your atomic model and of
-pseudo-atoms where the model is incomplete."""
-EPILOG = """Give unfiltered, unsharpened, unmasked maps. One dash or two makes no difference.
+pseudo-atoms where it is incomplete."""
+EPILOG = """Give unfiltered, unsharpened, unmasked maps. One dash or two are the same.
 Other options of LocScale 2 are accepted; those without effect here are named
 with the reason. Exit codes: 0 done, 2 input or arguments, 3 a stage failed,
 130 interrupted."""

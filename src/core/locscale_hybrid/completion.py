@@ -7,10 +7,11 @@ once against half map 1 alone, so that half map 2 can judge.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from .adp import ModelFsc, RefinedAdps, model_fsc, refine_adps
+from .adp import ModelFsc, RefinedAdps, adopt_b, model_fsc, refine_adps
 from .bfactors import ROUND_TAU, b_steps, group_levels, neighbours_of
 from .coordinate_steps import settle_pseudo_atoms
 from .density import Scatterers
@@ -21,6 +22,7 @@ from .observed import Kind
 from .parameters import HybridParameters
 from .pseudoatoms import starting_places
 from .region import Region
+from .servalcat_engine import refine_b
 
 _log = logging.getLogger(__name__)
 
@@ -91,10 +93,18 @@ def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
     return hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
 
 
-def refine(completion: Completion, hybrid: HybridModel,
+def refine(completion: Completion, hybrid: HybridModel, folder: Path,
            progress: Report = lambda done: None) -> tuple[HybridModel, RefinedAdps]:
-    """Refine the B of a hybrid model against the average; half map 2 chooses the prior."""
-    scatterers = scatterers_of(hybrid, completion.data)
+    """Refine the B of a hybrid model against the average; half map 2 chooses the prior.
+
+    `folder` is for the files of another engine, where one is asked for.
+    """
+    scatterers, data = scatterers_of(hybrid, completion.data), completion.data
+    if completion.parameters.refiner == "servalcat":
+        b = refine_b(data.observed, hybrid.positions, hybrid.species, hybrid.b_iso,
+                     hybrid.occupancies, d_min=data.d_min, folder=folder, progress=progress)
+        adps = adopt_b(data, scatterers, b, hybrid.is_pseudo, mates=hybrid.mates)
+        return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
     adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo,
                        kind=completion.kind, mates=hybrid.mates,
                        tau=completion.parameters.neighbour_tau,

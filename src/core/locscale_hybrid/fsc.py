@@ -82,9 +82,12 @@ def masked_coefficients(space: FourierSpace, values: FloatArray, mask: FloatArra
 def randomise_phases(space: FourierSpace, coefficients: ComplexArray, beyond: float,
                      rng: np.random.Generator) -> ComplexArray:
     """Coefficients with random phases beyond a frequency in 1/Å, amplitudes kept."""
-    phase = rng.uniform(0, 2 * np.pi, coefficients.shape).astype(np.float32)
-    scrambled = np.abs(coefficients) * np.exp(1j * phase)
-    return np.where(space.s_squared > beyond**2, scrambled, coefficients).astype(np.complex64)
+    result = coefficients.copy()
+    for plane, s_squared in zip(result, space.s_squared, strict=True):
+        far = s_squared > beyond**2
+        phase = rng.random(int(np.count_nonzero(far)), dtype=np.float32) * np.float32(2 * np.pi)
+        plane[far] = np.abs(plane[far]) * np.exp(1j * phase)
+    return result
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,9 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray, m
                                        masked_coefficients(space, half_2, mask))
     onset = _first_below(masked.correlation, 0.8)
     beyond = float(space.frequency[onset])
-    scrambled = [space.backward(randomise_phases(space, part, beyond, rng)) for part in free]
-    random = fourier_shell_correlation(space, masked_coefficients(space, scrambled[0], mask),
-                                       masked_coefficients(space, scrambled[1], mask))
+    scrambled = [masked_coefficients(
+        space, space.backward(randomise_phases(space, part, beyond, rng)), mask) for part in free]
+    random = fourier_shell_correlation(space, scrambled[0], scrambled[1])
     corrected = masked.correlation.copy()
     tail = slice(onset + 2, None)
     noise = np.clip(random.correlation[tail], -1.0, 0.99)

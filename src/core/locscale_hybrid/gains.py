@@ -13,7 +13,7 @@ from .maps import BoolArray, DoubleArray, FloatArray
 LOWEST_RESOLUTION = 12.0  # Å; coarser gains are not taken from the reference: it has no solvent
 
 _PRIOR_MODES = 20.0       # weight of the global curve in a local one
-_SILENT = 1e-6            # of the typical power: the reference has nothing there
+_SILENT = 1e-3            # of the typical power: nothing within a window, only tails of bands
 _FEW = 1e-2               # a reference that is silent in most places is judged by its loud ones
 _ABSENT = 1e-12           # of the largest power: the observed map has nothing there
 _SURE = 3.0               # sd of C^2 from which a place speaks for itself

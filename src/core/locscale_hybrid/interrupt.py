@@ -59,6 +59,19 @@ class Interruption:
         signal.set_wakeup_fd(self._wakeup)
         self._theirs.close()
 
+    def end_with_stdin(self) -> None:
+        """Treat the end of standard input, which the parent holds open, as a request to stop."""
+        def watch() -> None:
+            """Read until the parent lets go."""
+            with contextlib.suppress(OSError):
+                while os.read(descriptor, 4096):
+                    pass
+            if not self._over.is_set():
+                _wake_main_thread()
+
+        descriptor = sys.stdin.fileno()
+        threading.Thread(target=watch, daemon=True).start()
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Raise once."""
         if not self.requested:
@@ -70,20 +83,16 @@ class Interruption:
         with self._ours:
             told = self._ours.recv(1)  # written by Python's signal handler, at once
         if told and not self._over.wait(PATIENCE):
-            if self.last_resort is not None:
-                with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):
+                if self.last_resort is not None:
                     self.last_resort()
+                os.write(2, b"locscale: interrupted; no file is left half written\n")
             os._exit(EXIT_CODE)
 
 
-def end_with_stdin() -> None:
-    """Treat the end of standard input, which the parent holds open, as a request to stop."""
-    def watch() -> None:
-        """Read until the parent lets go."""
-        with contextlib.suppress(OSError):
-            while os.read(descriptor, 4096):
-                pass
+def _wake_main_thread() -> None:
+    """Send SIGTERM to the main thread: one sent to this thread would not end its sleep."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
         signal.raise_signal(signal.SIGTERM)
-
-    descriptor = sys.stdin.fileno()
-    threading.Thread(target=watch, daemon=True).start()

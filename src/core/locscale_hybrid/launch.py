@@ -262,7 +262,8 @@ def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:
 
 
 def start_core(job: Path, *, python: Path, application: Path | None = None,
-               errors: Path | None = None) -> "subprocess.Popen[bytes]":
+               errors: Path | None = None,
+               scratch: Path | None = None) -> "subprocess.Popen[bytes]":
     """Start a run of this program on a job file, for an application around it.
 
     The child reports as JSON lines on its ``stdout`` and ends itself when its ``stdin``, held
@@ -278,14 +279,19 @@ def start_core(job: Path, *, python: Path, application: Path | None = None,
         See `child_environment`.
     errors : Path, optional
         File for what the child writes on stderr; None: discarded.
+    scratch : Path, optional
+        Folder for the temporary files of the run, so that the application can delete them when
+        the child was killed; None: the system's.
     """
+    environment = child_environment(os.environ, application=application)
+    if scratch is not None:
+        environment.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)))
     command = [str(python), "-P", "-m", "locscale_hybrid", "--job", str(job), "--progress", "json",
                "--end_with_stdin"]
     with contextlib.ExitStack() as files:
         stream = subprocess.DEVNULL if errors is None else files.enter_context(errors.open("wb"))
-        return subprocess.Popen(
-            command, env=child_environment(os.environ, application=application),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, start_new_session=True)
+        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=stream, start_new_session=True)
 
 
 def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:

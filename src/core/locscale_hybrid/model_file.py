@@ -14,7 +14,13 @@ from .assembly import ChainCopy
 from .files import replacing
 from .findings import Number
 from .maps import DoubleArray, IntArray, Vector
-from .structure import PSEUDO_CATEGORY, PSEUDO_ENTITY, PSEUDO_RESIDUE_NAME, PSEUDO_SUBCHAIN
+from .structure import (
+    PSEUDO_CATEGORY,
+    PSEUDO_ENTITY,
+    PSEUDO_RESIDUE_NAME,
+    PSEUDO_SUBCHAIN,
+    empty_structure,
+)
 from .symmetry import Symmetry
 
 _CHAIN_CATEGORY = "_locscale_chain."
@@ -77,7 +83,7 @@ class _Names:
 def write_hybrid_file(path: Path, atoms: HybridAtoms, *, symmetry: Symmetry | None,
                       cell: Vector | None, provenance: Mapping[str, Number]) -> None:
     """Write a hybrid model as mmCIF; see `hybrid_model.write_hybrid`."""
-    structure = _new_structure() if atoms.structure is None else atoms.structure.clone()
+    structure = empty_structure("hybrid") if atoms.structure is None else atoms.structure.clone()
     if cell is not None:
         structure.cell = gemmi.UnitCell(*cell, 90, 90, 90)
         structure.spacegroup_hm = "P 1"
@@ -96,17 +102,6 @@ def write_hybrid_file(path: Path, atoms: HybridAtoms, *, symmetry: Symmetry | No
     data = document.as_string().encode()
     with replacing(path) as stream:
         stream.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-
-
-def _new_structure() -> gemmi.Structure:
-    """A structure with one model and nothing in it."""
-    structure = gemmi.Structure()
-    structure.name = "hybrid"
-    try:
-        structure.add_model(gemmi.Model(1))
-    except TypeError:  # gemmi before 0.7 names models by strings
-        structure.add_model(gemmi.Model("1"))  # type: ignore[arg-type]
-    return structure
 
 
 def _set_values(model: gemmi.Model, places: IntArray, atoms: HybridAtoms) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import __version__
@@ -10,6 +10,7 @@ from .adp import ModelFsc, RefinedAdps, overfitting
 from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .executors import SerialExecutor
+from .falloff import amplitude_curves
 from .findings import Finding
 from .hybrid_model import HybridModel, complete_assembly, write_hybrid
 from .maps import Map
@@ -23,10 +24,13 @@ from .reference_map import reference_map
 from .refinement_grid import refinement_data
 from .region import Region
 from .report import map_labels, write_maps, write_record
+from .reseed import SeedChange, nothing_to_reseed, seed_change
 from .resolution import Resolution, find_resolution
 from .run_files import RunInput, job_folder, read_run_input
+from .run_report import local_b_map, provenance_map, write_run_report
 from .scaled_maps import ScaledMaps
 from .scaling import scale_map, window_edge
+from .servalcat_engine import require_servalcat
 from .symmetry import Symmetry, map_correlations
 from .tasks import Executor, fft_share
 from .timings import Timings
@@ -41,7 +45,7 @@ class HybridResult:
     output, linear, record : Path
         The map for looking, the map for measuring and deposition, the JSON record.
     files : mapping of str to Path
-        Everything else that was asked for, by its name among `parameters.OUTPUTS`.
+        Everything else that was asked for, by its name among `parameters.OUTPUTS`, or "report".
     findings : tuple of Finding
     summary : list of (str, str)
         The few lines that a person reads first.
@@ -86,6 +90,8 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
     .. [2] Bharadwaj, Jakobi (2022) Faraday Discuss. 240:168-183, :doi:`10.1039/D2FD00078D`.
     """
     check_outputs(outputs, inputs)
+    if parameters.refiner == "servalcat":
+        require_servalcat()
     run = _Run(parameters, progress or Progress())
     workers = executor or SerialExecutor()
     with fft_share(1), job_folder(outputs) as folder:
@@ -99,19 +105,22 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
         with run.stage("pseudo-atoms"):
             hybrid = run.placed(completion, given)
         with run.stage("adp"):
-            hybrid, adps, free = run.refined(completion, hybrid, given)
+            hybrid, adps, free = run.refined(completion, hybrid, given, folder)
         with run.stage("reference"):
             reference = reference_map(given.observed.average.grid, hybrid,
                                       b_floor=parameters.b_floor,
                                       cut=parameters.model_resolution)
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
+            reseeded = run.reseeded(completion, given, mask, resolution, scaled, workers, folder)
         with run.stage("output"):
             correlation = _symmetry_correlation(given, mask, scaled.output)
             run.note(scaled.findings)
-            facts = RunFacts(inputs, parameters, outputs, workers.name, resolution, mask,
-                             _coverage(completion), hybrid, adps, free, scaled, correlation,
-                             tuple(run.findings), run.timings)
+            amplitudes = amplitude_curves(given.observed.average, reference, scaled.output,
+                                          mask.soft, d_min=resolution.d_min)
+            facts = RunFacts(inputs, parameters, outputs, workers.name, given.observed.kind,
+                             resolution, mask, _coverage(completion), hybrid, adps, free, scaled,
+                             correlation, tuple(run.findings), run.timings, amplitudes, reseeded)
             return _write(facts, given, reference)
 
 
@@ -188,12 +197,12 @@ class _Run:
         return place_pseudo_atoms(completion, completion.data.average, given.observed.average,
                                   self.progress.update)
 
-    def refined(self, completion: Completion, hybrid: HybridModel, given: RunInput,
+    def refined(self, completion: Completion, hybrid: HybridModel, given: RunInput, folder: Path,
                 ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
         """The hybrid model with its B refined, and what half map 2 says about it."""
         if self.parameters.refiner == "none":
             return keep_given_b(completion, hybrid), None, None
-        hybrid, adps = refine(completion, hybrid, self.progress.part(0.0, 0.5))
+        hybrid, adps = refine(completion, hybrid, folder, self.progress.part(0.0, 0.5))
         self.note(adps.findings)
         half_1 = given.observed.half_1
         if given.observed.kind != "halves" or half_1 is None:
@@ -209,6 +218,27 @@ class _Run:
         return scale_map(given.observed, reference, mask.soft, resolution=resolution.d_min,
                          parameters=self.parameters, symmetry=_group(given), executor=executor,
                          folder=folder, progress=self.progress, weight_map=given.weight)
+
+
+    def reseeded(self, completion: Completion, given: RunInput, mask: Mask, resolution: Resolution,
+                 first: ScaledMaps, executor: Executor, folder: Path) -> SeedChange | None:
+        """Change of the output with other starting places of the pseudo-atoms, where asked for."""
+        if not self.parameters.reseed_check:
+            return None
+        if completion.region is None or completion.region.n_atoms == 0:
+            self.note([nothing_to_reseed()])
+            return None
+        other = replace(self.parameters, seed=self.parameters.seed + 1)
+        again, told = replace(completion, parameters=other), self.progress.part(1.0, 1.0)
+        hybrid = place_pseudo_atoms(again, again.data.average, given.observed.average, told)
+        hybrid = (keep_given_b(again, hybrid) if other.refiner == "none"
+                  else refine(again, hybrid, folder, told)[0])
+        reference = reference_map(given.observed.average.grid, hybrid, b_floor=other.b_floor,
+                                  cut=other.model_resolution)
+        second = self.scaled(given, reference, mask, resolution, executor, folder)
+        change = seed_change(first.output.values, second.output.values, mask.solid, other.seed)
+        self.note(change.findings)
+        return change
 
 
 def _group(given: RunInput) -> Symmetry | None:
@@ -242,8 +272,13 @@ def _write(facts: RunFacts, given: RunInput, reference: Map) -> HybridResult:
     write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
                labels)
     record = build_record(facts)
+    if outputs.report:
+        files["report"] = outputs.named("_report.html")
     record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
+                         "record": str(outputs.record),
                          **{name: str(path) for name, path in files.items()}}
+    if outputs.report:
+        write_run_report(files["report"], record, facts, given.observed.average, reference)
     write_record(outputs.record, record)
     return HybridResult(outputs.map, outputs.linear, outputs.record, files, facts.findings,
                         summary_of(facts))
@@ -269,4 +304,8 @@ def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
         maps["mask"] = Map(facts.mask.soft, facts.mask.grid, "mask")
     if "reference" in asked:
         maps["reference"] = reference
+    if "localB" in asked:
+        maps["localB"] = local_b_map(facts)
+    if "provenance" in asked:
+        maps["provenance"] = provenance_map(facts)
     return maps

@@ -39,7 +39,7 @@ LEAST_COVERAGE = 0.05      # below it the model calibrates nothing
 
 _CALIBRATION = 5.0         # percentile of the density near model atoms
 _NOISE_FACTOR = 4.0        # noise sd above solvent, at least
-_PLAUSIBLE_DENSITY = (0.03, 0.07)  # atoms per Å^3
+_PLAUSIBLE_DENSITY = (0.03, 0.10)  # atoms per Å^3
 _BETWEEN_CLASSES = 0.9     # of Otsu's threshold: there the volume is that of the atoms
 _FEWEST_VOXELS = 50        # near model atoms
 _POINTS_PER_ATOM = (8, 30)  # in the relaxation, least and most

@@ -10,20 +10,25 @@ import numpy as np
 
 from . import __version__
 from .adp import ModelFsc, RefinedAdps
+from .command_words import command_words
+from .falloff import AmplitudeCurves
 from .findings import Finding
 from .fsc import FscCurve
 from .hybrid_model import HybridModel
-from .maps import DoubleArray
+from .maps import DoubleArray, Grid
 from .mask import Mask
+from .observed import Kind
 from .outputs import OutputPaths
 from .parameters import HybridInputs, HybridParameters
 from .report import sha256
+from .reseed import SeedChange
 from .resolution import Resolution
 from .scaled_maps import ScaledMaps
 from .timings import Timings
 
 SCHEMA = "locscale-hybrid-record/1"
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_HISTOGRAM_BINS = 40
 _LIBRARIES = ("numpy", "scipy", "mrcfile", "gemmi")
 
 
@@ -36,6 +41,8 @@ class RunFacts:
     inputs, parameters, outputs : what was asked for
     executor : str
         How the scaling ran.
+    kind : {"halves", "pseudo-halves", "single"}
+        What was observed.
     resolution : Resolution
     mask : Mask
     coverage : float
@@ -51,12 +58,17 @@ class RunFacts:
         Least correlation of the output with its images; None without a point group.
     findings : tuple of Finding
     timings : Timings
+    amplitudes : AmplitudeCurves
+        Of the input, the reference and the output.
+    reseeded : SeedChange, optional
+        None where the change with the seed was not measured.
     """
 
     inputs: HybridInputs
     parameters: HybridParameters
     outputs: OutputPaths
     executor: str
+    kind: Kind
     resolution: Resolution
     mask: Mask
     coverage: float
@@ -67,6 +79,8 @@ class RunFacts:
     symmetry_correlation: float | None
     findings: tuple[Finding, ...]
     timings: Timings
+    amplitudes: AmplitudeCurves
+    reseeded: SeedChange | None
 
 
 def build_record(facts: RunFacts) -> dict[str, Any]:
@@ -76,8 +90,10 @@ def build_record(facts: RunFacts) -> dict[str, Any]:
         "program": _program(),
         "inputs": {name: {"path": str(path), "sha256": sha256(path)}
                    for name, path in facts.inputs.files.items()},
+        "command": command_words(facts.inputs, facts.parameters, facts.outputs),
         "parameters": facts.parameters.as_dict(),
         "executor": facts.executor,
+        "observed": _observed(facts.mask.grid, facts.kind),
         "findings": [finding.as_dict() for finding in facts.findings],
         "resolution": _resolution(facts.resolution),
         "mask": {"origin": facts.mask.origin, "volume_cubic_angstrom": facts.mask.volume,
@@ -85,6 +101,8 @@ def build_record(facts: RunFacts) -> dict[str, Any]:
         "hybrid_model": _hybrid_model(facts),
         "adp": None if facts.adps is None else _adp(facts.adps, facts.free),
         "scaling": _scaling(facts.scaled),
+        "amplitudes": _amplitudes(facts.amplitudes),
+        "reseed_check": _reseeded(facts.reseeded),
         "symmetry": {"point_group": facts.parameters.point_group,
                      "least_correlation_of_output": facts.symmetry_correlation},
         "timings": {name: asdict(cost) for name, cost in facts.timings.stages.items()},
@@ -104,10 +122,13 @@ def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
     if adps is not None and facts.free is not None and facts.free.work is not None:
         lines.append(("FSC of the model", f"{facts.free.work:.3f} work, {facts.free.free:.3f} free "
                       "(refined on half map 1 alone)"))
-    lines.append(("weight", f"{facts.scaled.policy}: {facts.scaled.statement}"))
+    lines.append(("weight", facts.scaled.statement))
     if facts.symmetry_correlation is not None:
         lines.append(("symmetry", f"{facts.parameters.point_group}, correlation of the output with "
                       f"its images {facts.symmetry_correlation:.4f} or more"))
+    if facts.reseeded is not None:
+        lines.append(("another seed", f"changes the output by {facts.reseeded.rms_over_sd:.2%} of "
+                      "its sd inside the mask"))
     return lines
 
 
@@ -140,6 +161,12 @@ def _program() -> dict[str, str]:
     return versions
 
 
+def _observed(grid: Grid, kind: Kind) -> dict[str, Any]:
+    """The maps and their box, as x, y, z."""
+    return {"kind": kind, "box_voxels": list(reversed(grid.shape)),
+            "voxel_size_angstrom": list(grid.voxel_size), "origin_angstrom": list(grid.origin)}
+
+
 def _resolution(resolution: Resolution) -> dict[str, Any]:
     """Resolution and the curves behind it."""
     curves = {} if resolution.curves is None else {
@@ -156,14 +183,26 @@ def _hybrid_model(facts: RunFacts) -> dict[str, Any]:
             "pseudo_atoms": hybrid.n_pseudo, "model_coverage_of_mask": facts.coverage,
             "b_iso_square_angstrom": {
                 "model": _quantiles(hybrid.b_iso[~hybrid.is_pseudo]),
-                "pseudo_atoms": _quantiles(hybrid.b_iso[hybrid.is_pseudo])}}
+                "pseudo_atoms": _quantiles(hybrid.b_iso[hybrid.is_pseudo])},
+            "b_iso_histogram": _histogram(hybrid)}
+
+
+def _histogram(hybrid: HybridModel) -> dict[str, list[float] | list[int]]:
+    """Counts of atoms by B."""
+    highest = float(hybrid.b_iso.max()) if len(hybrid) else 1.0
+    edges = np.linspace(0.0, highest, _HISTOGRAM_BINS + 1)
+    kinds = {"model": ~hybrid.is_pseudo, "pseudo_atoms": hybrid.is_pseudo}
+    return {"edges_square_angstrom": _rounded(edges),
+            **{name: np.histogram(hybrid.b_iso[those], edges)[0].tolist()
+               for name, those in kinds.items()}}
 
 
 def _adp(adps: RefinedAdps, free: ModelFsc | None) -> dict[str, Any]:
     """How B was refined and validated."""
     return {"validated": adps.validated, "tau_square_angstrom": adps.tau,
-            "tau_scan": [asdict(trial) for trial in adps.scan],
-            "at_lower_bound": adps.n_low, "at_upper_bound": adps.n_high,
+            "tau_scan": [{"tau_square_angstrom": trial.tau, "fsc_work": trial.work,
+                          "fsc_free": trial.free} for trial in adps.scan],
+            "atoms_at_lower_bound": adps.n_low, "atoms_at_upper_bound": adps.n_high,
             "hybrid_fsc": _curves(adps.fsc),
             "refined_on_half_map_1": None if free is None else
             {"fsc_work": free.work, "fsc_free": free.free, **_curves(free)}}
@@ -183,6 +222,20 @@ def _scaling(scaled: ScaledMaps) -> dict[str, Any]:
                        "gain_5_percent": band.low, "gain_95_percent": band.high,
                        "global_gain": band.global_gain, "noise_weight": band.noise_weight}
                       for band in scaled.bands]}
+
+
+def _amplitudes(curves: AmplitudeCurves) -> dict[str, Any]:
+    """Radial amplitudes, and their slopes as B."""
+    return {"frequency_per_angstrom": _rounded(curves.frequency),
+            **{name: [float(f"{value:.6g}") for value in curve]
+               for name, curve in curves.by_name.items()},
+            "falloff_b_square_angstrom": curves.falloff_b}
+
+
+def _reseeded(change: SeedChange | None) -> dict[str, float] | None:
+    """Change of the output with the seed."""
+    return None if change is None else {"seed": change.seed,
+                                        "rms_change_over_sd": change.rms_over_sd}
 
 
 def _curve(curve: FscCurve) -> dict[str, list[float]]:

@@ -34,7 +34,7 @@ __all__ = ["BandReport", "ScaledMaps", "scale_map", "window_edge"]
 
 _MARGIN = 0.64             # windows around the mask that are worked on
 _WAVE_BYTES = 2 << 30      # of the results of the bands in hand
-_SMALL_VOXELS = 1 << 25    # boxes up to here keep three bands in memory
+_SMALL_VOXELS = 1 << 21    # boxes up to here keep three bands in memory
 _FEWEST_IN_HAND = 3
 _SILENT_SHARE = 0.01       # of the mask, from which the user is told
 
@@ -133,6 +133,7 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     else:
         scaled = _by_bands(job, runner, progress)
     work.coefficients = {}  # the largest arrays; not needed any more
+    work.slots = {"powers": work.slots["powers"]}
     result = _looking(job, work, scaled, symmetry)
     progress.update(1.0)
     return result

@@ -124,6 +124,17 @@ def model_of(structure: gemmi.Structure, name: str, *,
         structure=structure, atom_index=np.flatnonzero(kept), name=name, findings=tuple(findings))
 
 
+def empty_structure(name: str) -> gemmi.Structure:
+    """A structure with one model and nothing in it."""
+    structure = gemmi.Structure()
+    structure.name = name
+    try:
+        structure.add_model(gemmi.Model(1))
+    except TypeError:  # gemmi before 0.7 names models by strings
+        structure.add_model(gemmi.Model("1"))  # type: ignore[arg-type]
+    return structure
+
+
 def is_pseudo_residue(residue: gemmi.Residue) -> bool:
     """Whether a residue holds a pseudo-atom of an earlier run.
 

@@ -55,7 +55,7 @@ class Lines:
 
     def fraction(self, done: float) -> None:
         """A line for every tenth of the run."""
-        if done >= self._next:
+        if done + 1e-9 >= self._next:
             self._next = _STEP * (int(done / _STEP + 1e-9) + 1)
             self.message(f"{100 * done:3.0f} %")
 

@@ -17,7 +17,7 @@ FINEST = 0.85             # times d_min: nothing finer is in the map for looking
 
 _SMOOTH_SIGMA = 1.0       # Å, policy smooth
 _SMOOTH_SCORE = 4.0       # z^2 at which a weight is 1/2
-_ADAPTIVE_SIGMA = 1 / 3   # d_min, policy adaptive
+_ADAPTIVE_SIGMA = 0.36    # d_min, policy adaptive: sharper weights invent more
 _ADAPTIVE_SCORE = 16.0
 _SOFT_SIGMA = 0.25        # d_min, policy soft
 _SOFT_SCORE = 4.0
@@ -27,10 +27,10 @@ _LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor 
 
 STATEMENTS = {
     "adaptive": ("adaptive weight: each band by what the coarser bands and both half maps say, "
-                 "then the density at d/3 over its noise; without data at the resolution limit "
-                 "it shows an FSC of 0.05 there"),
+                 "then the density smoothed by 0.36 d over its noise; without data at the "
+                 "resolution limit it shows an FSC of up to 0.1 there"),
     "smooth": ("smooth weight: density smoothed by 1 Å over its noise; without data at the "
-               "resolution limit it shows an FSC of 0.05 there"),
+               "resolution limit it shows an FSC of up to 0.1 there"),
     "soft": ("soft weight: voxel-sharp, for looking only; without data at the resolution limit "
              "it shows an FSC of 0.3 to 0.4 there: it invents resolution"),
     "fdr": ("fdr weight: the soft-edged confidence mask; a mask's edge and shape add correlation "

@@ -1,0 +1,113 @@
+"""Timing and truth tables.
+
+    make bench                              what a run and its stages cost; about three minutes
+    python benchmarks/run.py --large        also 300³, 400³ with 100,000 atoms, 512³
+    python benchmarks/run.py --truth        also every case with known truth, every weight policy
+    python benchmarks/run.py --peer PATH    also LocScale 2.4.1, PATH being its program
+
+All cases are SIMULATED (simulated.py).  Results are printed and go to benchmarks/results.json.
+Times want a quiet machine: ratios between ways come from runs in turn, A B A B.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import speed
+import truth_tables
+
+HERE = Path(__file__).resolve().parent
+CASES = HERE / "cases"
+RESULTS = HERE / "results.json"
+LIBRARIES = ("locscale-hybrid", "numpy", "scipy", "gemmi", "mrcfile")
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    asked = _asked()
+    began = time.monotonic()
+    results: dict[str, object] = {"machine": machine()}
+    print(describe(results["machine"]), flush=True)
+    if not asked.no_times:
+        results["times"], results["ratios"] = times(asked)
+        table, results["gain_bias"] = speed.biases(asked.cases)
+        print(f"\n{table}", flush=True)
+    if asked.truth is not None:
+        names = asked.truth or run_names()
+        results["truth"] = truth_tables.measured(names, asked.cases)
+        print(f"\n{truth_tables.tables(results['truth'])}")
+    RESULTS.write_text(json.dumps(results, indent=1))
+    print(f"\n{time.monotonic() - began:.0f} s; figures in {RESULTS}")
+
+
+def times(asked: argparse.Namespace) -> tuple[list[speed.Row], dict[str, float]]:
+    """The table of times, part by part as it is measured."""
+    rows: list[speed.Row] = []
+    ratios: dict[str, float] = {}
+    parts = [lambda name=name: (speed.whole_run(name, asked.cases), {}) for name in speed.RUNS]
+    parts += [lambda name=name: (speed.parts_of_refinement(name, asked.cases), {})
+              for name in speed.RUNS[:2]]
+    parts += [lambda: speed.ways_of_scaling(asked.cases), lambda: speed.two_ranks(asked.cases)]
+    if asked.large:
+        parts.append(lambda: speed.large(asked.cases))
+    if asked.peer is not None:
+        parts.append(lambda: (speed.peer(asked.peer, asked.cases), {}))
+    for part in parts:
+        new, found = part()
+        rows += new
+        ratios |= found
+        print(f"\n{speed.shown(new)}", flush=True)
+    print("\n" + "\n".join(f"{name}: {value:.3g}" for name, value in ratios.items()))
+    return rows, ratios
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines()
+                 if line.startswith("model name")]
+        cpu = names[0] if names else cpu
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "cpu": cpu, "cores": os.cpu_count(),
+            "load_at_start": load, "system": platform.platform(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES}}
+
+
+def describe(facts: dict[str, object]) -> str:
+    """The machine in one line."""
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+def run_names() -> list[str]:
+    """All cases with known truth; the parent process imports no numpy, so a child tells."""
+    from child import run_job
+
+    return run_job("simulated:names").answer
+
+
+def _asked() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--large", action="store_true", help="also what takes minutes")
+    parser.add_argument("--truth", nargs="*", metavar="CASE",
+                        help="also the truth tables; of all cases, or of those named")
+    parser.add_argument("--no-times", action="store_true", help="truth tables alone")
+    parser.add_argument("--peer", type=Path, metavar="PROGRAM",
+                        help="also time this LocScale 2.4.1")
+    parser.add_argument("--cases", type=Path, default=CASES, metavar="FOLDER",
+                        help="where the simulated maps are kept")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

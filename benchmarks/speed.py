@@ -1,0 +1,159 @@
+"""The table of times: stage × case, every run in a process of its own."""
+
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from child import Cost, run_command, run_job
+from table import table
+
+HEAD = ("what", "case", "CPU s", "wall s", "peak GiB", "voxels/CPU s")
+RUNS = ("enolase-3.0", "plasmepsin-D2-3.2", "haemoglobin-3.4")
+SCALED = "enolase-3.0"
+REPEATS = 2          # A B A B
+EXACT_RADIUS = 14.0  # Å, of the part that windows are timed on
+RANKS_RADIUS = 24.0  # Å, the same for two ranks
+PEER_VOXELS_PER_SECOND = (700.0, 760.0)  # LocScale 2.4.1 per CPU second, measured earlier
+
+Row = dict[str, object]
+
+
+def row(what: str, case: str, cost: dict[str, float], voxels: float | None = None) -> Row:
+    """A line of the table."""
+    rate = None if voxels is None else voxels / max(cost["cpu_seconds"], 1e-9)
+    return {"what": what, "case": case, "voxels_per_cpu_second": rate,
+            **{name: cost[name] for name in ("cpu_seconds", "wall_seconds", "peak_gib")}}
+
+
+def as_dict(cost: Cost) -> dict[str, float]:
+    """The figures of a cost."""
+    return {"cpu_seconds": cost.cpu_seconds, "wall_seconds": cost.wall_seconds,
+            "peak_gib": cost.peak_gib}
+
+
+def shown(rows: list[Row]) -> str:
+    """The rows as a table."""
+    return table(HEAD, [(r["what"], r["case"], r["cpu_seconds"], r["wall_seconds"], r["peak_gib"],
+                         r["voxels_per_cpu_second"]) for r in rows])
+
+
+def whole_run(name: str, cases: Path, *, processes: int = 1) -> list[Row]:
+    """A run by the command line, start-up included, and its stages as its record tells them."""
+    case = run_job("timing:make_case", name=name, folder=str(cases)).answer
+    folder = Path(case["folder"])
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place) / "out.mrc"
+        command = [sys.executable, "-m", "locscale_hybrid", "-hm", str(folder / "half1.mrc"),
+                   str(folder / "half2.mrc"), "-mc", str(folder / "model_partial.cif"),
+                   "--complete_model", "-o", str(out), "-np", str(processes)]
+        if case["point_group"] != "C1":
+            command += ["-sym", case["point_group"]]
+        cost = run_command(command)
+        stages = json.loads(out.with_suffix(".json").read_text())["timings"]
+    label = "whole run" if processes == 1 else f"whole run, {processes} processes"
+    rows = [row(label, name, as_dict(cost))]
+    return rows + [row(f"· {stage}", name, stages[stage]) for stage in stages]
+
+
+def parts_of_refinement(name: str, cases: Path) -> list[Row]:
+    """The parts of completing and refining, timed one by one."""
+    case = run_job("timing:make_case", name=name, folder=str(cases)).answer
+    parts = run_job("timing:hybrid_stages", folder=case["folder"],
+                    point_group=case["point_group"]).answer
+    atoms = parts.pop("atoms")
+    text = f"{name}, {atoms['model']} + {atoms['pseudo']} atoms"
+    return [row(part, text, cost) for part, cost in parts.items()]
+
+
+def alternated(ways: list[tuple[str, str, dict[str, object]]],
+               case: str) -> tuple[list[Row], dict[str, float]]:
+    """Jobs run in turn, A B A B; the least cost of each, and its voxels per CPU second."""
+    found: dict[str, list[dict[str, float]]] = {label: [] for label, _, _ in ways}
+    for _ in range(REPEATS):
+        for label, job, arguments in ways:
+            found[label].append(run_job(job, **arguments).answer)
+    rows, rates = [], {}
+    for label, costs in found.items():
+        best = min(costs, key=lambda cost: cost["cpu_seconds"])
+        best = best | {"wall_seconds": min(cost["wall_seconds"] for cost in costs)}
+        rows.append(row(label, case, best, best["voxels"]))
+        rates[label] = rows[-1]["voxels_per_cpu_second"]
+    return rows, rates
+
+
+def ways_of_scaling(cases: Path) -> tuple[list[Row], dict[str, float]]:
+    """The estimators of local scaling on one case, and what they are to each other."""
+    folder = run_job("timing:make_case", name=SCALED, folder=str(cases)).answer["folder"]
+    job = "timing:scale_case"
+    ways = [(way, job, {"folder": folder, "way": way})
+            for way in ("bands, plain", "bands, noise weight", "bands, adaptive")]
+    ways += [(f"{way} (ball of {EXACT_RADIUS:g} Å)", job,
+              {"folder": folder, "way": way, "radius": EXACT_RADIUS})
+             for way in ("windows, exact",)]
+    ways += [("windows, stride 3", job, {"folder": folder, "way": "windows, stride 3"})]
+    rows, rates = alternated(ways, SCALED)
+    peer = statistics.mean(PEER_VOXELS_PER_SECOND)
+    ratios = {f"{label} / LocScale 2.4.1 (730 voxels per CPU s)": rate / peer
+              for label, rate in rates.items()}
+    ratios["adaptive / plain bands, CPU"] = rates["bands, plain"] / rates["bands, adaptive"]
+    return rows, ratios
+
+
+def two_ranks(cases: Path) -> tuple[list[Row], dict[str, float]]:
+    """Windows with one and with two processes; the ratio of the best wall times."""
+    folder = run_job("timing:make_case", name=SCALED, folder=str(cases)).answer["folder"]
+    ways = [(f"windows, exact, {n} rank{'s' * (n > 1)} (ball of {RANKS_RADIUS:g} Å)",
+             "timing:scale_case", {"folder": folder, "way": "windows, exact",
+                                   "radius": RANKS_RADIUS, "processes": n}) for n in (1, 2)]
+    rows, _ = alternated(ways, SCALED)
+    one, two = (float(r["wall_seconds"]) for r in rows)
+    return rows, {"speed-up of windows from 1 to 2 ranks (wall)": one / two}
+
+
+def biases(cases: Path) -> tuple[str, dict[str, dict[str, float]]]:
+    """Error of ln gain without noise, as a table."""
+    folder = run_job("timing:make_case", name=SCALED, folder=str(cases)).answer["folder"]
+    found = {}
+    for label, way, taper in (("bands", "bands, plain", "none"),
+                              ("windows, stride 3", "windows, stride 3", "none"),
+                              ("windows, stride 3, hann", "windows, stride 3", "hann")):
+        found[label] = run_job("timing:gain_bias", folder=folder, way=way, taper=taper).answer
+    head = ["mean error of ln gain, noise-free, B 90", *found["bands"]]
+    return table(head, [[label, *values.values()] for label, values in found.items()]), found
+
+
+def large(cases: Path) -> tuple[list[Row], dict[str, float]]:
+    """What takes minutes and gigabytes."""
+    folder = run_job("timing:make_case", name="packed-300", folder=str(cases)).answer["folder"]
+    rows, ratios = [], {}
+    for processes in (1, 2):
+        ways = [(f"{way}, 1.5 M mask voxels, {processes} process{'es' * (processes > 1)}",
+                 "timing:scale_case", {"folder": folder, "way": way, "processes": processes,
+                                       "mask_voxels": 1_500_000})
+                for way in ("bands, plain", "bands, adaptive")]
+        rows += alternated(ways, "300³")[0]
+    rows += whole_run("packed-300", cases, processes=2)
+    rows += parts_of_refinement("packed-400", cases)
+    for way in ("bands, plain", "bands, adaptive"):
+        cost = run_job("timing:scale_box", box=512, way=way).answer
+        rows.append(row(way, "512³", cost, cost["voxels"]))
+    return rows, ratios
+
+
+def peer(program: Path, cases: Path) -> list[Row]:
+    """LocScale 2.4.1 by its own command line, on the same files."""
+    rows = []
+    for name in RUNS[:2]:
+        case = run_job("timing:make_case", name=name, folder=str(cases)).answer
+        folder = Path(case["folder"])
+        with tempfile.TemporaryDirectory() as place:
+            command = [str(program), "-hm", str(folder / "half1.mrc"), str(folder / "half2.mrc"),
+                       "-mc", str(folder / "model_partial.cif"), "--complete_model",
+                       "-res", str(case["resolution"]), "-o", f"{place}/out.mrc", "-op", place,
+                       "-np", "1", "-v"]
+            if case["point_group"] != "C1":
+                command += ["-sym", case["point_group"]]
+            rows.append(row(f"{program.name} (peer)", name, as_dict(run_command(command))))
+    return rows

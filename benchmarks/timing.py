@@ -1,0 +1,194 @@
+"""Jobs that are timed, each in a child process; they return CPU seconds of the part that counts."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from simulated import CASES, LARGE, make
+
+from locscale_hybrid.adp import refine_adps
+from locscale_hybrid.completion import Completion, free_fsc, place_pseudo_atoms, scatterers_of
+from locscale_hybrid.executors import local_executor
+from locscale_hybrid.hybrid_model import complete_assembly
+from locscale_hybrid.maps import FloatArray, Grid, Map
+from locscale_hybrid.mask import confidence_mask
+from locscale_hybrid.mrc import read_map
+from locscale_hybrid.observed import ObservedMaps, observe_halves
+from locscale_hybrid.parameters import HybridInputs, HybridParameters
+from locscale_hybrid.progress import Progress
+from locscale_hybrid.pseudoatoms import unmodelled_region
+from locscale_hybrid.refinement_grid import refinement_data
+from locscale_hybrid.resolution import find_resolution
+from locscale_hybrid.run_files import read_run_input
+from locscale_hybrid.scaling import scale_map
+from locscale_hybrid.timings import cpu_seconds, peak_memory_gib
+from locscale_hybrid.wilson import correct_pseudo_atoms
+
+WAYS = {
+    "bands, plain": {"weight": "none", "noise_weight": False},
+    "bands, noise weight": {"weight": "none"},
+    "bands, adaptive": {"weight": "adaptive"},
+    "windows, exact": {"scaling": "windows", "weight": "none", "noise_weight": False},
+    "windows, stride 3": {"scaling": "windows", "weight": "none", "noise_weight": False,
+                          "stride": 3},
+}
+
+
+def make_case(name: str, folder: str) -> dict[str, object]:
+    """Simulate a case where it is not there yet; what the command line needs to know of it."""
+    case = (CASES | LARGE)[name]
+    return {"folder": str(make(case, Path(folder) / name)), "point_group": case.point_group,
+            "resolution": case.resolution, "voxels": case.box**3}
+
+
+def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
+    """CPU, wall and peak memory so far of the parts of completing and refining a model."""
+    costs: dict[str, dict[str, float]] = {}
+
+    def timed(name: str, function: Callable[[], Any]) -> Any:
+        """Run and keep the cost."""
+        wall, cpu = time.perf_counter(), cpu_seconds()
+        result = function()
+        costs[name] = {"wall_seconds": time.perf_counter() - wall,
+                       "cpu_seconds": cpu_seconds() - cpu, "peak_gib": peak_memory_gib()}
+        return result
+
+    parameters = HybridParameters(point_group=point_group)
+    case = Path(folder)
+    inputs = HybridInputs(case / "half1.mrc", case / "half2.mrc", model=case / "model_partial.cif")
+    given = timed("read", lambda: read_run_input(inputs, parameters))
+    start = timed("mask, region, grid", lambda: _completion(given, parameters))
+    hybrid = timed("level and placement rounds", lambda: place_pseudo_atoms(
+        start, start.data.average, given.observed.average))
+    scatterers = scatterers_of(hybrid, start.data)
+    adps = timed("fit and scan", lambda: refine_adps(
+        start.data, scatterers, hybrid.b_iso, hybrid.is_pseudo, kind=start.kind,
+        mates=hybrid.mates, wilson=False))
+    timed("Wilson", lambda: correct_pseudo_atoms(start.data, scatterers, adps.b_iso,
+                                                 hybrid.is_pseudo, mates=hybrid.mates))
+    timed("rerun on half map 1", lambda: free_fsc(start, given.observed.half_1, adps.tau))
+    costs["atoms"] = {"model": hybrid.n_atoms, "pseudo": hybrid.n_pseudo}
+    return costs
+
+
+def _completion(given, parameters: HybridParameters) -> Completion:
+    """Everything up to the placement."""
+    observed = given.observed
+    first = find_resolution(observed)
+    mask = confidence_mask(observed, fdr=parameters.fdr, resolution=first.d_min)
+    resolution = find_resolution(observed, mask=mask.soft, model=given.model)
+    symmetry = None if given.symmetry.is_trivial else given.symmetry
+    assembly = complete_assembly(given.model, symmetry)
+    region = unmodelled_region(observed, mask.solid, assembly.positions)
+    return Completion(assembly, refinement_data(observed, resolution.d_min), observed.kind,
+                      region, parameters)
+
+
+def scale_case(folder: str, way: str, *, processes: int = 1, radius: float | None = None,
+               mask_voxels: int | None = None) -> dict[str, float]:
+    """Scale a case to its truth; the mask is where its density is strongest.
+
+    Parameters
+    ----------
+    folder : str
+    way : str
+        Among WAYS.
+    processes : int
+    radius : float, optional
+        Å; only so far from the centre.
+    mask_voxels : int, optional
+        Size of the mask; None: a tenth of the box.
+    """
+    case = Path(folder)
+    observed = observe_halves(read_map(case / "half1.mrc"), read_map(case / "half2.mrc"))
+    reference = read_map(case / "truth.mrc")
+    mask = _strongest(observed.average, mask_voxels or observed.average.values.size // 10)
+    if radius is not None:
+        mask *= _ball(observed.average.grid, radius)
+    resolution = float(json.loads((case / "case.json").read_text())["resolution"])
+    return _timed_scaling(observed, reference, mask, resolution, way, processes)
+
+
+def scale_box(box: int, way: str, processes: int = 1) -> dict[str, float]:
+    """Scale noise with a little structure in a box of any size; a ball fills a quarter of it."""
+    grid = Grid((box, box, box), (1.0, 1.0, 1.0))
+    rng = np.random.default_rng(1)
+    ball = _ball(grid, 0.39 * box)
+    structure = ndimage.gaussian_filter(rng.standard_normal(grid.shape, dtype=np.float32), 1.2)
+    structure *= ball
+    halves = []
+    for _ in range(2):
+        noise = rng.standard_normal(grid.shape, dtype=np.float32)
+        noise *= np.float32(structure.std())
+        noise += structure
+        halves.append(Map(noise, grid))
+    observed = observe_halves(*halves)
+    halves.clear()
+    del noise
+    return _timed_scaling(observed, Map(structure, grid), ball, 3.0, way, processes)
+
+
+def _timed_scaling(observed: ObservedMaps, reference: Map, mask: FloatArray, resolution: float,
+                   way: str, processes: int) -> dict[str, float]:
+    """Cost of `scale_map`; executors start before the clock does."""
+    parameters = replace(HybridParameters(), **WAYS[way])
+    with tempfile.TemporaryDirectory() as scratch, \
+            local_executor(processes, found=lambda finding: None) as executor:
+        wall, cpu = time.perf_counter(), cpu_seconds()
+        scale_map(observed, reference, mask, resolution=resolution, parameters=parameters,
+                  symmetry=None, executor=executor, folder=Path(scratch), progress=Progress())
+        wall = time.perf_counter() - wall
+    return {"wall_seconds": wall, "cpu_seconds": cpu_seconds() - cpu,
+            "voxels": int((mask > 0.5).sum()), "peak_gib": peak_memory_gib()}
+
+
+def _strongest(density: Map, count: int) -> FloatArray:
+    """The mask of so many voxels where the smoothed density is strongest."""
+    smooth = ndimage.gaussian_filter(density.values, 4 / density.grid.step, mode="wrap")
+    level = np.partition(smooth.ravel(), -count)[-count]
+    return (smooth >= level).astype(np.float32)
+
+
+def _ball(grid: Grid, radius: float) -> FloatArray:
+    """1 up to a radius in Å around the centre."""
+    squares = [((np.arange(n) - n // 2) * voxel) ** 2
+               for n, voxel in zip(grid.shape, grid.voxel_size[::-1], strict=True)]
+    z, y, x = np.meshgrid(*squares, indexing="ij", sparse=True)
+    return (z + y + x <= radius**2).astype(np.float32)
+
+
+def gain_bias(folder: str, way: str, taper: str = "none") -> dict[str, float]:
+    """Error of the logarithm of the gain on a noise-free map blurred by B = 90 Å²."""
+    truth = read_map(Path(folder) / "truth.mrc")
+    grid = truth.grid
+    axes = [np.fft.fftfreq(n, grid.step) for n in grid.shape[:2]]
+    axes.append(np.fft.rfftfreq(grid.shape[2], grid.step))
+    s = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij", sparse=True)))
+    blurred = np.fft.irfftn(np.fft.rfftn(truth.values) * np.exp(-90 * s**2 / 4), grid.shape,
+                            axes=(0, 1, 2)).astype(np.float32)
+    blurred -= blurred[0, 0, 0]
+    mask = _strongest(Map(blurred, grid), grid.size // 10)
+    observed = ObservedMaps(Map(blurred, grid), None, None, "single")
+    parameters = replace(HybridParameters(), **WAYS[way], taper=taper)
+    with local_executor(1, found=lambda finding: None) as executor:
+        scaled = scale_map(observed, truth, mask, resolution=2.5, parameters=parameters,
+                           symmetry=None, executor=executor, folder=Path(folder),
+                           progress=Progress(), cap=None)
+    soft = ndimage.gaussian_filter(ndimage.binary_erosion(mask > 0.5, iterations=5)
+                                   .astype(np.float64), 2)
+    shell = np.rint(s * max(grid.shape) * grid.step).astype(int).ravel()
+    powers = []
+    for values in (scaled.linear.values, truth.values):
+        mean = (values * soft).sum() / soft.sum()
+        spectrum = np.abs(np.fft.rfftn((values - mean) * soft)) ** 2
+        powers.append(np.bincount(shell, spectrum.ravel()))
+    ratio = 0.5 * np.log(powers[0] / powers[1])
+    d = 1 / (np.arange(1, len(ratio)) / (max(grid.shape) * grid.step))
+    return {f"{low:g}-{high:g} Å": float(np.mean(ratio[1:][(d <= low) & (d >= high)]))
+            for low, high in ((10, 5), (5, 3.5), (3.5, 2.8), (2.8, 2.5))}

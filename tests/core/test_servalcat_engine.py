@@ -1,0 +1,70 @@
+"""servalcat as refinement engine; the program itself is optional."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
+from locscale_hybrid.mrc import write_map
+from locscale_hybrid.observed import observe_halves
+from locscale_hybrid.servalcat_engine import refine_b
+from locscale_hybrid.structure import model_of
+from tests.synthetic import box_centre, half_maps, small_model
+
+SHAPE, VOXEL, ORIGIN = (54, 56, 60), 1.1, (12.5, -40.0, 7.0)
+
+
+@pytest.fixture(scope="module")
+def case():
+    """Simulated: a complete model, B 20 to 90, and its half maps at 3 Å."""
+    structure = small_model(54, centre=box_centre(SHAPE, VOXEL, ORIGIN))
+    first, second, _ = half_maps(structure, SHAPE, VOXEL, 3.0, 3, origin=ORIGIN)
+    return observe_halves(first, second), model_of(structure, "model")
+
+
+def test_without_servalcat_one_sentence_names_the_install_command(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    observed, model = case
+    with pytest.raises(InputError, match=r"servalcat is not installed in this Python: pip install "
+                                         r"servalcat, or leave out --refiner servalcat"):
+        refine_b(observed, model.positions, model.elements, model.b_iso, model.occupancies,
+                 d_min=3.0, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_servalcat_ends_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    inputs = HybridInputs(full_map=tmp_path / "missing.mrc")
+    with pytest.raises(InputError, match="servalcat is not installed"):
+        run_hybrid(inputs, HybridParameters(refiner="servalcat"),
+                   output_paths(tmp_path / "out.mrc"))
+
+
+@pytest.mark.servalcat
+def test_servalcat_finds_the_true_b_in_a_box_with_an_origin(case, tmp_path):
+    observed, model = case
+    told = []
+    b_iso = refine_b(observed, model.positions, model.elements, np.full(len(model), 100.0),
+                     model.occupancies, d_min=3.0, folder=tmp_path, progress=told.append)
+    assert np.corrcoef(b_iso, model.b_iso)[0, 1] > 0.9
+    assert told == sorted(told) and told[-1] < 1
+
+
+@pytest.mark.servalcat
+def test_a_run_with_servalcat_completes_and_says_who_refined(case, tmp_path):
+    observed, model = case
+    for name, half in (("half1", observed.half_1), ("half2", observed.half_2)):
+        write_map(tmp_path / f"{name}.mrc", half)
+    chain = model.structure[0][0].clone()
+    partial = model.structure.clone()
+    while len(partial[0][0]) > 40:
+        del partial[0][0][len(partial[0][0]) - 1]
+    assert len(chain) == 54
+    partial.make_mmcif_document().write_file(str(tmp_path / "model.cif"))
+    inputs = HybridInputs(half_map_1=tmp_path / "half1.mrc", half_map_2=tmp_path / "half2.mrc",
+                          model=tmp_path / "model.cif")
+    result = run_hybrid(inputs, HybridParameters(refiner="servalcat", resolution=3.0),
+                        output_paths(tmp_path / "out.mrc"))
+    assert "adp-by-servalcat" in {finding.code for finding in result.findings}
+    assert result.output.exists()

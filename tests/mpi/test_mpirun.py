@@ -1,0 +1,143 @@
+"""The whole program under mpirun: with -mpi all ranks share the work, without it one does."""
+
+import os
+import re
+import signal
+
+import pytest
+
+from tests import toy_tasks
+
+
+def gone(folder):
+    return not any(map(toy_tasks.is_alive, toy_tasks.workers(folder)))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_any_number_of_ranks_gives_the_bytes_of_serial(mpi, tmp_path, serial_bytes, toy_plan,
+                                                       ranks):
+    output = tmp_path / "out é.mrc"
+    code, text, errors = mpi.run(
+        mpi.mpirun, "-np", ranks, *mpi.toy_program("-o", output, "-mpi", "-v"),
+        environment=mpi.environment(**toy_plan(plans=2)))
+    assert (code, errors) == (0, "")
+    assert output.read_bytes() == serial_bytes
+    assert f"executor  {ranks} MPI rank" in text
+    assert text.count("8/8 output") == 1
+
+
+def test_published_line_with_its_stray_space(mpi, tmp_path, serial_bytes, toy_plan):
+    output = tmp_path / "out.mrc"
+    code, text, _ = mpi.run(
+        mpi.mpirun, "-np", 2, *mpi.toy_program("-mc", "m.pdb", "-v", "-o", output, "--",
+                                               "complete_model", "-mpi"),
+        environment=mpi.environment(**toy_plan()))
+    assert code == 0
+    assert "there is a stray space" in text
+    assert output.read_bytes() == serial_bytes
+
+
+def test_number_of_processes_is_ignored_and_said(mpi, tmp_path, toy_plan):
+    _, text, _ = mpi.run(mpi.mpirun, "-np", 2,
+                         *mpi.toy_program("-np", 7, "-o", tmp_path / "out.mrc", "-mpi"),
+                         environment=mpi.environment(**toy_plan()))
+    assert "note: -np 7 is ignored: the launcher started 2 ranks" in text
+
+
+def test_without_the_flag_one_rank_works_and_says_so(mpi, tmp_path, serial_bytes, toy_plan):
+    output = tmp_path / "out.mrc"
+    code, text, _ = mpi.run(mpi.mpirun, "-np", 3, *mpi.toy_program("-o", output),
+                            environment=mpi.environment(**toy_plan()))
+    assert code == 0
+    assert text.count("started 3 processes but -mpi was not given: one works") == 1
+    assert text.count("done in") == 1
+    assert output.read_bytes() == serial_bytes
+
+
+def test_flag_without_a_launcher_is_explained(mpi, tmp_path):
+    code, _, errors = mpi.run(*mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"))
+    assert code == 2
+    assert "-mpi was given but no mpirun or srun started this process" in errors
+
+
+def test_launcher_of_another_mpi_is_explained(mpi, tmp_path):
+    environment = mpi.environment(SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="4")
+    code, _, errors = mpi.run(*mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"),
+                              environment=environment)
+    assert code == 2
+    assert re.search(r"srun started 4 processes but mpi4py, with .+, sees one: both must be the "
+                     "same MPI", errors)
+    environment["SLURM_PROCID"] = "1"
+    code, _, errors = mpi.run(*mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"),
+                              environment=environment)
+    assert (code, errors) == (2, "")
+
+
+def test_bad_words_are_one_sentence_of_one_rank(mpi, tmp_path):
+    code, _, errors = mpi.run(mpi.mpirun, "-np", 3, *mpi.toy_program("-mpi", "--zzz"))
+    assert code == 2
+    assert errors.count("locscale: --zzz is unknown; see locscale --help") == 1
+
+
+def test_bad_input_is_one_sentence_of_one_rank(mpi, tmp_path, toy_plan):
+    code, _, errors = mpi.run(
+        mpi.mpirun, "-np", 3, *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
+        environment=mpi.environment(**toy_plan(error="half maps differ in box")))
+    assert code == 2
+    assert errors.count("locscale: half maps differ in box") == 1
+
+
+@pytest.mark.parametrize("index", [0, 5])
+@pytest.mark.parametrize(("fault", "sentence"), [
+    ("raise", r"rank \d of 3 failed in task {}: ValueError: boom"),
+    ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5"),
+    ("hang", r"rank [12] of 3 has been silent for \d+ s in task {}")])
+def test_fault_of_a_rank_ends_all_with_one_message(mpi, plan, fault, sentence, index):
+    faulty = [index] if fault != "hang" else [1, 2, 5]     # rank 0 gets task 0
+    folder = plan(faulty=faulty, fault=fault, seconds=0.02)
+    code, output, _ = mpi.run(*mpi.toy_map("world", 3, folder, patience=1.5))
+    assert code == 3
+    assert len(re.findall("error: " + sentence.format(r"\d" if fault == "hang" else index),
+                          output)) == 1
+    toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+
+
+@pytest.mark.parametrize("fault", ["kill", "crash"])
+def test_rank_that_dies_ends_all(mpi, plan, fault):
+    folder = plan(faulty=[5], fault=fault, seconds=0.02)
+    code, _, _ = mpi.run(*mpi.toy_map("world", 3, folder))
+    assert code != 0
+    toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_launcher_leaves_no_rank_and_no_output(mpi, tmp_path, temporary, toy_plan, number):
+    environment = mpi.environment(TMPDIR=str(temporary), **toy_plan(
+        faulty=list(range(4, 12)), fault="hang", seconds=0.02))
+    with mpi.start(mpi.mpirun, "-np", 3, *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
+                   environment=environment) as process:
+        found = []
+
+        def all_at_work():
+            found[:] = [path.parent for path in temporary.glob("*/*/who.txt")]
+            return found and len(toy_tasks.workers(found[0])) == 3
+
+        toy_tasks.wait_until(all_at_work)
+        pids = list(toy_tasks.workers(found[0]))
+        process.send_signal(number)
+        assert process.wait(20) != 0
+    toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, pids)), seconds=5.0)
+    assert not (tmp_path / "out.mrc").exists()
+
+
+@pytest.mark.openmpi
+@pytest.mark.parametrize("mpi", ["openmpi"], indirect=True)
+def test_refusals_of_open_mpi_come_before_the_program(mpi, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("not root")
+    environment = {name: value for name, value in mpi.environment().items() if "ROOT" not in name}
+    code, _, errors = mpi.run(mpi.mpirun, "-np", 2,
+                              *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
+                              environment=environment)
+    assert code == 1
+    assert "locscale" not in errors

@@ -1,0 +1,195 @@
+"""Ranks that the program starts itself: same bytes, every fault one sentence, nothing left."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import toy_tasks
+
+
+def gone(folder):
+    return not any(map(toy_tasks.is_alive, toy_tasks.workers(folder)))
+
+
+def shared_memory():
+    folder = Path("/dev/shm")
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_any_number_of_ranks_gives_the_bytes_of_serial(mpi, plan, serial_bytes, temporary, ranks):
+    folder = plan(plans=2)
+    code, output, errors = mpi.run(*mpi.toy_map("mpi", ranks, folder),
+                                   environment=mpi.environment(TMPDIR=str(temporary)))
+    assert (code, errors) == (0, "")
+    assert output == f"{ranks} MPI rank{'s' if ranks > 1 else ''}\n"
+    assert toy_tasks.slots(folder) == serial_bytes
+    assert list(temporary.iterdir()) == []
+
+
+def test_tasks_are_dealt_as_ranks_become_free(mpi, plan):
+    folder = plan(slow={"0": 1.5})
+    assert mpi.run(*mpi.toy_map("mpi", 2, folder))[0] == 0
+    assert sorted(toy_tasks.workers(folder).values()) == [1, 11]
+
+
+@pytest.mark.parametrize("index", [0, 5])
+@pytest.mark.parametrize(("fault", "sentence"), [
+    ("raise", r"rank \d of 3 failed in task {}: ValueError: boom"),
+    ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5"),
+    ("memory", r"rank \d of 3 failed in task {}: MemoryError"),
+    ("kill", r"rank \d of 3 was killed \(signal 9: out of memory\?\)"),
+    ("crash", r"rank \d of 3 crashed \(segmentation fault\)"),
+    ("leave", r"(rank \d|one MPI rank) of 3 (ended with code 3|was killed)"),
+    ("hang", r"rank \d of 3 has been silent for \d+ s in task {}"),
+    ("hang deaf", r"rank \d of 3 has been silent for \d+ s in task {}")])
+def test_fault_ends_all_with_one_sentence(mpi, plan, temporary, fault, sentence, index):
+    before = shared_memory()
+    folder = plan(faulty=[index], fault=fault, seconds=0.02)
+    code, output, errors = mpi.run(*mpi.toy_map("mpi", 3, folder, patience=1.5),
+                                   environment=mpi.environment(TMPDIR=str(temporary)))
+    assert (code, errors) == (3, "")
+    assert re.fullmatch(f"error: {sentence.format(index)}.*\n", output)
+    assert gone(folder)
+    assert list(temporary.glob("locscale*")) == []
+    assert shared_memory() <= before
+
+
+def test_killed_parent_leaves_no_rank(mpi, plan, temporary):
+    folder = plan(faulty=list(range(4, 12)), fault="hang", seconds=0.02)
+    process = mpi.start(*mpi.toy_map("mpi", 3, folder),
+                        environment=mpi.environment(TMPDIR=str(temporary)))
+    with process:
+        toy_tasks.wait_until(lambda: len(toy_tasks.workers(folder)) == 3)
+        process.kill()
+        toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+
+
+def test_waiting_ranks_sleep(mpi, plan):
+    folder = plan(slow={"0": 3.0})
+    with mpi.start(*mpi.toy_map("mpi", 2, folder)) as process:
+        toy_tasks.wait_until(lambda: sum(toy_tasks.workers(folder).values()) == 12)
+        waiting = max(toy_tasks.workers(folder), key=toy_tasks.workers(folder).get)
+        time.sleep(0.3)
+        begin = toy_tasks.processor_seconds(waiting)
+        time.sleep(1.0)
+        used = toy_tasks.processor_seconds(waiting) - begin
+        assert process.wait(30) == 0
+    assert used < 0.25          # a blocking receive takes 0.94 to 1.00 of a core
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_ranks_and_program(mpi, tmp_path, temporary, toy_plan, number):
+    environment = mpi.environment(TMPDIR=str(temporary), **toy_plan(
+        faulty=list(range(4, 12)), fault="hang deaf", seconds=0.02))
+    with mpi.start(*mpi.toy_program("-np", "3", "-o", tmp_path / "out.mrc"),
+                   environment=environment) as process:
+        found = []
+
+        def all_at_work():
+            found[:] = [path.parent for path in temporary.glob("*/*/who.txt")]
+            return found and len(toy_tasks.workers(found[0])) == 3
+
+        toy_tasks.wait_until(all_at_work)
+        pids = list(toy_tasks.workers(found[0]))
+        begin = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(20) == 130
+        assert time.monotonic() - begin < 10
+        assert process.stderr.read() == "locscale: interrupted; no file is left half written\n"
+    assert not any(map(toy_tasks.is_alive, pids))
+    assert list(temporary.glob("locscale*")) == []
+    assert not (tmp_path / "out.mrc").exists()
+
+
+def test_command_line_says_what_it_ran_on(mpi, tmp_path, toy_plan):
+    code, output, errors = mpi.run(*mpi.toy_program("-np", "2", "-o", tmp_path / "out.mrc"),
+                                   environment=mpi.environment(**toy_plan()))
+    assert (code, errors) == (0, "")
+    assert "executor  2 MPI ranks" in output
+
+
+# ---- where ranks cannot be had ------------------------------------------------------------------
+
+def fake_mpiexec(folder, text):
+    path = folder / "mpiexec"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def run_with(mpi, mpiexec, tmp_path, toy_plan, ranks="4"):
+    code, output, errors = mpi.run(
+        *mpi.toy_program("-np", ranks, "--mpiexec", mpiexec, "-o", tmp_path / "out.mrc"),
+        environment=mpi.environment(**toy_plan()))
+    assert (code, errors) == (0, "")
+    return output
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("mpi", ["mpich"], indirect=True)
+class TestFallback:
+    """Each launcher's words as it says them."""
+
+    def test_not_enough_slots_means_fewer_ranks(self, mpi, tmp_path, toy_plan):
+        program = fake_mpiexec(tmp_path, f"""
+            if [ "$2" = 4 ]; then
+                echo "There are not enough slots available in the system" >&2; exit 1
+            fi
+            exec {mpi.mpirun} "$@" """)
+        output = run_with(mpi, program, tmp_path, toy_plan)
+        assert "has no slots for 4 ranks: 2 are used, with the same result; give -np 2" in output
+        assert "executor  2 MPI ranks" in output
+
+    def test_refusal_to_run_as_root_is_explained(self, mpi, tmp_path, toy_plan):
+        program = fake_mpiexec(tmp_path, "echo 'mpiexec has detected an attempt to run as root.' "
+                                         ">&2; exit 1")
+        output = run_with(mpi, program, tmp_path, toy_plan)
+        assert ("does not run as root unless OMPI_ALLOW_RUN_AS_ROOT=1 and "
+                "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 are set") in output
+        assert "executor  4 processes" in output
+
+    def test_ranks_that_do_not_see_each_other_are_explained(self, mpi, tmp_path, toy_plan):
+        program = fake_mpiexec(tmp_path, """
+            [ "$1" = --version ] && exit
+            shift 2; for r in 0 1 2 3; do
+                PMI_RANK=$r PMI_SIZE=4 PMI_FD= "$@" & done; wait; exit 0""")
+        output = run_with(mpi, program, tmp_path, toy_plan)
+        assert "must be the same MPI" in output
+        assert "executor  4 processes" in output
+
+    def test_launcher_that_fails_is_quoted(self, mpi, tmp_path, toy_plan):
+        program = fake_mpiexec(tmp_path, "echo 'the network is down' >&2; exit 7")
+        output = run_with(mpi, program, tmp_path, toy_plan)
+        assert "ended with code 7 before the ranks were up: the network is down" in output
+        assert "a pool of 4 processes is used, with the same result" in output
+
+
+@pytest.mark.openmpi
+@pytest.mark.parametrize("mpi", ["openmpi"], indirect=True)
+class TestOpenMpi:
+    """What Open MPI refuses where nothing was permitted."""
+
+    def test_more_ranks_than_slots_means_fewer(self, mpi, tmp_path, toy_plan):
+        ranks = 4 * (os.cpu_count() or 1)
+        code, output, _ = mpi.run(
+            *mpi.toy_program("-np", ranks, "-o", tmp_path / "out.mrc"),
+            environment={name: value for name, value in mpi.environment(**toy_plan()).items()
+                         if "rmaps" not in name})
+        assert code == 0
+        assert f"has no slots for {ranks} ranks" in output
+
+    def test_root_is_explained_and_a_pool_is_used(self, mpi, tmp_path, toy_plan):
+        if os.geteuid() != 0:
+            pytest.skip("not root")
+        code, output, _ = mpi.run(
+            *mpi.toy_program("-np", "2", "-o", tmp_path / "out.mrc"),
+            environment={name: value for name, value in mpi.environment(**toy_plan()).items()
+                         if "ROOT" not in name})
+        assert code == 0
+        assert "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 are set" in output
+        assert "executor  2 processes" in output
