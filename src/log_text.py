@@ -4,15 +4,17 @@ from html import escape
 from pathlib import Path
 
 
-def log_record(logger, kept):
+def log_record(logger, kept, *, findings=True):
     """Log how a result was made.
 
     Parameters
     ----------
     logger : Logger
     kept : ResultRecord
+    findings : bool
+        Repeat what was found in the input.
     """
-    logger.info(record_html(kept), is_html=True)
+    logger.info(record_html(kept, findings=findings), is_html=True)
 
 
 def log_check(logger, title, findings):
@@ -23,17 +25,12 @@ def log_check(logger, title, findings):
     logger.info(f"LocScale check of {title}: {said}")
 
 
-def record_html(kept):
+def record_html(kept, *, findings=True):
     """One table, the shell line and the links of a result, as HTML."""
     rows = [("made from", ", ".join(f"{role} {label}" for role, label in kept.inputs.items()))]
-    rows += table_rows(kept.record)
-    if kept.record.get("findings"):
-        rows.append(("findings", "<br>".join(
-            f"<i>{escape(str(finding.get('level', '')))}</i>: "
-            f"{escape(str(finding.get('message', '')))}" for finding in kept.record["findings"])))
-        body = _table(rows[:-1]) + _row(rows[-1][0], rows[-1][1], markup=True)
-    else:
-        body = _table(rows)
+    body = _table(rows + table_rows(kept.record))
+    if findings and kept.record.get("findings"):
+        body += _row("findings", "<br>".join(map(_finding, kept.record["findings"])), markup=True)
     title = f"LocScale result #{kept.volume.id_string} {escape(kept.volume.name)}"
     parts = [f'<table border="1" cellpadding="3" cellspacing="0"><tr><th colspan="2">{title}'
              f"</th></tr>{body}</table>"]
@@ -43,6 +40,12 @@ def record_html(kept):
     if links:
         parts.append(" &middot; ".join(links))
     return "<br>".join(parts)
+
+
+def _finding(finding):
+    """One finding as markup."""
+    return (f"<i>{escape(str(finding.get('level', '')))}</i>: "
+            f"{escape(str(finding.get('message', '')))}")
 
 
 def table_rows(record):

@@ -25,17 +25,36 @@ class LoadedMaps:
         Contour level that encloses the same volume as that of the first map.
     others : dict of str to array
         Further maps by kind: "linear", "half1", "localB", ...
-    structures : dict of str to Path
-        mmCIF files by kind.
+    hybrid : HybridAtoms or None
+        The hybrid model.
     """
 
     values: np.ndarray
     level: float | None
     others: dict = field(default_factory=dict)
-    structures: dict = field(default_factory=dict)
+    hybrid: object = None
 
 
-def load_maps(outcome, wanted):
+@dataclass
+class HybridAtoms:
+    """The hybrid model in two parts.
+
+    Parameters
+    ----------
+    model : Path or None
+        mmCIF file with the atoms of the model and its symmetry copies.
+    positions : array, shape (n, 3)
+        Å, of the pseudo-atoms, in the frame of the map.
+    b_iso, occupancies : arrays, shape (n,)
+    """
+
+    model: Path | None
+    positions: np.ndarray
+    b_iso: np.ndarray
+    occupancies: np.ndarray
+
+
+def load_maps(outcome, wanted, folder):
     """Read the maps of a finished run.
 
     Parameters
@@ -43,6 +62,8 @@ def load_maps(outcome, wanted):
     outcome : job.Outcome
     wanted : collection of str
         Kinds of output that were asked for; others are not read.
+    folder : Path
+        For a file in between.
 
     Returns
     -------
@@ -58,7 +79,7 @@ def load_maps(outcome, wanted):
         if path.name.lower().endswith(MAP_ENDINGS):
             loaded.others[kind] = _values(path)
         elif path.suffix.lower() in (".cif", ".mmcif"):
-            loaded.structures[kind] = path
+            loaded.hybrid = _split(path, folder)
     return loaded
 
 
@@ -93,7 +114,7 @@ def open_companions(session, like, volume, loaded, earlier):
     list of Model
     """
     earlier = [model for model in earlier if not model.deleted]
-    if not loaded.others and not loaded.structures:
+    if not loaded.others and loaded.hybrid is None:
         return earlier
     group = _group(session, volume, earlier)
     kept, models = list(earlier), []
@@ -104,8 +125,8 @@ def open_companions(session, like, volume, loaded, earlier):
         else:
             models.append(new_volume(session, like, values, companion_name(volume, kind),
                                      look_of=volume, shown=False, parent=group))
-    for path in loaded.structures.values():
-        structures = _read_structures(session, volume, path)
+    structures = [] if loaded.hybrid is None else _structures(session, volume, loaded.hybrid)
+    if structures:
         replaced = [model for structure in structures for model in _named(kept, structure.name)]
         kept = [model for model in kept if model not in replaced]
         session.models.close(replaced)
@@ -132,28 +153,60 @@ def _named(models, name):
     return [model for model in models if model.name == name]
 
 
-def _read_structures(session, volume, path):
-    """The hybrid model as two hidden structures: the atoms of the model, and the pseudo-atoms."""
-    from chimerax.core.logger import StringPlainTextLog
+def _split(path, folder):
+    """The hybrid model without its pseudo-atoms as a file, and the pseudo-atoms as arrays.
+
+    ChimeraX would ask the network for a template of their residue.
+    """
+    import gemmi
 
     from locscale_hybrid.structure import PSEUDO_RESIDUE_NAME
-    with StringPlainTextLog(session.logger):      # it would warn that it does not know PSAT
-        (structure, *_), _ = session.open_command.open_data(str(path), log_info=False)
-    structure.position = frame_of(volume).place
-    structure.name = companion_name(volume, "model with symmetry copies")
-    structure.display = False
-    pseudo = structure.residues.names == PSEUDO_RESIDUE_NAME
-    if not pseudo.any():
-        return [structure]
-    atoms = structure.copy(companion_name(volume, "pseudo-atoms"))
-    atoms.position, atoms.display = structure.position, False
-    atoms.residues[atoms.residues.names != PSEUDO_RESIDUE_NAME].atoms.delete()
-    atoms.bonds.delete()        # made by distance, and meaning nothing
-    if pseudo.all():
-        structure.delete()
-        return [atoms]
-    structure.residues[pseudo].atoms.delete()
-    return [structure, atoms]
+    structure = gemmi.read_structure(str(path))
+    pseudo = [site.atom for site in structure[0].all() if site.residue.name == PSEUDO_RESIDUE_NAME]
+    positions = np.array([atom.pos.tolist() for atom in pseudo]).reshape(-1, 3)
+    b_iso, occupancies = (np.array([getattr(atom, name) for atom in pseudo])
+                          for name in ("b_iso", "occ"))
+    for chain in structure[0]:
+        for place in reversed(range(len(chain))):
+            if chain[place].name == PSEUDO_RESIDUE_NAME:
+                del chain[place]
+    structure.remove_empty_chains()
+    if structure[0].count_atom_sites() == 0:
+        return HybridAtoms(None, positions, b_iso, occupancies)
+    rest = folder / "model.cif"
+    structure.make_mmcif_document().write_file(str(rest))
+    return HybridAtoms(rest, positions, b_iso, occupancies)
+
+
+def _structures(session, volume, hybrid):
+    """The hybrid model as two hidden structures: the atoms of the model, and the pseudo-atoms."""
+    structures = []
+    if hybrid.model is not None:
+        (model, *_), _ = session.open_command.open_data(str(hybrid.model), log_info=False)
+        model.name = companion_name(volume, "model with symmetry copies")
+        structures.append(model)
+    if len(hybrid.positions):
+        structures.append(_pseudo_atoms(session, companion_name(volume, "pseudo-atoms"), hybrid))
+    for structure in structures:
+        structure.position = frame_of(volume).place
+        structure.display = False
+    return structures
+
+
+def _pseudo_atoms(session, name, hybrid):
+    """A structure of the pseudo-atoms, one a residue, as the core writes them."""
+    from chimerax.atomic import AtomicStructure
+
+    from locscale_hybrid.structure import PSEUDO_RESIDUE_NAME
+    structure = AtomicStructure(session, name=name, auto_style=False)
+    for number, position in enumerate(hybrid.positions, start=1):
+        atom = structure.new_atom("C", "C")
+        atom.coord = position
+        structure.new_residue(PSEUDO_RESIDUE_NAME, PSEUDO_RESIDUE_NAME, number).add_atom(atom)
+    structure.atoms.bfactors = hybrid.b_iso.astype(np.float32)
+    structure.atoms.occupancies = hybrid.occupancies.astype(np.float32)
+    structure.atoms.draw_modes = structure.atoms.BALL_STYLE
+    return structure
 
 
 def _values(path):

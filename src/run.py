@@ -40,7 +40,7 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
         title=map_label(chosen.maps[0]), keep_folder=own_folder is not None)
     deliver = Delivery(session, chosen, request, name, update, chosen.labels(),
                        chosen.source_files())
-    load = functools.partial(load_maps, wanted=parameters["outputs"])
+    load = functools.partial(load_maps, wanted=parameters["outputs"], folder=folder.scratch)
     return _go(session, LocScaleJob(session, request, load, deliver), wait)
 
 
@@ -117,13 +117,14 @@ class Delivery:
                                      previous.companions if previous else [])
         kept = ResultRecord(
             volume, self.chosen.maps, self.chosen.models, self.chosen.mask, self.chosen.weight,
-            self.request.parameters, record_of(outcome), self.labels,
+            self.request.parameters, {**record_of(outcome), "findings": outcome.findings},
+            self.labels,
             self._shell_line(outcome.inputs), companions, _links(outcome.result),
             self.request.folder)
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove()
         results(session).add(kept)
-        log_text.log_record(session.logger, kept)
+        log_text.log_record(session.logger, kept, findings=False)   # they are in the log already
         return volume
 
     def _updated(self, values):
@@ -160,6 +161,8 @@ class Delivery:
                                            report=request.outputs["report"]))
         if request.processes is not None:
             words += ["-np", str(request.processes)]
+        if request.folder.path in Path(words[words.index("-o") + 1]).parents:
+            words[words.index("-o") + 1] = request.outputs["map"].name     # that folder will go
         return shlex.join(words)
 
 

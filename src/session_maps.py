@@ -34,8 +34,7 @@ class InputMap:
     @property
     def file_name(self):
         """A file name by which a message can name the map: "#1 half1.mrc"."""
-        name = re.sub(r"[^\w#.,+ -]", "_", self.frame.name)
-        return name if name.lower().endswith(".mrc") else name + ".mrc"
+        return file_name(self.frame.name, ".mrc")
 
     def read(self):
         """All values, float32, [z, y, x]."""
@@ -58,6 +57,8 @@ class Handover:
     mask, weight : InputMap or None
     level : float or None
         Contour level of the first map, for a result that encloses the same volume.
+    model_name : str
+        What to call the model in a message: "#3 model.cif".
     """
 
     maps: tuple
@@ -65,6 +66,7 @@ class Handover:
     mask: InputMap | None = None
     weight: InputMap | None = None
     level: float | None = None
+    model_name: str = "model"
 
     @property
     def frame(self):
@@ -99,13 +101,19 @@ class Handover:
                 enclosed = voxels_enclosed(values, self.level)
             inputs[field] = str(_write_map(folder, source, values))
         if self.atoms is not None:
-            path = folder / "model.cif"
+            path = folder / file_name(self.model_name, ".cif")
             write_atoms(path, self.atoms)
             inputs["model"] = str(path)
         return inputs, enclosed
 
 
-def hand_over(maps, *, atoms=None, mask=None, weight=None):
+def file_name(label, ending):
+    """Name a file so that a message with its name means the model: "#1 half1.mrc"."""
+    name = re.sub(r"[^\w#.,+ -]", "_", label)
+    return name if name.lower().endswith(ending) else name + ending
+
+
+def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None):
     """Take from the session what a run needs; quick, on the main thread.
 
     Parameters
@@ -113,6 +121,7 @@ def hand_over(maps, *, atoms=None, mask=None, weight=None):
     maps : list of Volume
         Two half maps or one full map.
     atoms : chimerax.atomic.Atoms, optional
+    model_name : str
     mask, weight : Volume, optional
 
     Returns
@@ -135,7 +144,7 @@ def hand_over(maps, *, atoms=None, mask=None, weight=None):
             require_same_grid(frame, extra[role].frame, role=role)
     table = atom_table(atoms, frame) if atoms is not None else None
     return Handover(sources, table, extra.get("mask"), extra.get("weight map"),
-                    contour_level(maps[0]))
+                    contour_level(maps[0]), model_name)
 
 
 def contour_level(volume):

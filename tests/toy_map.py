@@ -29,7 +29,14 @@ def executor_of(kind, workers, patience):
     if comm.Get_rank() > 0:
         executors.serve(comm)
         sys.exit(0)
-    return executors.CommWorldExecutor(comm, patience=patience)
+    world = executors.CommWorldExecutor(comm, patience=patience)
+
+    def give_up(message):
+        print(f"error: {message}", flush=True)
+        world.abort(3)
+
+    world.when_stuck = give_up
+    return world
 
 
 def main(kind, workers, folder, patience):

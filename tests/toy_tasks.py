@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from locscale_hybrid.launch import launcher_of, shared_segments
+
 SLOTS = "slots.npy"
 SIZE = 1000
 
@@ -26,7 +28,10 @@ def write_slot(folder: Path, index: int) -> None:
         stream.write(f"{os.getpid()} {index}\n")
     time.sleep(plan.get("seconds", 0.0) * (1 + index % 3))
     time.sleep(plan.get("slow", {}).get(str(index), 0.0))
-    if index in plan.get("faulty", ()):
+    segments = folder / f"segments-{os.getpid()}.json"
+    if not segments.exists():
+        segments.write_text(json.dumps(shared_segments()))
+    if index in plan.get("faulty", ()) or _rank() in plan.get("faulty_ranks", ()):
         fault(plan["fault"])
     slots = np.load(folder / SLOTS, mmap_mode="r+")
     slots[index] = np.sin(np.arange(SIZE) * (index + 1)) / (index + 1)
@@ -54,6 +59,12 @@ def fault(kind: str) -> None:
     if kind == "hang deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
+
+
+def _rank() -> int:
+    """This process among those of its launcher, -1 without one."""
+    launcher = launcher_of(os.environ)
+    return -1 if launcher is None else launcher.rank
 
 
 def _stay_in_a_library() -> None:
@@ -104,3 +115,10 @@ def processor_seconds(pid: int) -> float:
     """Processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def shared_files(folder: Path) -> list[Path]:
+    """Files in shared memory that processes of the plan had open and that are still there."""
+    names = {name for path in folder.glob("segments-*.json")
+             for name in json.loads(path.read_text())}
+    return [Path(name) for name in sorted(names) if Path(name).exists()]

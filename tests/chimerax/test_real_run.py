@@ -69,7 +69,9 @@ def test_open_maps_and_model_give_what_the_command_line_gives(session, run, open
     names = [model.name for model in session.models.list()]
     assert "half1.mrc LocScale, pseudo-atoms" in names
     assert "half1.mrc LocScale, linear" in names
-    assert "pseudo-atoms" in session.log.text("info")
+    pseudo = next(model for model in session.models.list() if "pseudo-atoms" in model.name)
+    assert pseudo.num_atoms == run("locscale info #4")["hybrid_model"]["pseudo_atoms"]
+    assert not pseudo.display and not len(pseudo.bonds)
     assert not session.log.text("error", "bug")
     record = run("locscale info #4")
     assert record["hybrid_model"]["copied_atoms"] == 3 * record["hybrid_model"]["model_atoms"]
@@ -148,7 +150,7 @@ def test_stop_in_a_stage_leaves_nothing(session, run, opened, own_temporary_fold
                       "locscale hybrid #1 #2 model #3 sym D2 processes 2 scaling windows")
     assert family() - before
     run("locscale stop")
-    assert process_events(session, lambda: job.ended and not family() - before, timeout=6)
+    assert process_events(session, lambda: job.ended and not family() - before, timeout=30)
     assert not os.listdir(own_temporary_folder)
     assert not session.log.text("error", "bug")
 
@@ -161,9 +163,9 @@ def test_killed_core_is_one_error_and_leaves_no_process(session, run, opened,
                       "locscale hybrid #1 #2 model #3 processes 2 scaling windows")
     others = family() - before
     os.kill(job._child.process.pid, signal.SIGKILL)
-    assert process_events(session, lambda: job.ended, timeout=10)
+    assert process_events(session, lambda: job.ended, timeout=30)
     assert "it was killed by signal 9 (out of memory?)" in session.log.text("error")
-    assert process_events(session, lambda: not any(map(psutil.pid_exists, others)), timeout=6)
+    assert process_events(session, lambda: not any(map(psutil.pid_exists, others)), timeout=30)
     assert not os.listdir(own_temporary_folder)
 
 
@@ -192,7 +194,7 @@ def test_killed_rank_is_one_error_and_leaves_no_process(session, run, opened,
     assert process_events(session, lambda: job.ended, timeout=30)
     errors = session.log.text("error")
     assert "rank" in errors and errors.strip() == job.error.strip()
-    assert process_events(session, lambda: not family() - before, timeout=6)
+    assert process_events(session, lambda: not family() - before, timeout=30)
     assert not os.listdir(own_temporary_folder)
 
 
@@ -222,7 +224,7 @@ def test_killed_chimerax_leaves_no_process(case, tmp_path):
                            psutil.Process(child).children(recursive=True))]
         application.kill()
     _gone, alive = psutil.wait_procs(
-        [psutil.Process(pid) for pid in others if psutil.pid_exists(pid)], timeout=6)
+        [psutil.Process(pid) for pid in others if psutil.pid_exists(pid)], timeout=30)
     assert not alive
 
 

@@ -346,6 +346,7 @@ def failing(pipeline, error):
     (KeyboardInterrupt(), 130, "locscale: interrupted; no file is left half written\n"),
     (MemoryError(), 3, "locscale: there is not enough memory: use fewer processes"),
     (OSError(28, "No space left on device", "/x"), 3, "locscale: No space left on device (/x)"),
+    (SystemExit(5), 3, "locscale: the run failed: SystemExit: 5; this is a fault"),
     (ZeroDivisionError("division by zero"), 3,
      "locscale: the run failed: ZeroDivisionError: division by zero; this is a fault of the "
      "program: run it again with --debug")])

@@ -13,7 +13,7 @@ import pytest
 from tests import toy_tasks
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60
+SECONDS = 40
 # Open MPI does not run as root or with more ranks than cores unless it is told that it may.
 PERMISSIONS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -45,7 +45,11 @@ class Family:
     def run(self, *words, environment=None):
         """Exit code and both streams of a program that ends by itself."""
         with self.start(*words, environment=environment) as process:
-            output, errors = process.communicate(timeout=SECONDS)
+            try:
+                output, errors = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         return process.returncode, output, errors
 
     def toy_map(self, kind, ranks, folder, patience=300.0):

@@ -90,19 +90,28 @@ def test_bad_input_is_one_sentence_of_one_rank(mpi, tmp_path, toy_plan):
 @pytest.mark.parametrize("index", [0, 5])
 @pytest.mark.parametrize(("fault", "sentence"), [
     ("raise", r"rank \d of 3 failed in task {}: ValueError: boom"),
-    ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5"),
-    ("hang", r"rank [12] of 3 has been silent for \d+ s in task {}")])
+    ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5")])
 def test_fault_of_a_rank_ends_all_with_one_message(mpi, plan, fault, sentence, index):
-    faulty = [index] if fault != "hang" else [1, 2, 5]     # rank 0 gets task 0
-    folder = plan(faulty=faulty, fault=fault, seconds=0.02)
+    folder = plan(faulty=[index], fault=fault, seconds=0.02)
+    code, output, _ = mpi.run(*mpi.toy_map("world", 3, folder))
+    assert code == 3
+    assert len(re.findall("error: " + sentence.format(index), output)) == 1
+    assert gone(folder)
+
+
+@pytest.mark.parametrize(("rank", "fault"), [
+    (2, "hang"), (0, "deaf"), pytest.param(2, "deaf", marks=pytest.mark.long),
+    pytest.param(0, "hang", marks=pytest.mark.long)])
+def test_silent_rank_ends_all_after_the_patience(mpi, plan, rank, fault):
+    folder = plan(40, faulty_ranks=[rank], fault=fault, seconds=0.05)
     code, output, _ = mpi.run(*mpi.toy_map("world", 3, folder, patience=1.5))
     assert code == 3
-    assert len(re.findall("error: " + sentence.format(r"\d" if fault == "hang" else index),
+    assert len(re.findall(rf"error: rank {rank} of 3 has been silent for \d+ s in task \d+",
                           output)) == 1
     toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
 
 
-@pytest.mark.parametrize("fault", ["kill", "crash"])
+@pytest.mark.parametrize("fault", ["kill", pytest.param("crash", marks=pytest.mark.long)])
 def test_rank_that_dies_ends_all(mpi, plan, fault):
     folder = plan(faulty=[5], fault=fault, seconds=0.02)
     code, _, _ = mpi.run(*mpi.toy_map("world", 3, folder))
@@ -110,7 +119,8 @@ def test_rank_that_dies_ends_all(mpi, plan, fault):
     toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long),
+                                    signal.SIGTERM])
 def test_stopped_launcher_leaves_no_rank_and_no_output(mpi, tmp_path, temporary, toy_plan, number):
     environment = mpi.environment(TMPDIR=str(temporary), **toy_plan(
         faulty=list(range(4, 12)), fault="hang", seconds=0.02))

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,6 @@ from tests import toy_tasks
 
 def gone(folder):
     return not any(map(toy_tasks.is_alive, toy_tasks.workers(folder)))
-
-
-def shared_memory():
-    folder = Path("/dev/shm")
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
@@ -37,18 +31,21 @@ def test_tasks_are_dealt_as_ranks_become_free(mpi, plan):
     assert sorted(toy_tasks.workers(folder).values()) == [1, 11]
 
 
-@pytest.mark.parametrize("index", [0, 5])
-@pytest.mark.parametrize(("fault", "sentence"), [
+FAULTS = [
     ("raise", r"rank \d of 3 failed in task {}: ValueError: boom"),
     ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5"),
-    ("memory", r"rank \d of 3 failed in task {}: MemoryError"),
     ("kill", r"rank \d of 3 was killed \(signal 9: out of memory\?\)"),
+    ("hang", r"rank \d of 3 has been silent for \d+ s in task {}"),
+    ("memory", r"rank \d of 3 failed in task {}: MemoryError"),
     ("crash", r"rank \d of 3 crashed \(segmentation fault\)"),
     ("leave", r"(rank \d|one MPI rank) of 3 (ended with code 3|was killed)"),
-    ("hang", r"rank \d of 3 has been silent for \d+ s in task {}"),
-    ("hang deaf", r"rank \d of 3 has been silent for \d+ s in task {}")])
+    ("hang deaf", r"rank \d of 3 has been silent for \d+ s in task {}")]
+
+
+@pytest.mark.parametrize(("fault", "sentence", "index"), [
+    pytest.param(*fault, index, marks=[pytest.mark.long] if number > 3 or index == 0 else [])
+    for index in (5, 0) for number, fault in enumerate(FAULTS)])
 def test_fault_ends_all_with_one_sentence(mpi, plan, temporary, fault, sentence, index):
-    before = shared_memory()
     folder = plan(faulty=[index], fault=fault, seconds=0.02)
     code, output, errors = mpi.run(*mpi.toy_map("mpi", 3, folder, patience=1.5),
                                    environment=mpi.environment(TMPDIR=str(temporary)))
@@ -56,7 +53,7 @@ def test_fault_ends_all_with_one_sentence(mpi, plan, temporary, fault, sentence,
     assert re.fullmatch(f"error: {sentence.format(index)}.*\n", output)
     assert gone(folder)
     assert list(temporary.glob("locscale*")) == []
-    assert shared_memory() <= before
+    assert toy_tasks.shared_files(folder) == []
 
 
 def test_killed_parent_leaves_no_rank(mpi, plan, temporary):
@@ -82,7 +79,8 @@ def test_waiting_ranks_sleep(mpi, plan):
     assert used < 0.25          # a blocking receive takes 0.94 to 1.00 of a core
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long),
+                                    signal.SIGTERM])
 def test_signal_ends_ranks_and_program(mpi, tmp_path, temporary, toy_plan, number):
     environment = mpi.environment(TMPDIR=str(temporary), **toy_plan(
         faulty=list(range(4, 12)), fault="hang deaf", seconds=0.02))
@@ -157,7 +155,7 @@ class TestFallback:
         program = fake_mpiexec(tmp_path, """
             [ "$1" = --version ] && exit
             shift 2; for r in 0 1 2 3; do
-                PMI_RANK=$r PMI_SIZE=4 PMI_FD= "$@" & done; wait; exit 0""")
+                OMPI_COMM_WORLD_RANK=$r OMPI_COMM_WORLD_SIZE=4 "$@" & done; wait; exit 0""")
         output = run_with(mpi, program, tmp_path, toy_plan)
         assert "must be the same MPI" in output
         assert "executor  4 processes" in output

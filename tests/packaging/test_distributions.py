@@ -68,7 +68,7 @@ def test_wheel_holds_every_module_of_the_core_and_nothing_else(root: Path, wheel
     modules = {str(path.relative_to(source)) for path in source.rglob("*.py")}
     assert set(core_modules(wheel)) == modules
     others = {name for name in files_of(wheel) if ".dist-info/" not in name} - modules
-    assert others == {"locscale_hybrid/py.typed"}
+    assert others == {"locscale_hybrid/py.typed", "locscale_hybrid/record_schema.json"}
 
 
 def test_wheel_metadata_is_valid(root: Path, wheel: Path) -> None:

@@ -94,6 +94,15 @@ def _send_home(world: CommWorldExecutor, code: int) -> None:
         world.abort(code)
 
 
+def _give_up(screen: Screen, world: CommWorldExecutor, interruption: Interruption,
+             message: str) -> None:
+    """End all ranks because this one, rank 0, does not react any more."""
+    screen.error(StageError.code, message)
+    if interruption.last_resort is not None:
+        interruption.last_resort()
+    world.abort(_FAILED)
+
+
 def _screen(words: Sequence[str]) -> Screen:
     """The screen that the words ask for, whatever else is wrong with them."""
     spelled = in_long_spelling(words, spellings(build_parser()))[0]
@@ -112,8 +121,10 @@ def _lead(words: Sequence[str], launcher: Launcher | None,
     debug = _asks_for("debug", words)
     try:
         with Interruption() as interruption:
+            if world is not None:
+                world.when_stuck = functools.partial(_give_up, screen, world, interruption)
             return _obey(words, screen, launcher, world, interruption)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         exit_code, code, message = explain(error)
         screen.close()
         if debug:

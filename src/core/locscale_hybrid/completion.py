@@ -75,7 +75,7 @@ def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
         With B on the level of the target; the assembly alone where there is nothing to fill.
     """
     assembly, region = completion.assembly, completion.region
-    level = _level(target, assembly)
+    level = fitted_b(target, assembly)
     if region is None or region.n_atoms == 0:
         return assembly.with_values(b_iso=level)
     progress(0.05)
@@ -147,8 +147,16 @@ def scatterers_of(hybrid: HybridModel, data: RefinementData) -> Scatterers:
     return Scatterers(data.grid, hybrid.positions, hybrid.species, hybrid.occupancies)
 
 
-def _level(target: Target, assembly: HybridModel) -> DoubleArray:
-    """B of the model alone, refined with the prior of the rounds; empty without a model."""
+def fitted_b(target: Target, assembly: HybridModel) -> DoubleArray:
+    """B of the model alone, refined with the prior of the rounds; empty without a model.
+
+    Parameters
+    ----------
+    target : Target
+        The average, or one half map.
+    assembly : HybridModel
+        Without pseudo-atoms; its B are not looked at.
+    """
     n = len(assembly)
     if not n:
         return np.empty(0)

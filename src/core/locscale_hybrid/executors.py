@@ -23,6 +23,7 @@ from .tasks import (
     Task,
     fft_share,
     load_task,
+    ranks_named,
     task_name,
 )
 
@@ -133,6 +134,12 @@ class CommWorldExecutor:
     tell : callable, optional
         ``tell(done, late)``, called by the dealing thread several times a second with the number
         of tasks done and, once a rank is silent for too long, a sentence about it.
+
+    Attributes
+    ----------
+    when_stuck : callable, optional
+        ``when_stuck(message)``, called by the dealing thread when it is this rank that is silent;
+        nobody else can then end the run.
     """
 
     def __init__(self, comm: Any, *, patience: float = 300.0,
@@ -141,13 +148,14 @@ class CommWorldExecutor:
         self._comm = comm
         self._patience = patience
         self._tell = tell
+        self.when_stuck: Callable[[str], None] | None = None
         self._busy: set[int] = set()   # ranks that have not been told that a plan is done
         self._open = True
 
     @property
     def name(self) -> str:
         """What to call it in the record."""
-        return f"{self.workers} MPI ranks" if self.workers > 1 else "1 MPI rank"
+        return ranks_named(self.workers)
 
     def map(self, function: Task, folder: Path, count: int, *,
             progress: Report | None = None) -> None:
@@ -156,7 +164,8 @@ class CommWorldExecutor:
         for rank in range(1, self.workers):
             _send(self._comm, command, rank, _COMMAND)
             self._busy.add(rank)
-        dealer = _Dealer(self._comm, count, self._busy, Clock(self._patience), self._tell)
+        dealer = _Dealer(self._comm, count, self._busy, Clock(self._patience), self._tell,
+                         self.when_stuck)
         with dealer, fft_share(self.workers):
             try:
                 self._work(dealer, function, folder, progress)
@@ -171,7 +180,7 @@ class CommWorldExecutor:
         while (index := dealer.take(0)) is not None:
             try:
                 function(folder, index)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise Failure.of(error, f"rank 0 of {self.workers}", index).error() from error
             dealer.give_back(0)
             if progress is not None:
@@ -218,9 +227,10 @@ class _Dealer:
     """Hands out the tasks of one plan; the thread alone talks to MPI meanwhile."""
 
     def __init__(self, comm: Any, count: int, busy: set[int], clock: Clock,
-                 tell: Callable[[int, str | None], None] | None = None) -> None:
-        self._comm, self._count, self._busy, self._clock, self._tell = (
-            comm, count, busy, clock, tell)
+                 tell: Callable[[int, str | None], None] | None = None,
+                 when_stuck: Callable[[str], None] | None = None) -> None:
+        self._comm, self._count, self._busy, self._clock = comm, count, busy, clock
+        self._tell, self._when_stuck = tell, when_stuck
         self._given = self._done = 0
         self._failure: StageError | None = None   # for good
         self._late: StageError | None = None      # until the silent rank speaks
@@ -316,6 +326,8 @@ class _Dealer:
             self._late = StageError(
                 f"rank {rank} of {self._comm.Get_size()} has been silent for {seconds:.0f} s in "
                 f"task {task}; the longest other task took {self._clock.longest:.1f} s")
+            if rank == 0 and self._when_stuck is not None:
+                self._when_stuck(str(self._late))
         if self._tell is not None:
             self._tell(self._done, None if self._late is None else str(self._late))
 

@@ -12,7 +12,7 @@ NONE, MODEL, PSEUDO = 0, 1, 2   # values of a provenance map
 _SIGMA = 4.0          # Å, of the Gaussian over which B is averaged
 _REACH = 5.0          # Å from an atom, beyond which nothing stands behind the reference
 _BEST = 0.01          # share of the atoms that is the best-ordered region
-_FAINT = 1e-6         # of a single atom's weight: too far from any
+_FAINT = 1e-3         # of an atom at its place: too far from any
 
 
 def local_b_factors(grid: Grid, positions: DoubleArray, b_iso: DoubleArray,
@@ -41,8 +41,12 @@ def local_b_factors(grid: Grid, positions: DoubleArray, b_iso: DoubleArray,
         return values
     box = bounding_box(inside, margin_for(grid, 3 * _SIGMA))
     part = part_of(grid, box)
-    mean = _gaussian_mean(part, positions, b_iso)
+    mean, weight = _gaussian_mean(part, positions, b_iso)
     at_atoms = ndimage.map_coordinates(mean, part.index_of(positions).T, order=1, mode="nearest")
+    far = inside[box] & (weight < _FAINT)
+    if far.any():
+        nearest = cKDTree(positions).query(part.position_of(np.argwhere(far)))[1]
+        mean[far] = at_atoms[nearest]
     best = np.float32(np.quantile(at_atoms, _BEST))
     values[box] = np.where(inside[box], np.maximum(mean - best, 0), 0)
     return values
@@ -79,24 +83,22 @@ def provenance(grid: Grid, positions: DoubleArray, is_pseudo: BoolArray,
     return values
 
 
-def _gaussian_mean(grid: Grid, positions: DoubleArray, b_iso: DoubleArray) -> FloatArray:
-    """Mean of B around every voxel; that of the nearest voxel with atoms where there are none."""
+def _gaussian_mean(grid: Grid, positions: DoubleArray,
+                   b_iso: DoubleArray) -> tuple[FloatArray, FloatArray]:
+    """Mean of B around every voxel, and the number of atoms behind it, each by its distance."""
     index = np.rint(grid.index_of(positions)).astype(np.intp)
     held = ((index >= 0) & (index < grid.shape)).all(axis=1)
     z, y, x = index[held].T
     flat = np.ravel_multi_index((z, y, x), grid.shape)
     sigma = [_SIGMA / edge for edge in grid.voxel_size[::-1]]
+    height = np.sqrt(2 * np.pi) ** 3 * float(np.prod(sigma))    # makes an atom count 1 at its place
 
-    def smoothed(of_atoms: DoubleArray) -> DoubleArray:
+    def smoothed(of_atoms: DoubleArray) -> FloatArray:
         """Values of atoms, put on the grid and smoothed."""
-        placed = np.bincount(flat, of_atoms, grid.size).reshape(grid.shape)
-        return np.asarray(ndimage.gaussian_filter(placed, sigma, mode="constant"))
+        placed = np.bincount(flat, of_atoms * height, grid.size).astype(np.float32)
+        return np.asarray(ndimage.gaussian_filter(placed.reshape(grid.shape), sigma,
+                                                  mode="constant"))
 
     weight = smoothed(np.ones(len(flat)))
-    mean = smoothed(b_iso[held]) / np.maximum(weight, np.finfo(np.float64).tiny)
-    far = np.asarray(weight < _FAINT * np.prod(1 / (np.sqrt(2 * np.pi) * np.array(sigma))))
-    if far.any() and not far.all():
-        nearest = ndimage.distance_transform_edt(far, grid.voxel_size[::-1],
-                                                 return_distances=False, return_indices=True)
-        mean = mean[tuple(np.asarray(nearest))]
-    return np.asarray(mean, dtype=np.float32)
+    mean = smoothed(b_iso[held]) / np.maximum(weight, np.finfo(np.float32).tiny)
+    return np.asarray(mean, dtype=np.float32), weight

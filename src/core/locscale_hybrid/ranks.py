@@ -9,7 +9,7 @@ from .findings import Finding
 from .launch import Mpiexec
 from .pool import ProcessExecutor
 from .rank_session import RankSession, StartError
-from .tasks import Report, Task
+from .tasks import Report, Task, ranks_named
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class MpiexecExecutor:
     @property
     def name(self) -> str:
         """What to call it in the record."""
-        return f"{self.workers} MPI ranks" if self._pool is None else self._pool.name
+        return ranks_named(self.workers) if self._pool is None else self._pool.name
 
     def map(self, function: Task, folder: Path, count: int, *,
             progress: Report | None = None) -> None:

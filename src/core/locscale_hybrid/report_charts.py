@@ -65,9 +65,12 @@ def _hybrid_fsc(record: Record) -> Figure | None:
     if record["adp"] is None:
         return None
     curves = record["adp"]["hybrid_fsc"]
-    items = [_fsc_curve(name.replace("_", " "), curve, style)
+    one = len(curves) == 1
+    items = [_fsc_curve("the map" if one else name.replace("_", " "), curve, style)
              for style, (name, curve) in enumerate(curves.items())]
-    caption = "The final hybrid model, which was refined against all of these: how well it fits."
+    against = "it" if one else "all of these"
+    caption = (f"The final hybrid model, which was refined against {against}: how well it fits, "
+               "and no validation.")
     return _fsc_figure("Hybrid model and map", items, record, caption)
 
 

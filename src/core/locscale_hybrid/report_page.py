@@ -104,7 +104,13 @@ def _list(texts: Iterable[str]) -> str:
 def _command(record: Mapping[str, Any]) -> str:
     """The command line, and the shorter one that reads the record."""
     again = shlex.join(["locscale", "--from", record["outputs"]["record"]])
-    return (f"<pre><code>{escape(shlex.join(record['command']))}</code></pre>"
+    lines: list[list[str]] = [[]]
+    for word in record["command"]:
+        if word.startswith("-"):
+            lines.append([])
+        lines[-1].append(word)
+    typed = " \\\n    ".join(map(shlex.join, lines))
+    return (f"<pre><code>{escape(typed)}</code></pre>"
             f"<p>Or, with all inputs held to their hashes: <code>{escape(again)}</code></p>")
 
 

@@ -67,6 +67,7 @@ svg .area.f0,svg .area.f1{fill-opacity:.18;stroke:none}svg .bar{fill-opacity:.3}
 @media screen and (prefers-color-scheme:dark){
 .slices .density,.slices .mask{filter:invert(1);border-color:#cbc5bd}}
 @media print{body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}
+.slices{max-width:14.5cm}
 .charts{grid-template-columns:1fr 1fr}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 @page{margin:16mm 14mm}
 """

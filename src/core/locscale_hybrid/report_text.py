@@ -47,11 +47,11 @@ def _refinement(record: Record) -> str:
         return f"B factors were taken from the file of the model; the work went to {limit}."
     if resolution["d_min_angstrom"] > _COARSE:
         return (f"One B factor for the model and one for the pseudo-atoms were fitted to the map "
-                f"up to {limit}.")
+                f"to {limit}.")
     prior = f"{adp['tau_square_angstrom']:g} Å² between neighbours"
     how = (f"with the restraint ({prior}) that half map 2 preferred" if adp["validated"] else
            f"with a restraint of {prior} that no half map has validated")
-    return f"B factors of all atoms were refined against the map up to {limit}, {how}."
+    return f"B factors of all atoms were refined against the map to {limit}, {how}."
 
 
 def _scaling(record: Record) -> str:
@@ -137,14 +137,14 @@ def timing_rows(record: Record) -> list[tuple[str, str, str]]:
 
 def caveats(record: Record) -> list[str]:
     """What to be careful about in this run; nothing that does not apply to it."""
-    asked, adp, model = record["parameters"], record["adp"], record["hybrid_model"]
+    adp, b_floor = record["adp"], record["parameters"]["b_floor"]
     linear, looking = (PurePath(record["outputs"][name]).name for name in ("linear", "map"))
     said = [f"Measure and deposit {linear}, not {looking}. "
             f"{_sentence(record['scaling']['statement'])}.",
             f"B factors tell places apart; their common level is known to about "
             f"±{_LEVEL_OF_B} Å² only. If all of the map is too sharp or too smooth, change "
-            f"--b_floor (here {asked['b_floor']:g} Å²)."]
-    if model["pseudo_atoms"]:
+            f"--b_floor (here {b_floor:g} Å²)."]
+    if record["hybrid_model"]["pseudo_atoms"]:
         said.append("Pseudo-atoms say how much scatters at a place and how ordered it is. They are "
                     "no model: read no side chains from them and do not deposit them.")
     if record["observed"]["kind"] != "halves":
@@ -154,7 +154,7 @@ def caveats(record: Record) -> list[str]:
         said.append("The hybrid model was refined against both half maps, so its FSC with them is "
                     "no validation; the work and free curves are.")
     said += _limits(record)
-    if "halves" in asked["outputs"]:
+    if "sharpened_half1" in record["outputs"]:
         said.append("The sharpened half maps share their gains, so their FSC is a diagnostic and "
                     "no resolution.")
     return said

@@ -18,6 +18,7 @@ from .band_work import BandOptions, BandRunner, BandWork
 from .errors import InputError
 from .findings import Finding
 from .gains import BandGain, GainRules, number_of_low_bands
+from .flatten import flatten
 from .local_power import LocalAverage
 from .maps import FloatArray, Grid, Map
 from .observed import ObservedMaps
@@ -224,6 +225,8 @@ def _band_work(job: _Job) -> BandWork:
     if difference is not None:
         coefficients["difference"] = bands.gather(difference)
     coefficients["reference"] = bands.gather(job.reference.values[job.box])
+    if options.scaled:
+        flatten(bands, coefficients, options.n_low)
     local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, options.block)
     inside = local.block_mean((job.mask[job.box] > 0.5).astype(np.float32))
     return BandWork(bands, options, inside, coefficients, {})

@@ -3,7 +3,7 @@
 import gzip
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,6 +133,32 @@ def empty_structure(name: str) -> gemmi.Structure:
     except TypeError:  # gemmi before 0.7 names models by strings
         structure.add_model(gemmi.Model("1"))  # type: ignore[arg-type]
     return structure
+
+
+def atom_positions(structure: gemmi.Structure) -> DoubleArray:
+    """Positions of all atoms of the first model in their order, shape (n, 3), Å."""
+    return np.array([site.atom.pos.tolist() for site in structure[0].all()]).reshape(-1, 3)
+
+
+def moved_structure(structure: gemmi.Structure, positions: DoubleArray) -> gemmi.Structure:
+    """A copy of a structure with other positions, shape (n, 3), of all atoms of its first model."""
+    copy = structure.clone()
+    for site, position in zip(copy[0].all(), positions, strict=True):
+        site.atom.pos = gemmi.Position(*position)
+    return copy
+
+
+def moved_model(model: AtomicModel, positions: DoubleArray) -> AtomicModel:
+    """A model with other positions of all atoms of its structure, those that do not scatter too.
+
+    Parameters
+    ----------
+    model : AtomicModel
+    positions : array, shape (m, 3)
+        Å, in the order of ``model.structure[0].all()``.
+    """
+    return replace(model, positions=positions[model.atom_index],
+                   structure=moved_structure(model.structure, positions))
 
 
 def is_pseudo_residue(residue: gemmi.Residue) -> bool:

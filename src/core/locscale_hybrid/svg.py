@@ -19,6 +19,7 @@ _NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _RESOLUTIONS = (20, 15, 12, 10, 8, 7, 6, 5, 4.5, 4, 3.5, 3.2, 3, 2.8, 2.6, 2.4, 2.2,
                 2, 1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5)  # Å
 _TICK_SPACING = 34  # pixels
+_MARK_ROOM = 56     # pixels that the word of a mark needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +234,7 @@ def _mark(frame: _Frame, mark: Mark) -> str:
     """A line across the chart and its word; at the edge that is free."""
     if mark.x is not None:
         x = float(frame.across(mark.x))
-        anchor, shift = ("end", -4) if x > WIDTH / 2 else ("start", 4)
+        anchor, shift = ("end", -4) if x > WIDTH - _RIGHT - _MARK_ROOM else ("start", 4)
         return (f'<path class="mark" d="M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}"/>'
                 f'<text x="{x + shift:.1f}" y="{_TOP + 11}" text-anchor="{anchor}">'
                 f"{escape(mark.label)}</text>")

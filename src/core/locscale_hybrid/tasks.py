@@ -183,6 +183,11 @@ class Pause:
         self._next = min(2 * self._next, self._longest)
 
 
+def ranks_named(ranks: int) -> str:
+    """What so many MPI ranks are called in the record."""
+    return f"{ranks} MPI ranks" if ranks > 1 else "1 MPI rank"
+
+
 def cores() -> int:
     """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
