@@ -14,38 +14,52 @@ _RESERVED = ("data_", "loop_", "save_", "stop_", "global_")
 
 @dataclass(frozen=True)
 class AtomTable:
-    """Atoms to be written: arrays copied from the session, so that a thread can format them.
+    """What a model file needs, copied from the session, so that a thread can work it out.
 
     Parameters
     ----------
-    names, elements, alt_locs, residue_names, chains, insertion_codes : arrays of str, shape (n,)
-        `chains` tells the structures apart where two use the same chain identifier.
-    numbers : array of int, shape (n,)
-    polymer : array of bool, shape (n,)
-    positions : array, shape (n, 3)
-        Å in the frame of the map, float64.
-    occupancies, b_iso : arrays, shape (n,)
+    atoms, residues : dict of str to array
+        Columns of the file, one entry for each atom, as the session gives them.
+    owners : array of int
+        Which structure each atom belongs to.
+    rows : _Rows
+        Rows of the file.
+    frame : MapFrame
     """
 
-    names: np.ndarray
-    elements: np.ndarray
-    alt_locs: np.ndarray
-    residue_names: np.ndarray
-    chains: np.ndarray
-    insertion_codes: np.ndarray
-    numbers: np.ndarray
-    polymer: np.ndarray
-    positions: np.ndarray
-    occupancies: np.ndarray
-    b_iso: np.ndarray
+    atoms: dict
+    residues: dict
+    owners: np.ndarray
+    rows: object
+    frame: object
 
     def __len__(self):
         """Return the number of rows; an atom with two alternate locations has two."""
-        return len(self.names)
+        return len(self.rows.index)
+
+    def column(self, name):
+        """One column, row by row, as text."""
+        values = self.atoms[name] if name in self.atoms else self.residues[name]
+        return np.char.strip(_text(values[self.rows.index]))
+
+    @property
+    def chains(self):
+        """Chain identifiers, with a suffix where an earlier structure has the same one."""
+        return _chain_names(self.residues["chains"], self.owners)[self.rows.index]
+
+    @property
+    def polymer(self):
+        """Whether each row belongs to a chain of a polymer."""
+        return self.residues["polymer_types"][self.rows.index] != 0
+
+    @property
+    def positions(self):
+        """Positions (n, 3) in the frame of the map, Å."""
+        return self.frame.from_scene(self.rows.places)
 
 
 def atom_table(atoms, frame):
-    """Copy what a model file needs from atoms of open structures.
+    """Copy what a model file needs from atoms of open structures; quick, on the main thread.
 
     Parameters
     ----------
@@ -60,18 +74,12 @@ def atom_table(atoms, frame):
         Alternate locations in rows of their own, with their own occupancy.
     """
     residues = atoms.residues
-    columns = dict(
-        names=_text(atoms.names), elements=_text(atoms.element_names),
-        residue_names=_text(residues.names), chains=_chain_names(residues),
-        insertion_codes=np.char.strip(_text(residues.insertion_codes)),
-        numbers=np.array(residues.numbers), polymer=np.array(residues.polymer_types) != 0)
-    places = np.array(atoms.scene_coords, dtype=np.float64)
-    rows, values = _with_alternates(atoms, places)
-    table = {name: column[rows] for name, column in columns.items()}
-    return AtomTable(**table, alt_locs=_text([value[0] for value in values]),
-                     positions=frame.from_scene(np.array([value[1] for value in values])),
-                     occupancies=np.array([value[2] for value in values]),
-                     b_iso=np.array([value[3] for value in values]))
+    return AtomTable(
+        dict(names=atoms.names, elements=atoms.element_names),
+        dict(residue_names=residues.names, chains=residues.chain_ids,
+             insertion_codes=residues.insertion_codes, numbers=np.array(residues.numbers),
+             polymer_types=np.array(residues.polymer_types)),
+        residues.structures.pointers, _with_alternates(atoms), frame)
 
 
 def write_atoms(path, table):
@@ -84,14 +92,14 @@ def write_atoms(path, table):
     """
     n = len(table)
     places = np.char.mod("%.9f", table.positions)
-    known = np.where(table.elements == "LP", "X", table.elements)
+    elements, chains = table.column("elements"), _quoted(table.chains)
     columns = (
         np.where(table.polymer, "ATOM", "HETATM"), np.arange(1, n + 1).astype(str),
-        _quoted(known), _quoted(table.names), _quoted(table.alt_locs, "."),
-        _quoted(table.residue_names), _quoted(table.chains), np.full(n, "?"), np.full(n, "."),
-        _quoted(table.insertion_codes, "?"), places[:, 0], places[:, 1], places[:, 2],
-        np.char.mod("%.6f", table.occupancies), np.char.mod("%.6f", table.b_iso),
-        table.numbers.astype(str), _quoted(table.chains), np.full(n, "1"))
+        _quoted(np.where(elements == "LP", "X", elements)), _quoted(table.column("names")),
+        _quoted(table.rows.alt_locs, "."), _quoted(table.column("residue_names")), chains,
+        np.full(n, "?"), np.full(n, "."), _quoted(table.column("insertion_codes"), "?"),
+        places[:, 0], places[:, 1], places[:, 2], np.char.mod("%.6f", table.rows.occupancies),
+        np.char.mod("%.6f", table.rows.b_iso), table.column("numbers"), chains, np.full(n, "1"))
     head = "data_model\nloop_\n" + "".join(f"_atom_site.{name}\n" for name in _COLUMNS)
     with open(path, "w", encoding="utf-8") as file:
         file.write(head)
@@ -103,13 +111,12 @@ def _text(values):
     return np.array(values, dtype=str) if len(values) else np.zeros(0, dtype="U1")
 
 
-def _chain_names(residues):
+def _chain_names(chains, owners):
     """Chain identifiers, with a suffix where an earlier structure has the same one."""
-    names = _text(residues.chain_ids).astype(object)
-    structures = residues.structures
+    names = _text(chains).astype(object)
     taken = set()
-    for number, structure in enumerate(residues.unique_structures, start=1):
-        mine = np.array([owner is structure for owner in structures], dtype=bool)
+    for number, owner in enumerate(dict.fromkeys(owners.tolist()), start=1):
+        mine = owners == owner
         own = set(names[mine])
         if own & taken:
             names[mine] = [f"{name}-{number}" for name in names[mine]]
@@ -117,24 +124,36 @@ def _chain_names(residues):
     return names.astype(str)
 
 
-def _with_alternates(atoms, places):
-    """Row numbers and (alternate location, scene position, occupancy, B) of each row."""
-    occupancies, b_factors = atoms.occupancies, atoms.bfactors
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of the file: which atom, and what differs between its alternate locations."""
+
+    index: np.ndarray
+    alt_locs: np.ndarray
+    places: np.ndarray
+    occupancies: np.ndarray
+    b_iso: np.ndarray
+
+
+def _with_alternates(atoms):
+    """One row for each atom, and one for each alternate location where there are several."""
     several = np.array(atoms.num_alt_locs) > 1
-    rows, values = [], []
-    for index in range(len(atoms)):
-        if not several[index]:
-            rows.append(index)
-            values.append(("", places[index], occupancies[index], b_factors[index]))
-            continue
-        atom = atoms[index]
+    single = np.flatnonzero(~several)
+    plain = atoms[single]
+    columns = [[single], [np.full(len(single), "", dtype="U1")], [plain.scene_coords],
+               [plain.occupancies], [plain.bfactors]]
+    for place in np.flatnonzero(several):
+        atom = atoms[int(place)]
         with atom.suppress_alt_loc_change_notifications():
             for location in atom.alt_locs:
                 atom.alt_loc = location
-                rows.append(index)
-                values.append((location.strip(), np.array(atom.scene_coord), atom.occupancy,
-                               atom.bfactor))
-    return np.array(rows, dtype=int), values
+                row = (place, location.strip(), np.array(atom.scene_coord), atom.occupancy,
+                       atom.bfactor)
+                for column, value in zip(columns, row, strict=True):
+                    column.append([value])
+    index, *others = (np.concatenate(column) for column in columns)
+    order = np.argsort(index, kind="stable")
+    return _Rows(index[order], *(column[order] for column in others))
 
 
 def _quoted(values, empty="?"):

@@ -103,3 +103,30 @@ def test_help_page_of_the_command_is_found(chimerax_session):
     for page in ("commands/locscale.html", "tools/locscalehybrid.html"):
         assert any(os.path.exists(os.path.join(folder, "user", page))
                    for folder in toolshed.get_help_directories())
+
+
+def test_help_page_explains_every_keyword_of_every_command(chimerax_session):
+    from html.parser import HTMLParser
+    from pathlib import Path
+
+    from chimerax import locscale
+    from chimerax.locscale.cmd import check_description, hybrid_description
+
+    class Page(HTMLParser):
+        bold, words, anchors = False, set(), set()
+
+        def handle_starttag(self, tag, attributes):
+            self.bold = tag == "b"
+            if tag == "a":
+                self.anchors.add(dict(attributes).get("name"))
+
+        def handle_data(self, data):
+            if self.bold:
+                self.words.add(data.strip())
+
+    page = Page()
+    folder = Path(locscale.__path__[0]) / "docs" / "user"
+    page.feed((folder / "commands" / "locscale.html").read_text(encoding="utf-8"))
+    typed = {*hybrid_description()._keyword_map, *check_description()._keyword_map} - {"maps"}
+    assert typed <= page.words
+    assert {"hybrid", "check", "info", "stop", "tutorial"} <= page.anchors

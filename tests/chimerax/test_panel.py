@@ -269,3 +269,19 @@ def test_picture_of_the_panel(session, panel, run, fake_core, monkeypatch):
     picture = PICTURES / "panel.png"
     assert area.grab().save(str(picture))
     assert picture.stat().st_size > 5000
+
+
+def test_there_is_one_panel_only(session, panel):
+    from chimerax.locscale import bundle_api
+    from chimerax.locscale.tool import show_panel
+    session.tools.add([panel])
+    again = show_panel(session)
+    assert again is panel and panel.tool_window.shown
+    assert bundle_api.get_class("LocScalePanel") is type(panel)
+
+
+def test_long_text_is_no_markup(session, panel, monkeypatch):
+    from chimerax.locscale.panel import Notice
+    monkeypatch.setattr(panel.logic, "notices", lambda: [Notice("warning", "B < 25 & sharp")])
+    panel._refresh()
+    assert "B &lt; 25 &amp; sharp" in panel.notice_label.text()

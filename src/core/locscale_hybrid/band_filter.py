@@ -137,12 +137,6 @@ class BandFilter:
         values = scipy.fft.irfftn(spectrum, self.grid.shape, overwrite_x=True)
         return np.asarray(values, dtype=np.float32)
 
-    def power(self, coefficients: ComplexArray) -> DoubleArray:
-        """Sum of |F|^2 over the coefficients of each integer part of t; Friedel mates once."""
-        size = coefficients.real**2
-        size += coefficients.imag**2
-        return np.add.reduceat(size, self.starts[:-1], dtype=np.float64)
-
     def modes_per_volume(self, band: int) -> float:
         """Number of independent values of a band per Å^3 of a region much wider than a window.
 

@@ -146,6 +146,9 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     """The hybrid model."""
     group.add_argument("--refiner", choices=REFINERS, help="of the B factors, default own")
     group.add_argument("--skip_refine", action="store_true", help="the same as --refiner none")
+    group.add_argument("--refine_coordinates", type=_file, metavar="MONLIB",
+                       help="refine the model itself first, by servalcat with the restraints of "
+                       "this monomer library; half map 2 decides whether that is taken")
     group.add_argument("-ref_it", "--refmac_iterations", type=_whole, metavar="N",
                        help="B steps of the final fit, default 3")
     group.add_argument("--b_floor", type=_number, metavar="Å²",

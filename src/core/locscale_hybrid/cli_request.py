@@ -137,7 +137,7 @@ def _inputs(given: dict[str, Any]) -> dict[str, Path]:
     """Input files by field of `HybridInputs`."""
     files = dict(zip(("half_map_1", "half_map_2"), given.get("halfmap_paths", ()), strict=False))
     for field, option in (("full_map", "emmap_path"), ("model", "model_coordinates"),
-                          ("mask", "mask")):
+                          ("mask", "mask"), ("monomer_library", "refine_coordinates")):
         if option in given:
             files[field] = given[option]
     weight = given.get("weight")

@@ -58,7 +58,8 @@ def _input_words(inputs: HybridInputs) -> list[str]:
     words = []
     if inputs.half_map_1 is not None and inputs.half_map_2 is not None:
         words += ["-hm", _absolute(inputs.half_map_1), _absolute(inputs.half_map_2)]
-    for option, path in (("-em", inputs.full_map), ("-mc", inputs.model), ("-ma", inputs.mask)):
+    for option, path in (("-em", inputs.full_map), ("-mc", inputs.model), ("-ma", inputs.mask),
+                         ("--refine_coordinates", inputs.monomer_library)):
         if path is not None:
             words += [option, _absolute(path)]
     return words

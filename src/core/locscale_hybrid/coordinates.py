@@ -60,27 +60,27 @@ def refined_model(model: AtomicModel, data: RefinementData, *, kind: Kind,
     StageError
         If servalcat fails.
     """
-    def refined(maps: list[Map], level: float, begin: float, end: float) -> AtomicModel:
+    def refined(maps: list[Map], level: float, told: Report) -> AtomicModel:
         """The model refined against some of the maps."""
-        positions = refine_coordinates(
+        return moved_model(model, refine_coordinates(
             maps, model.structure, library, d_min=data.d_min, b_start=level, folder=folder,
-            symmetry=_unit_of(assembly), progress=lambda done: progress(begin + (end - begin) * done))
-        return moved_model(model, positions)
+            symmetry=_unit_of(assembly), progress=told))
 
     observed = data.observed
     assembly = complete_assembly(model, symmetry)
     if kind != "halves" or observed.half_1 is None or observed.half_2 is None:
         level = float(np.median(fitted_b(data.average, assembly)))
-        moved = refined([observed.average], level, 0.0, 1.0)
+        moved = refined([observed.average], level, progress)
         return moved, _not_validated(_shift(model, moved))
     before, level = _free_fsc(assembly, data)
-    trial = refined([observed.half_1], level, 0.0, 0.5)
+    trial = refined([observed.half_1], level, lambda done: progress(done / 2))
     after, _ = _free_fsc(complete_assembly(trial, symmetry), data)
     _log.info("coordinates refined on half map 1: shift %.3f Å, free FSC %.4f to %.4f",
               _shift(model, trial), before, after)
     if after < before:
         return model, _kept(_shift(model, trial), before, after)
-    moved = refined([observed.half_1, observed.half_2], level, 0.5, 1.0)
+    moved = refined([observed.half_1, observed.half_2], level,
+                    lambda done: progress((1 + done) / 2))
     return moved, _taken(_shift(model, moved), before, after)
 
 

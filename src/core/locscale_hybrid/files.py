@@ -1,5 +1,6 @@
 """Writing a file so that it is either complete or not there."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from .errors import InputError
+
+_CHUNK = 1 << 22  # bytes read at a time for a hash
 
 
 @contextmanager
@@ -36,3 +39,21 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                          "write to another folder") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; of a folder, that of the names and sizes of its files."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        names = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}\n" for file in files]
+        return hashlib.sha256("".join(names).encode()).hexdigest()
+    with path.open("rb") as stream:
+        return sha256_of(stream)
+
+
+def sha256_of(stream: IO[bytes]) -> str:
+    """SHA-256 of the rest of an open file, hexadecimal."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()

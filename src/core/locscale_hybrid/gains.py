@@ -4,7 +4,7 @@ Everything here acts on small arrays: the coarse grid of `local_power`, or one r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,6 +97,11 @@ class BandGain:
     def gain(self) -> FloatArray:
         """Ratio times weight."""
         return self.ratio * self.weight
+
+    def times(self, factor: float) -> "BandGain":
+        """The gain of a map that is smaller by a factor."""
+        return replace(self, ratio=self.ratio * np.float32(factor),
+                       global_ratio=self.global_ratio * factor)
 
 
 def local_gain(power: BandPower, inside: FloatArray, modes: Modes, rules: GainRules) -> BandGain:

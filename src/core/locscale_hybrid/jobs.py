@@ -1,7 +1,6 @@
 """Runs as JSON: the job file that an application hands over, and the record to be repeated."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import types
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import InputError
+from .files import sha256
 from .outputs import OutputPaths, output_paths
 from .parameters import HybridInputs, HybridParameters
 
@@ -19,7 +19,6 @@ Action = Literal["run", "check"]
 
 ACTIONS = ("run", "check")
 _LARGEST = 64 << 20     # bytes; no job or record is near it
-_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -113,15 +112,12 @@ class Recorded:
             If the file is missing or its hash differs.
         """
         path, words = self.files[name], name.replace("_", " ")
-        digest = hashlib.sha256()
         try:
-            with path.open("rb") as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
+            found = sha256(path)
         except OSError as error:
             raise InputError(f"the record's {words} {path} cannot be read: {error.strerror}; put "
                              "it back, or give the file anew") from None
-        found, wanted = digest.hexdigest(), self.hashes.get(name)
+        wanted = self.hashes.get(name)
         if wanted is not None and found != wanted:
             raise InputError(f"the record's {words} {path} has changed: SHA-256 {found[:12]}…, "
                              f"recorded {wanted[:12]}…; restore it, or give the file anew")

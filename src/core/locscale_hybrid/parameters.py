@@ -37,6 +37,8 @@ class HybridInputs:
         Bounds the work in place of the confidence mask.
     weight_map : Path, optional
         Weight of the output, 0 to 1, for the policy FILE.
+    monomer_library : Path, optional
+        Folder of restraints; where it is given, the coordinates of the model are refined first.
     """
 
     half_map_1: Path | None = None
@@ -45,15 +47,19 @@ class HybridInputs:
     model: Path | None = None
     mask: Path | None = None
     weight_map: Path | None = None
+    monomer_library: Path | None = None
 
     def __post_init__(self) -> None:
-        """Two halves or one map, nothing else."""
+        """Two halves or one map, nothing else; a model where one is to be refined."""
         halves = [path for path in (self.half_map_1, self.half_map_2) if path is not None]
         if len(halves) == 1:
             raise InputError("one half map given: give both half maps, or the full map instead")
         if bool(halves) == (self.full_map is not None):
             given = "both half maps and a full map" if halves else "no map"
             raise InputError(f"{given} given: give two half maps, or one full map")
+        if self.monomer_library is not None and self.model is None:
+            raise InputError("coordinates are to be refined, but no model is given: give one with "
+                             "-mc, or leave out --refine_coordinates")
 
     @property
     def files(self) -> dict[str, Path]:

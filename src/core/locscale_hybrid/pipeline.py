@@ -1,6 +1,6 @@
 """The whole run: maps and model in, locally sharpened map out, in the order of the method."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from . import __version__
 from .adp import ModelFsc, RefinedAdps, overfitting
 from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
+from .coordinates import refined_model
 from .executors import SerialExecutor
 from .falloff import amplitude_curves
 from .findings import Finding
@@ -17,6 +18,7 @@ from .maps import Map
 from .mask import Mask, confidence_mask
 from .outputs import OutputPaths, check_outputs
 from .parameters import HybridInputs, HybridParameters
+from .processing_files import ProcessingFiles
 from .progress import Progress
 from .pseudoatoms import unmodelled_region
 from .record import RunFacts, build_record, summary_of
@@ -30,7 +32,10 @@ from .run_files import RunInput, job_folder, read_run_input
 from .run_report import local_b_map, provenance_map, write_run_report
 from .scaled_maps import ScaledMaps
 from .scaling import scale_map, window_edge
-from .servalcat_engine import require_servalcat
+from .servalcat_engine import require_library, require_restraints, require_servalcat
+from .stage_keys import stage_keys
+from .stage_results import MaskResult, PlacedAtoms
+from .stage_store import StageKey, StageStore
 from .symmetry import Symmetry, map_correlations
 from .tasks import Executor, fft_share
 from .timings import Timings
@@ -90,26 +95,31 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
     .. [2] Bharadwaj, Jakobi (2022) Faraday Discuss. 240:168-183, :doi:`10.1039/D2FD00078D`.
     """
     check_outputs(outputs, inputs)
-    if parameters.refiner == "servalcat":
-        require_servalcat()
+    _check_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     workers = executor or SerialExecutor()
     with fft_share(1), job_folder(outputs) as folder:
         with run.stage("checks"):
             given = read_run_input(inputs, parameters)
             run.check(inputs, given)
+            run.keep_stages(inputs, given, outputs, folder)
+            files = ProcessingFiles(outputs.processing_folder, given.frame)
         with run.stage("mask"):
             mask, resolution = run.mask(given)
+            files.keep_map("mask", Map(mask.soft, mask.grid, "mask"))
         with run.stage("hybrid model"):
+            given = run.with_refined_model(given, inputs.monomer_library, resolution, folder)
             completion = run.completion(given, mask, resolution)
         with run.stage("pseudo-atoms"):
             hybrid = run.placed(completion, given)
         with run.stage("adp"):
             hybrid, adps, free = run.refined(completion, hybrid, given, folder)
+            files.keep_model("hybrid_model", hybrid, given.observed.average)
         with run.stage("reference"):
             reference = reference_map(given.observed.average.grid, hybrid,
                                       b_floor=parameters.b_floor,
                                       cut=parameters.model_resolution)
+            files.keep_map("reference", reference)
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
             reseeded = run.reseeded(completion, given, mask, resolution, scaled, workers, folder)
@@ -133,6 +143,7 @@ def check_only(inputs: HybridInputs, parameters: HybridParameters,
     InputError
         If the input cannot be used.
     """
+    _check_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     with fft_share(1), run.stage("checks"):
         run.check(inputs, read_run_input(inputs, parameters))
@@ -147,6 +158,8 @@ class _Run:
     progress: Progress
     findings: list[Finding] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
+    store: StageStore = field(default_factory=StageStore)
+    keys: Mapping[str, StageKey] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -167,19 +180,48 @@ class _Run:
         """What can be told before the work."""
         window_edge(given.observed.average.grid, self.parameters)
         self.note(given.findings)
+        if inputs.monomer_library is not None and given.model is not None:
+            require_restraints(given.model.structure, inputs.monomer_library)
         self.note(check_inputs(given.observed, given.model, _group(given),
                                resolution=self.parameters.resolution, inputs=inputs))
 
+    def keep_stages(self, inputs: HybridInputs, given: RunInput, outputs: OutputPaths,
+                    scratch: Path) -> None:
+        """Keep stage results in the processing folder, and use those of an earlier run."""
+        if outputs.processing_folder is not None:
+            self.store = StageStore(outputs.processing_folder / "stages", scratch,
+                                    read=outputs.resume, found=lambda told: self.note([told]))
+            self.keys = stage_keys(inputs, self.parameters, given.observed.kind)
+
     def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
         """The mask at a first resolution, and the resolution inside it."""
+        result = self.store.kept(MaskResult, self.keys.get("mask"),
+                                 lambda: self.mask_result(given))
+        mask, resolution = result.mask, result.resolution
+        self.note([*mask.findings, *resolution.findings, *check_resolution(resolution.d_min)])
+        return mask, resolution
+
+    def mask_result(self, given: RunInput) -> MaskResult:
+        """The mask and the resolution, computed."""
         first = find_resolution(given.observed, asked=self.parameters.resolution)
         mask = confidence_mask(given.observed, fdr=self.parameters.fdr,
                                resolution=first.d_min, user_mask=given.mask)
         self.progress.update(0.6)
         resolution = find_resolution(given.observed, asked=self.parameters.resolution,
                                      mask=mask.soft, model=given.model)
-        self.note([*mask.findings, *resolution.findings, *check_resolution(resolution.d_min)])
-        return mask, resolution
+        return MaskResult(mask, resolution)
+
+    def with_refined_model(self, given: RunInput, library: Path | None, resolution: Resolution,
+                           folder: Path) -> RunInput:
+        """The input with the coordinates of its model refined, where a library is given."""
+        if library is None or given.model is None:
+            return given
+        model, finding = refined_model(
+            given.model, refinement_data(given.observed, resolution.d_min),
+            kind=given.observed.kind, symmetry=_group(given), library=library, folder=folder,
+            progress=self.progress.update)
+        self.note([finding])
+        return replace(given, model=model)
 
     def completion(self, given: RunInput, mask: Mask, resolution: Resolution) -> Completion:
         """The assembly, the data, and the region that the assembly leaves out."""
@@ -194,20 +236,28 @@ class _Run:
 
     def placed(self, completion: Completion, given: RunInput) -> HybridModel:
         """The hybrid model with its pseudo-atoms settled."""
-        return place_pseudo_atoms(completion, completion.data.average, given.observed.average,
-                                  self.progress.update)
+        atoms = self.store.kept(
+            PlacedAtoms, self.keys.get("placed"), lambda: PlacedAtoms.of(place_pseudo_atoms(
+                completion, completion.data.average, given.observed.average,
+                self.progress.update)))
+        return atoms.in_assembly(completion.assembly)
 
     def refined(self, completion: Completion, hybrid: HybridModel, given: RunInput, folder: Path,
                 ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
         """The hybrid model with its B refined, and what half map 2 says about it."""
         if self.parameters.refiner == "none":
             return keep_given_b(completion, hybrid), None, None
-        hybrid, adps = refine(completion, hybrid, folder, self.progress.part(0.0, 0.5))
+        adps = self.store.kept(
+            RefinedAdps, self.keys.get("refined"),
+            lambda: refine(completion, hybrid, folder, self.progress.part(0.0, 0.5))[1])
+        hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
         half_1 = given.observed.half_1
         if given.observed.kind != "halves" or half_1 is None:
             return hybrid, adps, None
-        free = free_fsc(completion, half_1, adps.tau, self.progress.part(0.5, 1.0))
+        free = self.store.kept(
+            ModelFsc, self.keys.get("validated"),
+            lambda: free_fsc(completion, half_1, adps.tau, self.progress.part(0.5, 1.0)))
         gap = overfitting(free)
         self.note([gap] if gap is not None else [])
         return hybrid, adps, free
@@ -215,10 +265,16 @@ class _Run:
     def scaled(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
                executor: Executor, folder: Path) -> ScaledMaps:
         """The observed map scaled to the reference."""
+        return self.store.kept(
+            ScaledMaps, self.keys.get("scaled"),
+            lambda: self.scale(given, reference, mask, resolution, executor, folder))
+
+    def scale(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
+              executor: Executor, folder: Path) -> ScaledMaps:
+        """The observed map scaled to a reference, computed."""
         return scale_map(given.observed, reference, mask.soft, resolution=resolution.d_min,
                          parameters=self.parameters, symmetry=_group(given), executor=executor,
                          folder=folder, progress=self.progress, weight_map=given.weight)
-
 
     def reseeded(self, completion: Completion, given: RunInput, mask: Mask, resolution: Resolution,
                  first: ScaledMaps, executor: Executor, folder: Path) -> SeedChange | None:
@@ -228,6 +284,16 @@ class _Run:
         if completion.region is None or completion.region.n_atoms == 0:
             self.note([nothing_to_reseed()])
             return None
+        change = self.store.kept(
+            SeedChange, self.keys.get("reseeded"),
+            lambda: self.seed_change(completion, given, mask, resolution, first, executor, folder))
+        self.note(change.findings)
+        return change
+
+    def seed_change(self, completion: Completion, given: RunInput, mask: Mask,
+                    resolution: Resolution, first: ScaledMaps, executor: Executor,
+                    folder: Path) -> SeedChange:
+        """Change of the output with the next seed, computed."""
         other = replace(self.parameters, seed=self.parameters.seed + 1)
         again, told = replace(completion, parameters=other), self.progress.part(1.0, 1.0)
         hybrid = place_pseudo_atoms(again, again.data.average, given.observed.average, told)
@@ -235,10 +301,17 @@ class _Run:
                   else refine(again, hybrid, folder, told)[0])
         reference = reference_map(given.observed.average.grid, hybrid, b_floor=other.b_floor,
                                   cut=other.model_resolution)
-        second = self.scaled(given, reference, mask, resolution, executor, folder)
-        change = seed_change(first.output.values, second.output.values, mask.solid, other.seed)
-        self.note(change.findings)
-        return change
+        second = self.scale(given, reference, mask, resolution, executor, folder)
+        return seed_change(first.output.values, second.output.values, mask.solid, other.seed)
+
+
+def _check_engine(inputs: HybridInputs, parameters: HybridParameters) -> None:
+    """Refuse what needs servalcat, or its library, where they are not."""
+    if parameters.refiner == "servalcat":
+        require_servalcat()
+    if inputs.monomer_library is not None:
+        require_servalcat("--refine_coordinates")
+        require_library(inputs.monomer_library)
 
 
 def _group(given: RunInput) -> Symmetry | None:

@@ -12,6 +12,7 @@ from . import __version__
 from .adp import ModelFsc, RefinedAdps
 from .command_words import command_words
 from .falloff import AmplitudeCurves
+from .files import sha256
 from .findings import Finding
 from .fsc import FscCurve
 from .hybrid_model import HybridModel
@@ -20,7 +21,6 @@ from .mask import Mask
 from .observed import Kind
 from .outputs import OutputPaths
 from .parameters import HybridInputs, HybridParameters
-from .report import sha256
 from .reseed import SeedChange
 from .resolution import Resolution
 from .scaled_maps import ScaledMaps

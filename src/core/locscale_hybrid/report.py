@@ -1,6 +1,5 @@
 """Stage 8: write the maps and the record of a run."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 from .files import replacing
 from .maps import Map
 from .mrc import MapFrame, write_map
-
-_CHUNK = 1 << 22  # bytes read at a time for a hash
 
 
 def write_maps(maps: Mapping[Path, Map], frame: MapFrame | None,
@@ -41,15 +38,6 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
     with replacing(path) as stream:
         stream.write(text.encode())
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def map_labels(version: str, scaling: str, reference: str, *, validated: bool,

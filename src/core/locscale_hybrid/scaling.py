@@ -16,9 +16,9 @@ from .band_filter import BandFilter, Box, fade_out, grid_of_box, number_of_bands
 from .band_scaling import sum_bands
 from .band_work import BandOptions, BandRunner, BandWork
 from .errors import InputError
+from .falloff import flatten, relative_slope
 from .findings import Finding
 from .gains import BandGain, GainRules, number_of_low_bands
-from .flatten import flatten
 from .local_power import LocalAverage
 from .maps import FloatArray, Grid, Map
 from .observed import ObservedMaps
@@ -127,12 +127,12 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     rules = GainRules(cap, parameters.noise_weight and observed.half_1 is not None)
     job = _Job(observed, reference, mask, resolution, parameters, weight_map, window, policy,
                rules, block, _box(mask, grid, window, block))
-    work = _band_work(job)
+    work, slope = _band_work(job)
     runner = BandRunner(work, executor, folder, _bands_in_hand(work, executor))
     if parameters.scaling == "windows":
         scaled = _by_windows(job, runner, progress)
     else:
-        scaled = _by_bands(job, runner, progress)
+        scaled = _by_bands(job, runner, slope, progress)
     work.coefficients = {}  # the largest arrays; not needed any more
     work.slots = {"powers": work.slots["powers"]}
     result = _looking(job, work, scaled, symmetry)
@@ -211,8 +211,8 @@ def _box(mask: FloatArray, grid: Grid, window: float, block: int) -> Box:
     return work_box(mask > 0, int(np.ceil(_MARGIN * window / grid.step)), block)
 
 
-def _band_work(job: _Job) -> BandWork:
-    """Fourier coefficients of the maps in the box, sorted by band."""
+def _band_work(job: _Job) -> tuple[BandWork, float]:
+    """Fourier coefficients of the maps in the box, sorted by band, and the slope taken out."""
     observed = job.observed
     grid = grid_of_box(observed.average.grid, job.box)
     n_bands = number_of_bands(grid, job.window)
@@ -225,11 +225,13 @@ def _band_work(job: _Job) -> BandWork:
     if difference is not None:
         coefficients["difference"] = bands.gather(difference)
     coefficients["reference"] = bands.gather(job.reference.values[job.box])
+    slope = 0.0
     if options.scaled:
-        flatten(bands, coefficients, options.n_low)
+        slope = relative_slope(bands, coefficients, options.n_low)
+        flatten(bands, coefficients, slope)
     local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, options.block)
     inside = local.block_mean((job.mask[job.box] > 0.5).astype(np.float32))
-    return BandWork(bands, options, inside, coefficients, {})
+    return BandWork(bands, options, inside, coefficients, {}), slope
 
 
 def _bands_in_hand(work: BandWork, executor: Executor) -> int:
@@ -242,13 +244,15 @@ def _bands_in_hand(work: BandWork, executor: Executor) -> int:
     return int(min(max(fitting, _FEWEST_IN_HAND, executor.workers), n_bands))
 
 
-def _by_bands(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
-    """The linear maps by the smoothed power of bands."""
+def _by_bands(job: _Job, runner: BandRunner, slope: float, progress: Progress) -> _Scaled:
+    """The linear maps by the smoothed power of bands; their gains hold the slope too."""
     work = runner.work
     result = sum_bands(runner, progress.part(0.05, 0.85))
     step = job.observed.average.grid.step
     fade_out(result.maps, job.box, job.mask.shape, int(_MARGIN / 2 * job.window / step))
-    return _Scaled(result.maps, result.gains, work.inside, work.local.spread)
+    gains = {band: gain.times(float(np.exp(slope * band**2)))
+             for band, gain in result.gains.items()}
+    return _Scaled(result.maps, gains, work.inside, work.local.spread)
 
 
 def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:

@@ -204,7 +204,7 @@ def refine_coordinates(maps: Sequence[Map], structure: gemmi.Structure, library:
         "--adp", "iso", "--adpr_weight", ADP_WEIGHT, "--bfactor", f"{b_start:.2f}",
         "--no_check_ncs_map", "--ncycle", str(n_cycles), "-o", folder / _PREFIX]
     _run(words, folder, progress)
-    return _read_positions(folder / f"{_PREFIX}.mmcif", shifted) + origin
+    return np.asarray(_read_positions(folder / f"{_PREFIX}.mmcif", shifted) + origin)
 
 
 def _prepared(structure: gemmi.Structure, volume: Map,

@@ -1,0 +1,92 @@
+"""What the result of every stage depends on, as one hash for each.
+
+Every parameter and every input belongs to the first stage that uses it.  The key of a stage is the
+hash of what belongs to it and of the key of the stage before, so a change reaches that stage and
+all that follow, and none before.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from . import __version__
+from .files import sha256
+from .observed import Kind
+from .parameters import HybridInputs, HybridParameters
+from .stage_store import StageKey
+
+KEPT_STAGES = ("mask", "placed", "refined", "validated", "scaled", "reseeded")
+
+_FIRST_USED = {
+    "voxel_size": "mask", "resolution": "mask", "fdr": "mask",
+    "complete_model": "placed", "point_group": "placed", "symmetry_centre": "placed",
+    "seed": "placed",
+    "refiner": "refined", "b_steps": "refined", "neighbour_tau": "refined",
+    "b_floor": "scaled", "model_resolution": "scaled", "scaling": "scaled", "window": "scaled",
+    "window_voxels": "scaled", "stride": "scaled", "taper": "scaled", "weight": "scaled",
+    "noise_weight": "scaled", "scaled outputs": "scaled",
+}
+_ELSEWHERE = ("outputs", "reseed_check")  # see _of_parameters
+_SCALED_OUTPUTS = ("gain", "resolution")  # what scaling makes only when it is asked for
+_FILES = {"half_map_1": "mask", "half_map_2": "mask", "full_map": "mask", "mask": "mask",
+          "model": "placed", "monomer_library": "placed", "weight_map": "scaled"}
+_LIBRARIES = ("numpy", "scipy", "gemmi")
+
+
+def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
+               kind: Kind) -> dict[str, StageKey]:
+    """Keys of the stages of KEPT_STAGES; reads the input files.
+
+    Parameters
+    ----------
+    inputs : HybridInputs
+    parameters : HybridParameters
+    kind : {"halves", "pseudo-halves", "single"}
+        What the maps are: from one map the noise is drawn with the seed, and the model helps to
+        find the resolution.
+    """
+    own: dict[str, dict[str, Any]] = {stage: {} for stage in KEPT_STAGES}
+    for name, path in inputs.files.items():
+        stage = _FILES[name]
+        early = name == "model" and kind != "halves"
+        own["mask" if early else stage][f"file {name}"] = sha256(path)
+    for name, value in _of_parameters(inputs, parameters, kind).items():
+        early = name == "seed" and kind != "halves"
+        own["mask" if early else _FIRST_USED.get(name, "mask")][name] = value
+    digest, keys = _digest(_program(parameters)), {}
+    for stage, values in own.items():
+        digest = _digest({"before": digest, "stage": stage, **values})
+        keys[stage] = StageKey(stage, digest)
+    return keys
+
+
+def _of_parameters(inputs: HybridInputs, parameters: HybridParameters,
+                   kind: Kind) -> dict[str, Any]:
+    """The parameters as JSON values, without those that change no kept result."""
+    values = {field.name: getattr(parameters, field.name)
+              for field in dataclasses.fields(parameters) if field.name not in _ELSEWHERE}
+    if parameters.window_voxels is not None:
+        del values["window"]
+    if kind == "halves" and inputs.model is not None and not parameters.complete_model:
+        del values["seed"]
+    values["scaled outputs"] = [name for name in _SCALED_OUTPUTS if name in parameters.outputs]
+    return values
+
+
+def _program(parameters: HybridParameters) -> dict[str, str]:
+    """What computes: other versions may round otherwise."""
+    versions = {"program": __version__}
+    for library in (*_LIBRARIES, *(["servalcat"] if parameters.refiner == "servalcat" else [])):
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            versions[library] = "unknown"
+    return versions
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
