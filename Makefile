@@ -73,12 +73,12 @@ venv-pipeliner: .venv-pipeliner/.ready
 
 .venv-servalcat/.ready: pyproject.toml .ci/make_venv
 	.ci/make_venv .venv-servalcat $(PYTHON)
-	.venv-servalcat/bin/python $(pip) --editable '.[servalcat]' 'pytest>=8.2'
+	.venv-servalcat/bin/python $(pip) --editable '.[servalcat]' 'pytest>=8.2' hypothesis jsonschema
 	@touch $@
 
 .venv-pipeliner/.ready: pyproject.toml .ci/make_venv
 	.ci/make_venv .venv-pipeliner $(PYTHON)
-	.venv-pipeliner/bin/python $(pip) --editable '.[mpi,pipeliner]' 'pytest>=8.2'
+	.venv-pipeliner/bin/python $(pip) --editable '.[mpi,pipeliner]' 'pytest>=8.2' hypothesis jsonschema
 	@touch $@
 
 .venv-chimerax/.ready: $(wildcard $(harness)/requirements.txt $(harness)/make_env.sh) .ci/make_venv

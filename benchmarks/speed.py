@@ -16,6 +16,7 @@ SCALED = "enolase-3.0"
 REPEATS = 2          # A B A B
 EXACT_RADIUS = 14.0  # Å, of the part that windows are timed on
 RANKS_RADIUS = 24.0  # Å, the same for two ranks
+BALL_RADIUS = 71.0   # Å, 1.5 million voxels
 PEER_VOXELS_PER_SECOND = (700.0, 760.0)  # LocScale 2.4.1 per CPU second, measured earlier
 
 Row = dict[str, object]
@@ -132,8 +133,9 @@ def large(cases: Path) -> Iterator[list[Row]]:
     for processes in (1, 2):
         ways = [(f"{way}, {processes} process{'es' * (processes > 1)}", "timing:scale_case",
                  {"folder": folder, "way": way, "processes": processes,
-                  "mask_voxels": 1_500_000}) for way in ("bands, plain", "bands, adaptive")]
-        yield alternated(ways, "300³, 1.5 M voxels in the mask")[0]
+                  "radius": BALL_RADIUS, "mask_voxels": 300**3})
+                for way in ("bands, plain", "bands, adaptive")]
+        yield alternated(ways, "300³, a ball of 1.5 M voxels")[0]
     for way in ("bands, plain", "bands, adaptive"):
         cost = run_job("timing:scale_box", box=512, way=way).answer
         yield [row(way, "512³, 33 M voxels in the mask", cost, cost["voxels"])]

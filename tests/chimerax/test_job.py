@@ -22,7 +22,8 @@ def test_waiting_run_returns_the_volume(session, run, opened):
 
 def test_finding_is_logged_in_the_words_of_the_command(session, run, opened):
     run("locscale hybrid #1 #2")
-    assert "give unsharpened half maps, or resolution" in session.log.text("warning")
+    assert "its Wilson B is 11 Å² between 10 and 3.4 Å" in session.log.text("warning")
+    assert "give it with resolution if it is known" in session.log.text("info")
 
 
 def test_message_names_maps_by_number_and_keywords_by_name(refused, opened, fake_core):
@@ -157,7 +158,8 @@ def test_nothing_to_stop_is_said(session, run):
 
 def test_check_returns_the_findings(session, run, opened, tmp_path):
     findings = run("locscale check #1 #2 model #3")
-    assert [finding["code"] for finding in findings] == ["filtered-input"]
+    assert [finding["code"] for finding in findings] == ["sharpened-input",
+                                                          "estimated-resolution"]
     assert "LocScale check of #1 half1.mrc: 1 warning" in session.log.text("info")
     assert not folders_left(tmp_path)
 

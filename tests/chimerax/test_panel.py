@@ -271,13 +271,11 @@ def test_picture_of_the_panel(session, panel, run, fake_core, monkeypatch):
     assert picture.stat().st_size > 5000
 
 
-def test_there_is_one_panel_only(session, panel):
+def test_class_of_the_panel_is_found_for_session_files(session, panel):
     from chimerax.locscale import bundle_api
-    from chimerax.locscale.tool import show_panel
-    session.tools.add([panel])
-    again = show_panel(session)
-    assert again is panel and panel.tool_window.shown
     assert bundle_api.get_class("LocScalePanel") is type(panel)
+    assert bundle_api.get_class("LocScaleResults").__name__ == "LocScaleResults"
+    assert bundle_api.get_class("Other") is None
 
 
 def test_long_text_is_no_markup(session, panel, monkeypatch):

@@ -7,8 +7,10 @@ from scipy import ndimage
 from locscale_hybrid.band_filter import (
     BandFilter,
     fade_out,
+    flatten,
     grid_of_box,
     number_of_bands,
+    relative_slope,
     work_box,
 )
 from locscale_hybrid.local_power import LocalAverage
@@ -165,3 +167,35 @@ def test_a_constant_stays_a_constant_when_it_is_spread():
     local = LocalAverage((41, 47, 30), (1.0, 1.0, 1.0), 5.0)
     spread = local.spread(np.full(local.coarse_shape, 2.5, dtype=np.float32))
     np.testing.assert_allclose(spread, 2.5, rtol=1e-6)
+
+
+def test_the_relative_slope_is_the_difference_in_b():
+    grid = Grid((48, 48, 48), (1.0, 1.0, 1.0))
+    bands = BandFilter.of_grid(grid, 20.0)
+    reference = bands.gather(noise(grid.shape))
+    s2 = np.square(bands.position / 20.0)
+    observed = (reference * np.exp(-80.0 / 4 * s2)).astype(np.complex64)
+    slope = relative_slope(bands, {"average": observed, "reference": reference}, 2)
+    assert slope * 4 * 20.0**2 == pytest.approx(80.0, rel=0.05)
+
+
+def test_noise_does_not_change_the_relative_slope():
+    grid = Grid((48, 48, 48), (1.0, 1.0, 1.0))
+    bands = BandFilter.of_grid(grid, 20.0)
+    reference = bands.gather(noise(grid.shape))
+    signal = reference * np.exp(-80.0 / 4 * np.square(bands.position / 20.0))
+    one, two = (0.05 * bands.gather(noise(grid.shape, seed)) for seed in (1, 2))
+    slope = relative_slope(bands, {"average": signal + one, "difference": two,
+                                   "reference": reference}, 2)
+    assert slope * 4 * 20.0**2 == pytest.approx(80.0, rel=0.1)
+
+
+def test_flattening_undoes_the_slope_and_leaves_the_reference():
+    bands = BandFilter.of_grid(GRID, 12.0)
+    reference = bands.gather(noise())
+    reach = np.minimum(bands.position, bands.n_bands)
+    curve = np.exp(-0.02 * np.square(reach)).astype(np.float32)
+    coefficients = {"average": reference * curve, "reference": reference.copy()}
+    flatten(bands, coefficients, 0.02)
+    np.testing.assert_allclose(coefficients["average"], reference, rtol=1e-4, atol=1e-3)
+    assert np.array_equal(coefficients["reference"], reference)

@@ -4,7 +4,6 @@ The restraints come from a monomer library on this machine: CLIBD_MON, or the on
 coot-headless-api brings.
 """
 
-import dataclasses
 import gzip
 import importlib.util
 import os
@@ -14,14 +13,20 @@ import gemmi
 import numpy as np
 import pytest
 
-from locscale_hybrid import HybridInputs, HybridParameters, InputError, check_only, output_paths
-from locscale_hybrid import coordinates, servalcat_engine
+from locscale_hybrid import (
+    HybridInputs,
+    HybridParameters,
+    InputError,
+    check_only,
+    coordinates,
+    output_paths,
+    servalcat_engine,
+)
 from locscale_hybrid.cli import main
 from locscale_hybrid.cli_request import given_options, request_of
 from locscale_hybrid.command_words import command_words
 from locscale_hybrid.coordinates import refined_model
 from locscale_hybrid.errors import StageError
-from locscale_hybrid.mrc import write_map
 from locscale_hybrid.observed import observe_halves, observe_one
 from locscale_hybrid.point_groups import parse_point_group
 from locscale_hybrid.refinement_grid import refinement_data
@@ -225,6 +230,50 @@ def test_a_model_displaced_by_0_3_angstrom_comes_nearer_to_the_truth(
     assert model.b_iso == pytest.approx(model_of(given, "model").b_iso)
 
 
+def with_amide_hydrogens(structure):
+    """A copy with a hydrogen 0.86 Å from the nitrogen of every residue but proline."""
+    copy = structure.clone()
+    for residue in copy[0][0]:
+        if residue.name == "PRO":
+            continue
+        nitrogen, alpha = residue["N"][0], residue["CA"][0]
+        hydrogen = nitrogen.clone()
+        hydrogen.name, hydrogen.element = "H", gemmi.Element("H")
+        hydrogen.pos = nitrogen.pos + (nitrogen.pos - alpha.pos) * (0.86 / 1.46)
+        residue.add_atom(hydrogen)
+    return copy
+
+
+def dimer(unit, symmetry):
+    """A structure and its images, a chain each."""
+    whole = unit.clone()
+    for place, name in zip(range(1, symmetry.order), "BCDE", strict=False):
+        chain = unit[0][0].clone()
+        chain.name = name
+        whole[0].add_chain(chain)
+        images = symmetry.copies(atom_positions(unit))[place]
+        atoms = [atom for residue in whole[0][name] for atom in residue]
+        for atom, position in zip(atoms, images, strict=True):
+            atom.pos = gemmi.Position(*position)
+    return whole
+
+
 @pytest.mark.servalcat
-def test_hydrogens_move_along_and_the_images_of_a_unit_are_seen(library, tmp_path):
-    pass
+def test_hydrogens_of_the_file_move_along_and_a_unit_meets_its_image(
+        true_structure, library, tmp_path):
+    shape = (44, 40, 72)
+    symmetry = Symmetry(parse_point_group("C2"), box_centre(shape, VOXEL, ORIGIN))
+    shift = np.array(symmetry.centre) - box_centre(SHAPE, VOXEL, ORIGIN) + (17.0, 0.0, 0.0)
+    unit = moved_structure(true_structure, atom_positions(true_structure) + shift)
+    maps = half_maps(dimer(unit, symmetry), shape, VOXEL, RESOLUTION, 5, origin=ORIGIN)[:2]
+    given = with_amide_hydrogens(displaced(unit))
+    found = refine_coordinates(maps, given, library, d_min=RESOLUTION, b_start=60.0,
+                               folder=tmp_path, symmetry=symmetry)
+    hydrogen = np.array([site.atom.is_hydrogen() for site in given[0].all()])
+    heavy = found[~hydrogen]
+    assert rms(heavy - atom_positions(unit)) < 0.8 * NOISE
+    nitrogens = np.array([site.atom.name == "N" and site.residue.name != "PRO"
+                          for site in given[0].all()])[~hydrogen]
+    lengths = np.linalg.norm(found[hydrogen] - heavy[nitrogens], axis=1)
+    assert lengths == pytest.approx(0.95, abs=0.15)
+    assert "_struct_ncs_oper" in (tmp_path / "servalcat.mmcif").read_text()

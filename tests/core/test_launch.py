@@ -42,6 +42,12 @@ def test_settings_of_the_user_stay(name):
     assert launch.child_environment({name: "1"})[name] == "1"
 
 
+def test_settings_of_open_mpi_stay_unless_a_launcher_set_them():
+    name = "PRTE_MCA_rmaps_default_mapping_policy"
+    assert launch.child_environment({name: ":oversubscribe"})[name] == ":oversubscribe"
+    assert name not in launch.child_environment({name: "x", "PMIX_RANK": "0"})
+
+
 def test_pythonpath_is_replaced_by_the_folders_of_the_packages():
     environment = launch.child_environment({"PYTHONPATH": "/elsewhere"})
     folders = environment["PYTHONPATH"].split(os.pathsep)

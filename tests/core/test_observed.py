@@ -1,15 +1,19 @@
 """Half maps and single maps as observation; maps are simulated or drawn, and say so by name."""
 
+import gzip
 from pathlib import Path
 
+import gemmi
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.fourier import FourierSpace, real_product, squared_modulus
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mrc import read_map, write_map
 from locscale_hybrid.observed import (
+    coloured_noise,
     correlate,
     observe_halves,
     observe_one,
@@ -21,7 +25,7 @@ from locscale_hybrid.observed import (
     without_solvent_mean,
 )
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
-from tests.synthetic import box_centre, half_maps, small_model
+from tests.synthetic import box_centre, density, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -122,9 +126,59 @@ def test_pseudo_halves_depend_on_the_seed_alone(tmp_path, halves):
     assert not np.array_equal(runs[0].half_1.values, runs[2].half_1.values)
 
 
+@pytest.fixture(scope="module")
+def coloured():
+    """Simulated: one map of a particle in noise that falls tenfold towards Nyquist."""
+    shape = (80, 84, 88)
+    structure = small_model(90, centre=box_centre(shape, VOXEL))
+    signal = density(structure, Grid(shape, (VOXEL,) * 3), blur=60.0)
+    space = FourierSpace(Grid(shape, (VOXEL,) * 3))
+    power = np.prod(shape) * (0.3 * signal.std()) ** 2 * 10 ** -np.linspace(0, 1, space.n_shells)
+    drawn = coloured_noise(space, power, np.random.default_rng(4))
+    return Map((signal + drawn).astype(np.float32), space.grid, "full"), power
+
+
+def masked(volume, radius, edge=4.0):
+    """A map under a sphere with a soft edge, radii in voxels."""
+    z, y, x = np.ogrid[tuple(slice(0, n) for n in volume.grid.shape)]
+    c, b, a = (n // 2 for n in volume.grid.shape)
+    distance = np.sqrt((z - c) ** 2 + (y - b) ** 2 + (x - a) ** 2)
+    return volume.with_values(volume.values * np.clip((radius - distance) / edge, 0, 1)
+                              .astype(np.float32))
+
+
+@pytest.mark.parametrize("radius", [None, 38])
+def test_solvent_noise_is_within_15_percent_in_every_shell_masked_by_a_sphere_or_not(
+        coloured, radius):
+    volume, power = coloured
+    given = volume if radius is None else masked(volume, radius)
+    space = FourierSpace(volume.grid)
+    found = solvent_noise(without_solvent_mean(given))
+    sampled = space.count > 500  # of those below, noise itself differs by more
+    assert sampled.sum() > 30
+    assert found[sampled] == pytest.approx(power[sampled], rel=0.15)
+
+
+def test_a_map_masked_to_its_particle_has_no_solvent(coloured):
+    assert solvent_noise(without_solvent_mean(masked(coloured[0], 22))) is None
+
+
+def test_noise_of_betagalactosidase_is_that_of_the_solvent_near_it():
+    volume = read_map(DATA / "betaGal.mrc.gz")
+    with gzip.open(DATA / "5a1a_in_betaGal.cif.gz", "rt") as file:
+        atoms = gemmi.make_structure_from_block(gemmi.cif.read_string(file.read())[0])[0].all()
+    voxels = np.argwhere(np.ones(volume.grid.shape, dtype=bool))[::7]
+    tree = cKDTree([site.atom.pos.tolist() for site in atoms])
+    away, _ = tree.query(volume.grid.position_of(voxels), distance_upper_bound=60.0)
+    solvent = volume.values[tuple(voxels[(away > 25) & np.isfinite(away)].T)]
+    noise = observe_one(volume, np.random.default_rng(1)).half_difference
+    assert noise.std() == pytest.approx(solvent.std(), rel=0.15)
+
+
 @pytest.mark.parametrize(("path", "kind"), [
     (EXAMPLES / "emd_3488.mrc.gz", "single"), (DATA / "6272_crop.mrc.gz", "single"),
-    (DATA / "betaGal.mrc.gz", "pseudo-halves")])
+    (DATA / "emd20026_O_1.3A.mrc.gz", "single"), (DATA / "2566_3J6B_9.mrc.gz", "single"),
+    (DATA / "emd_6824.mrc.gz", "pseudo-halves"), (DATA / "betaGal.mrc.gz", "pseudo-halves")])
 def test_real_maps_give_pseudo_halves_only_where_their_solvent_holds_noise(path, kind):
     assert observe_one(read_map(path), np.random.default_rng(1)).kind == kind
 

@@ -236,6 +236,14 @@ def test_local_scaling_with_the_truth_as_reference_beats_the_unscaled_map_by_0_0
     assert after > before + 0.09
 
 
+def test_a_window_shorter_than_12_angstrom_has_no_coarser_bands_and_works(tmp_path):
+    observed, truth, mask = simulated((48, 48, 48))
+    result = scale(observed, truth, mask, folder=tmp_path, weight="adaptive", window=10.0,
+                   resolution=6.0)
+    inside = mask == 1
+    assert np.corrcoef(result.linear.values[inside], truth.values[inside])[0, 1] > 0.9
+
+
 def test_the_solvent_of_the_output_is_at_0(tmp_path):
     observed, truth, mask = simulated()
     result = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")

@@ -137,7 +137,7 @@ def test_the_adaptive_weight_is_high_where_the_score_goes_with_the_signal():
     bands, halves = band_of_halves(strength, 1)
     score = np.where(strength > 1, np.float32(20), np.float32(0)) \
         + np.random.default_rng(3).standard_normal(SHAPE).astype(np.float32)
-    weight = adaptive_weight(*evidence_of(score, halves, bands))
+    weight = adaptive_weight(*evidence_of(score.copy(), halves, bands))
     assert weight[strength > 1].mean() > 0.7 and weight[strength < 1].mean() < 0.3
     assert weight.min() >= 0 and weight.max() <= 1
 
@@ -145,7 +145,7 @@ def test_the_adaptive_weight_is_high_where_the_score_goes_with_the_signal():
 def test_the_adaptive_weight_does_not_follow_a_score_that_says_nothing():
     bands, halves = band_of_halves(full(1.0, SHAPE), 2)
     score = 5 * np.random.default_rng(4).standard_normal(SHAPE).astype(np.float32)
-    weight = adaptive_weight(*evidence_of(score, halves, bands))
+    weight = adaptive_weight(*evidence_of(score.copy(), halves, bands))
     strong, weak = weight[score > 5], weight[np.abs(score) < 2]
     assert strong.mean() == pytest.approx(weak.mean(), rel=0.15)
 
@@ -153,7 +153,7 @@ def test_the_adaptive_weight_does_not_follow_a_score_that_says_nothing():
 def test_the_adaptive_weight_of_pure_noise_is_next_to_nothing():
     bands, halves = band_of_halves(full(0.0, SHAPE), 5)
     score = 5 * np.random.default_rng(4).standard_normal(SHAPE).astype(np.float32)
-    weight = adaptive_weight(*evidence_of(score, halves, bands))
+    weight = adaptive_weight(*evidence_of(score.copy(), halves, bands))
     assert weight.mean() < 0.1
 
 

@@ -34,7 +34,7 @@ class BandEvidence:
     Parameters
     ----------
     score : array, shape (nz, ny, nx)
-        Scaled map of the coarser bands over the sd of its noise.
+        Scaled map of the coarser bands over the sd of its noise; used up.
     signal, noise : arrays, shape (nz, ny, nx)
         Power of the band's signal and noise, averaged over the window.
     modes_per_voxel : float
@@ -79,22 +79,25 @@ def adaptive_weight(evidence: BandEvidence, mean: FloatArray, difference: FloatA
     part *= np.append(np.diff(curve), np.float32(0))[steps]
     signal += part
     signal *= evidence.signal
-    total = signal + evidence.noise
-    return np.asarray(np.divide(signal, total, out=np.zeros_like(total), where=total > 0))
+    np.add(signal, evidence.noise, out=part)
+    return np.asarray(np.divide(signal, part, out=signal, where=part > 0))
 
 
 def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
-    """Steps between the 1 % and 99.95 % quantiles of the score, what is over, the scores of all."""
+    """Steps between the 1 % and 99.95 % quantiles of the score, what is over, the scores of all.
+
+    What is over takes the place of the score: a large box has few arrays to spare.
+    """
     sample = np.sort(score.ravel()[::7])
     low = float(sample[int(0.01 * (len(sample) - 1))])
     high = float(sample[int(0.9995 * (len(sample) - 1))])
     width = max(high - low, 1e-12) / (_LEVELS - 1)
-    part = score - np.float32(low)
-    part *= np.float32(1 / width)
-    np.clip(part, 0, _LEVELS - 1, out=part)
-    steps = part.astype(np.int16)
-    part -= steps
-    return steps, part, np.asarray(low + width * np.arange(_LEVELS), dtype=np.float64)
+    score -= np.float32(low)
+    score *= np.float32(1 / width)
+    np.clip(score, 0, _LEVELS - 1, out=score)
+    steps = score.astype(np.int16)
+    score -= steps
+    return steps, score, np.asarray(low + width * np.arange(_LEVELS), dtype=np.float64)
 
 
 def _signal_curve(steps: Steps, scores: DoubleArray, common: FloatArray,

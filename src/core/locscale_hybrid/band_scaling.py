@@ -133,7 +133,8 @@ class _Ladder:
                 noise = np.sqrt(work.slots["powers"][band, NOISE])
                 self._waiting.append((band, work.slots["maps"][slot, 0],
                                       work.gain(band).gain * noise))
-        self._waiting = [(band, np.array(values), amplitude)
+        # what waits longer than the wave must outlive its slot
+        self._waiting = [(band, values if values.base is None else values.copy(), amplitude)
                          for band, values, amplitude in self._waiting]
 
     def _first(self, n_low: int) -> RunningScale:

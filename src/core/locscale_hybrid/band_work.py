@@ -233,9 +233,11 @@ def weigh_band(work: BandWork, slot: int) -> None:
     mean, difference = (work.filter.root_component(work.coefficients[name], band)
                         for name in ("average", "difference"))
     weight = adaptive_weight(_evidence(work, slot, difference), mean, difference)
-    mean = work.filter.finish(weight * mean, band)
-    difference = work.filter.finish(weight * difference, band)
+    mean *= weight
+    difference *= weight
     del weight
+    mean = work.filter.finish(mean, band)
+    difference = work.filter.finish(difference, band)
     work.slots["weighted"][band] = work.local.power(mean), work.local.power(difference)
     if not work.options.scaled:
         maps[0], maps[1] = mean, difference
@@ -247,17 +249,27 @@ def weigh_band(work: BandWork, slot: int) -> None:
 
 def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence:
     """What the weight of a band's root component is made of."""
-    band, spread = work.bands[slot], work.local.spread
+    band = work.bands[slot]
     observed, _, noise = (np.asarray(row) for row in work.slots["powers"][band])
     deviation = np.asarray(work.slots["deviation"][slot])
     least = np.float32(max(float(deviation.min()), 1e-30))
-    score = work.slots["prefix"][slot] / np.maximum(spread(deviation), least)
+    score = _spread(work, deviation, least)
+    np.divide(work.slots["prefix"][slot], score, out=score)
     # the powers are the band's, the root component has more of both signal and noise
     level = float(np.square(difference).mean(dtype=np.float64)) / max(float(noise.mean()), 1e-30)
-    signal = signal_power(observed, noise) * np.float32(level)
-    return BandEvidence(score, np.maximum(spread(signal), 0),
-                        np.maximum(spread(noise * np.float32(level)), 0),
+    noise = noise * np.float32(level)
+    signal = signal_power(observed * np.float32(level), noise)
+    zero = np.float32(0)
+    return BandEvidence(score, _spread(work, signal, zero), _spread(work, noise, zero),
                         work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume)
+
+
+def _spread(work: BandWork, coarse: FloatArray, least: np.float32) -> FloatArray:
+    """Coarse values on the voxels, nowhere below a limit."""
+    values = work.local.spread(coarse)
+    if values is coarse:  # blocks of one voxel
+        values = coarse.copy()
+    return np.asarray(np.maximum(values, least, out=values))
 
 
 def scale_band_task(folder: Path, index: int) -> None:

@@ -1,67 +1,78 @@
-"""The global fall-off of the amplitudes, taken out before a map is cut into bands.
+"""How the amplitudes of maps fall off with resolution, before and after sharpening."""
 
-Within a band of a map with a steep spectrum the coarse side outweighs the fine side, and a gain
-from the band's power comes out too low: by 8 % at 2.5 Å for B = 90 Å^2 and a window of 25 Å.  Of
-a flattened map it does not.
-"""
+from dataclasses import dataclass
 
 import numpy as np
 
-from .band_filter import BandFilter
-from .maps import ComplexArray, DoubleArray
+from .fourier import FourierSpace
+from .fsc import masked_coefficients
+from .maps import DoubleArray, FloatArray, Map
 
-_RELIABLE = 0.3            # global C^2 from which a band counts for the line
-_LARGEST_B = 400.0         # Å^2
-_FEWEST_BANDS = 2
+COARSEST = 10.0  # Å; coarser amplitudes follow the shape of the particle, not its order
+_FEWEST = 3      # shells that a slope needs
 
 
-def relative_slope(bands: BandFilter, coefficients: dict[str, ComplexArray],
-                   n_low: int) -> float:
-    """Slope over t^2 of ln(reference amplitude / observed amplitude), noise apart.
+@dataclass(frozen=True, eq=False)
+class AmplitudeCurves:
+    """Root mean square amplitude per shell inside one soft mask.
 
     Parameters
     ----------
-    bands : BandFilter
-    coefficients : dict of str to array
-        Sorted, of "average", "reference" and, with halves, "difference".
-    n_low : int
-        Bands that are coarser than 12 Å: they do not count.
-
-    Returns
-    -------
-    float
-        0 where too few bands hold signal; D^2 / 4 times it is a difference in B.
+    frequency : array, shape (n_shells,)
+        1/Å.
+    observed, reference, output : arrays, shape (n_shells,)
+        In units of density times voxels.
+    d_min : float
+        Å.
     """
-    observed, reference = (_power(bands, coefficients[name]) for name in ("average", "reference"))
-    signal = observed.copy()
-    if "difference" in coefficients:
-        signal -= _power(bands, coefficients["difference"])
-    band = np.arange(bands.n_bands)
-    used = (band >= n_low) & (band < bands.n_bands - 1) & (reference > 0)
-    used &= (observed > 0) & (signal > _RELIABLE * observed)
-    if np.count_nonzero(used) < _FEWEST_BANDS:
-        return 0.0
-    ratio = 0.5 * np.log(reference[used] / signal[used])
-    slope = float(np.polyfit((band[used] + 0.5) ** 2, ratio, 1)[0])
-    limit = _LARGEST_B / 4 / bands.window**2
-    return float(np.clip(slope, -limit, limit))
+
+    frequency: DoubleArray
+    observed: DoubleArray
+    reference: DoubleArray
+    output: DoubleArray
+    d_min: float
+
+    @property
+    def by_name(self) -> dict[str, DoubleArray]:
+        """The curves as the record calls them."""
+        return {"input": self.observed, "reference": self.reference, "output": self.output}
+
+    @property
+    def falloff_b(self) -> dict[str, float | None]:
+        """Slope of ln amplitude, 10 Å to d_min, as B in Å^2; None where there are few shells.
+
+        References
+        ----------
+        .. [1] Rosenthal, Henderson (2003) J. Mol. Biol. 333:721-745,
+           :doi:`10.1016/j.jmb.2003.07.013`.
+        """
+        return {name: slope_as_b(self.frequency, curve, self.d_min)
+                for name, curve in self.by_name.items()}
 
 
-def flatten(bands: BandFilter, coefficients: dict[str, ComplexArray], slope: float) -> None:
-    """Give the observed maps the reference's fall-off, in place."""
-    if slope == 0:
-        return
-    reach = np.minimum(bands.position, bands.n_bands)
-    curve = np.exp(np.float32(slope) * reach * reach)
-    for name in ("average", "difference"):
-        if name in coefficients:
-            coefficients[name] *= curve
+def amplitude_curves(observed: Map, reference: Map, output: Map, mask: FloatArray, *,
+                     d_min: float) -> AmplitudeCurves:
+    """Amplitudes of the input, the reference and the output of a run.
+
+    Parameters
+    ----------
+    observed, reference, output : Map
+        On one grid.
+    mask : array, shape grid.shape
+        Soft, 0 to 1; solvent would add its noise.
+    d_min : float
+        Å.
+    """
+    space = FourierSpace(observed.grid)
+    curves = [np.sqrt(space.power(masked_coefficients(space, volume.values, mask))
+                      / np.maximum(space.count, 1)) for volume in (observed, reference, output)]
+    return AmplitudeCurves(space.frequency, curves[0], curves[1], curves[2], d_min)
 
 
-def _power(bands: BandFilter, coefficients: ComplexArray) -> DoubleArray:
-    """Sum of |F|^2 over the coefficients of each integer part of t."""
-    squares = np.square(coefficients.real)
-    squares += np.square(coefficients.imag)
-    starts = bands.starts
-    return np.array([squares[low:high].sum(dtype=np.float64)
-                     for low, high in zip(starts[:-1], starts[1:], strict=True)])
+def slope_as_b(frequency: DoubleArray, amplitude: DoubleArray, d_min: float) -> float | None:
+    """B in Å^2 of amplitudes that fall as exp(-B s^2 / 4) between 10 Å and `d_min`."""
+    inside = (frequency >= 1 / COARSEST) & (frequency <= 1 / d_min) & (amplitude > 0)
+    if inside.sum() < _FEWEST:
+        return None
+    slope = np.polyfit(frequency[inside] ** 2, np.log(amplitude[inside]), 1)[0]
+    return float(-4 * slope)

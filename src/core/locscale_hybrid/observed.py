@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from .errors import InputError
 from .findings import Finding
@@ -12,13 +13,17 @@ from .fourier import FourierSpace, squared_modulus
 from .maps import BoolArray, DoubleArray, FloatArray, Map
 from .mrc import MapFile, MapFrame, box_text, read_map, read_map_file
 from .parameters import HybridInputs, HybridParameters
+from .solvent import present_part, quiet_part, smoothed
 
 Kind = Literal["halves", "pseudo-halves", "single"]
 
 SAME_MAP = 0.9999              # correlation above which two halves are one map
-_MOST_ZEROS = 0.01             # share of one value in the solvent of a map that is not masked
 _LEAST_SOLVENT = 1000          # voxels
 _MOST_VARIED = 0.5             # coarse power of solvent over that of the map; above, it is none
+_LEAST_POWER = 0.01            # of the map's, in its noisiest shell; below, it was filtered away
+_LOW_PASS = 8.0                # Å, or 4 voxels, at which density is looked for
+_CUBES = 2.0                   # low-passes on the edge of a cube
+_GAUSSIAN_PER_RESOLUTION = 0.225  # sigma of a Gaussian whose amplitude is 1/e at the resolution
 _FEW_VALUES = 64               # distinct values that a density map surpasses
 _SAMPLES = 1 << 20             # voxels looked at for that
 
@@ -150,22 +155,33 @@ def solvent_noise(volume: Map) -> DoubleArray | None:
     Returns
     -------
     array, shape (n_shells,), or None
-        Mean |N|^2 for the whole box; None where the solvent holds no noise (masked, or flat), or
-        is as strong as the map in the coarse shells, so that it is no solvent.
+        Mean |N|^2 for the whole box; None where the map is masked tightly or full of density, or
+        its solvent is as strong as the map in the coarse shells, or weaker than noise ever is.
     """
-    region = solvent_region(volume.grid.shape)
-    solvent = volume.values[region]
-    if solvent.size < _LEAST_SOLVENT or np.mean(solvent == solvent[0]) > _MOST_ZEROS:
+    grid, present = volume.grid, present_part(volume.values)
+    cut = max(_LOW_PASS, 4 * grid.step)
+    low = smoothed(volume.values, grid, _GAUSSIAN_PER_RESOLUTION * cut)
+    quiet = quiet_part(low, grid, _CUBES * cut, present)
+    if quiet is None or np.count_nonzero(quiet.region) < _LEAST_SOLVENT:
         return None
-    space = FourierSpace(volume.grid)
-    window = space.backward(space.forward(region.astype(np.float32))
-                            * space.low_pass_gaussian(2 * volume.grid.step))
-    share = float(np.square(window).mean(dtype=np.float64))
-    power = space.shell_mean(squared_modulus(space.forward(volume.values * window))) / share
+    space = FourierSpace(grid)
+    power = _power_inside(space, volume.values, quiet.region)
     whole = space.shell_mean(squared_modulus(space.forward(volume.values)))
     coarse = slice(1, max(4, space.n_shells // 4))
     varied = power[coarse].sum() > _MOST_VARIED * whole[coarse].sum()
-    return None if varied or power[1:].min() <= 0 else power
+    silent = power[1:].min() <= 0 or (power[1:] < _LEAST_POWER * whole[1:]).all()
+    return None if varied or silent else power
+
+
+def _power_inside(space: FourierSpace, values: FloatArray, region: BoolArray) -> DoubleArray:
+    """Power per coefficient of a box filled as the region is, smoothed over 3 shells."""
+    window = space.backward(space.forward(region.astype(np.float32))
+                            * space.low_pass_gaussian(2 * space.grid.step))
+    level = np.float32((values * window).sum(dtype=np.float64) / window.sum(dtype=np.float64))
+    share = float(np.square(window).mean(dtype=np.float64))
+    inside = space.shell_sum(squared_modulus(space.forward((values - level) * window)))
+    total, count = (uniform_filter1d(sums, 3, mode="nearest") for sums in (inside, space.count))
+    return np.asarray(total / np.maximum(count, 1) / share)
 
 
 def coloured_noise(space: FourierSpace, power: DoubleArray,

@@ -237,7 +237,7 @@ class _Run:
     def placed(self, completion: Completion, given: RunInput) -> HybridModel:
         """The hybrid model with its pseudo-atoms settled."""
         atoms = self.store.kept(
-            PlacedAtoms, self.keys.get("placed"), lambda: PlacedAtoms.of(place_pseudo_atoms(
+            PlacedAtoms, self.keys.get("pseudo-atoms"), lambda: PlacedAtoms.of(place_pseudo_atoms(
                 completion, completion.data.average, given.observed.average,
                 self.progress.update)))
         return atoms.in_assembly(completion.assembly)
@@ -248,7 +248,7 @@ class _Run:
         if self.parameters.refiner == "none":
             return keep_given_b(completion, hybrid), None, None
         adps = self.store.kept(
-            RefinedAdps, self.keys.get("refined"),
+            RefinedAdps, self.keys.get("adp"),
             lambda: refine(completion, hybrid, folder, self.progress.part(0.0, 0.5))[1])
         hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
@@ -256,7 +256,7 @@ class _Run:
         if given.observed.kind != "halves" or half_1 is None:
             return hybrid, adps, None
         free = self.store.kept(
-            ModelFsc, self.keys.get("validated"),
+            ModelFsc, self.keys.get("validation"),
             lambda: free_fsc(completion, half_1, adps.tau, self.progress.part(0.5, 1.0)))
         gap = overfitting(free)
         self.note([gap] if gap is not None else [])
@@ -266,7 +266,7 @@ class _Run:
                executor: Executor, folder: Path) -> ScaledMaps:
         """The observed map scaled to the reference."""
         return self.store.kept(
-            ScaledMaps, self.keys.get("scaled"),
+            ScaledMaps, self.keys.get("scaling"),
             lambda: self.scale(given, reference, mask, resolution, executor, folder))
 
     def scale(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
@@ -285,7 +285,7 @@ class _Run:
             self.note([nothing_to_reseed()])
             return None
         change = self.store.kept(
-            SeedChange, self.keys.get("reseeded"),
+            SeedChange, self.keys.get("reseed"),
             lambda: self.seed_change(completion, given, mask, resolution, first, executor, folder))
         self.note(change.findings)
         return change

@@ -12,11 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from .band_filter import BandFilter, Box, fade_out, grid_of_box, number_of_bands, work_box
+from .band_filter import (
+    BandFilter,
+    Box,
+    fade_out,
+    flatten,
+    grid_of_box,
+    number_of_bands,
+    relative_slope,
+    work_box,
+)
 from .band_scaling import sum_bands
 from .band_work import BandOptions, BandRunner, BandWork
 from .errors import InputError
-from .falloff import flatten, relative_slope
 from .findings import Finding
 from .gains import BandGain, GainRules, number_of_low_bands
 from .local_power import LocalAverage

@@ -275,7 +275,7 @@ def _run(words: list[str | Path], folder: Path, progress: Report) -> None:
     """Run it to its end, stopping it when `progress` raises."""
     log, errors = folder / f"{_PREFIX}.out", folder / f"{_PREFIX}.err"
     environment = child_environment(os.environ, packages=(*PACKAGES, "servalcat", "pandas"))
-    process = start(words, environment, output=log, errors=errors)
+    process = start(words, environment, output=log, errors=errors, folder=folder)
     try:
         began = time.monotonic()
         while process.poll() is None:

@@ -115,9 +115,9 @@ def _of_dataclass(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> A
 
 
 def _of_union(kinds: tuple[Any, ...], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """None, or the first of the types that fits."""
-    if tree is None and type(None) in kinds:
-        return None
+    """The value as it is where its own type is among them, else the first that fits."""
+    if type(tree) in kinds:
+        return tree
     for kind in kinds:
         try:
             return _decoded(kind, tree, arrays)
@@ -137,7 +137,6 @@ def _scalar(kind: Any, tree: Any) -> Any:
     """A number, word or truth value of exactly this type; a whole float may look like an int."""
     if kind is float and type(tree) is int:
         return float(tree)
-    if kind in (bool, int, float, str, type(None)) and type(tree) is kind or (
-            kind is type(None) and tree is None):
+    if kind in (bool, int, float, str, type(None)) and type(tree) is kind:
         return tree
     raise ValueError(f"{tree!r} is no {kind}")

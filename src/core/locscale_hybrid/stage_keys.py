@@ -18,21 +18,21 @@ from .observed import Kind
 from .parameters import HybridInputs, HybridParameters
 from .stage_store import StageKey
 
-KEPT_STAGES = ("mask", "placed", "refined", "validated", "scaled", "reseeded")
+KEPT_STAGES = ("mask", "pseudo-atoms", "adp", "validation", "scaling", "reseed")
 
 _FIRST_USED = {
     "voxel_size": "mask", "resolution": "mask", "fdr": "mask",
-    "complete_model": "placed", "point_group": "placed", "symmetry_centre": "placed",
-    "seed": "placed",
-    "refiner": "refined", "b_steps": "refined", "neighbour_tau": "refined",
-    "b_floor": "scaled", "model_resolution": "scaled", "scaling": "scaled", "window": "scaled",
-    "window_voxels": "scaled", "stride": "scaled", "taper": "scaled", "weight": "scaled",
-    "noise_weight": "scaled", "scaled outputs": "scaled",
+    "complete_model": "pseudo-atoms", "point_group": "pseudo-atoms",
+    "symmetry_centre": "pseudo-atoms", "seed": "pseudo-atoms",
+    "refiner": "adp", "b_steps": "adp", "neighbour_tau": "adp",
+    "b_floor": "scaling", "model_resolution": "scaling", "scaling": "scaling", "window": "scaling",
+    "window_voxels": "scaling", "stride": "scaling", "taper": "scaling", "weight": "scaling",
+    "noise_weight": "scaling", "scaling outputs": "scaling",
 }
 _ELSEWHERE = ("outputs", "reseed_check")  # see _of_parameters
 _SCALED_OUTPUTS = ("gain", "resolution")  # what scaling makes only when it is asked for
 _FILES = {"half_map_1": "mask", "half_map_2": "mask", "full_map": "mask", "mask": "mask",
-          "model": "placed", "monomer_library": "placed", "weight_map": "scaled"}
+          "model": "pseudo-atoms", "monomer_library": "pseudo-atoms", "weight_map": "scaling"}
 _LIBRARIES = ("numpy", "scipy", "gemmi")
 
 
@@ -56,7 +56,7 @@ def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
     for name, value in _of_parameters(inputs, parameters, kind).items():
         early = name == "seed" and kind != "halves"
         own["mask" if early else _FIRST_USED.get(name, "mask")][name] = value
-    digest, keys = _digest(_program(parameters)), {}
+    digest, keys = _digest(_program(inputs, parameters)), {}
     for stage, values in own.items():
         digest = _digest({"before": digest, "stage": stage, **values})
         keys[stage] = StageKey(stage, digest)
@@ -72,14 +72,15 @@ def _of_parameters(inputs: HybridInputs, parameters: HybridParameters,
         del values["window"]
     if kind == "halves" and inputs.model is not None and not parameters.complete_model:
         del values["seed"]
-    values["scaled outputs"] = [name for name in _SCALED_OUTPUTS if name in parameters.outputs]
+    values["scaling outputs"] = [name for name in _SCALED_OUTPUTS if name in parameters.outputs]
     return values
 
 
-def _program(parameters: HybridParameters) -> dict[str, str]:
+def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, str]:
     """What computes: other versions may round otherwise."""
     versions = {"program": __version__}
-    for library in (*_LIBRARIES, *(["servalcat"] if parameters.refiner == "servalcat" else [])):
+    other_engine = parameters.refiner == "servalcat" or inputs.monomer_library is not None
+    for library in (*_LIBRARIES, *(["servalcat"] if other_engine else [])):
         try:
             versions[library] = version(library)
         except PackageNotFoundError:

@@ -101,12 +101,12 @@ class StageStore:
                 zipfile.BadZipFile) as error:
             self._found(Finding(
                 f"stage-damaged-{key.stage}", "warning",
-                f"the kept result {path.with_suffix('.npz')} is damaged ({error}): stage "
-                f"{key.stage} is done again; check the disk"))
+                f"{key.stage}: the kept result {path.with_suffix('.npz')} is damaged ({error}) and "
+                "is made anew; check the disk"))
             return None
         self._found(Finding(f"stage-resumed-{key.stage}", "note",
-                            f"stage {key.stage} was taken from {path.with_suffix('.npz')}: "
-                            "nothing that it depends on has changed"))
+                            f"{key.stage}: taken from {path.with_suffix('.npz')}, since nothing "
+                            "that it depends on has changed"))
         return result
 
     def _keep(self, result: object, key: StageKey, folder: Path) -> None:
@@ -123,8 +123,8 @@ class StageStore:
                     (folder / f"{key.name}{ending}").unlink(missing_ok=True)
             self._found(Finding(
                 f"stage-not-kept-{key.stage}", "warning",
-                f"the result of stage {key.stage} could not be kept in {folder} "
-                f"({error.strerror or error}): --resume will do it again; make room there"))
+                f"{key.stage}: the result could not be kept in {folder} "
+                f"({error.strerror or error}), --resume will make it anew; make room there"))
 
 
 def _write_result(result: object, key: StageKey, folder: Path, scratch: Path) -> None:

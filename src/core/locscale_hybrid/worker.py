@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import StageError
 from .executors import CommWorldExecutor, comm_world, serve
-from .launch import launcher_of, process_start, shared_segments
+from .launch import launcher_of, process_start, remove_segments, shared_segments
 from .lifeline import watch
 from .rank_session import START, STATUS, read_values, write_values
 from .tasks import ORPHANED, Failure, Pause, load_task
@@ -40,6 +40,7 @@ class _Rank:
 
     def abort(self, code: int) -> None:
         """End all ranks."""
+        remove_segments(shared_segments())
         if self.comm is None:
             os._exit(code)
         self.comm.Abort(code)
@@ -65,6 +66,8 @@ def main(arguments: list[str]) -> int:
             serve(rank.comm)
     except BaseException as error:  # SystemExit too: otherwise the other ranks wait for ever
         rank.report(error)
+        if rank.comm is None:   # alone: MPI can end in order
+            return FAILED
         rank.abort(FAILED)
     return 0
 

@@ -1,0 +1,293 @@
+"""What goes wrong around a run: it ends with one sentence, and nothing is lost or left.
+
+The end of every test: exit code, one sentence, inputs as they were, the old output as it was, no
+temporary file, no process.
+"""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from locscale_hybrid.progress import STAGES
+from tests.program import ROOT, Program, children, make_case
+from tests.toy_tasks import is_alive, wait_until
+
+OLD = b"the old output"
+INTERRUPTED = "interrupted; no file is left half written"
+OUTPUTS = ["out.json", "out.mrc", "out_linear.mrc"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return make_case(tmp_path_factory.mktemp("case"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(case, tmp_path_factory):
+    """Bytes of the map of a run with which nothing interfered."""
+    path = tmp_path_factory.mktemp("undisturbed") / "out.mrc"
+    with Program(*case.words, "-o", path, "-np", 1) as program:
+        assert program.end() == 0
+    return path.read_bytes()
+
+
+class Place:
+    """Where a run writes and keeps temporary files, with an output of an earlier run."""
+
+    def __init__(self, case, folder):
+        self.case, self.before = case, case.hashes()
+        self.out, self.temporary = folder / "results", folder / "tmp with é"
+        self.out.mkdir()
+        self.temporary.mkdir()
+        (self.out / "out.mrc").write_bytes(OLD)
+
+    def start(self, *words, processes=1, **keywords):
+        return Program(*self.case.words, "-o", self.out / "out.mrc", "-np", processes, *words,
+                       environment={"TMPDIR": str(self.temporary)}, **keywords)
+
+    def is_as_before(self):
+        """Inputs and output are untouched and nothing else is there."""
+        assert self.case.hashes() == self.before
+        assert [path.name for path in self.out.iterdir()] == ["out.mrc"]
+        assert (self.out / "out.mrc").read_bytes() == OLD
+        return list(self.temporary.iterdir()) == []
+
+    def is_complete(self, undisturbed):
+        """The new output is whole, inputs are untouched and nothing else is there."""
+        assert self.case.hashes() == self.before
+        assert sorted(path.name for path in self.out.iterdir()) == OUTPUTS
+        assert (self.out / "out.mrc").read_bytes() == undisturbed
+        return list(self.temporary.iterdir()) == []
+
+
+@pytest.fixture
+def place(case, tmp_path):
+    return Place(case, tmp_path)
+
+
+def failing_mpiexec(folder):
+    """A launcher that fails, so that a pool of processes is used."""
+    path = folder / "mpiexec"
+    path.write_text("#!/bin/sh\nexit 7\n")
+    path.chmod(0o755)
+    return path
+
+
+ODD, EVEN = STAGES[::2], STAGES[1::2]
+
+
+@pytest.mark.parametrize(("number", "stage"), [
+    *((signal.SIGTERM, stage) for stage in ODD), *((signal.SIGINT, stage) for stage in EVEN),
+    *(pytest.param(signal.SIGINT, stage, marks=pytest.mark.long) for stage in ODD),
+    *(pytest.param(signal.SIGTERM, stage, marks=pytest.mark.long) for stage in EVEN),
+    *(pytest.param(signal.SIGHUP, stage, marks=pytest.mark.long) for stage in STAGES)])
+def test_signal_in_any_stage_ends_the_run_and_leaves_the_old_output(place, undisturbed, number,
+                                                                    stage):
+    with place.start() as program:
+        program.until(stage)
+        program.process.send_signal(number)
+        code = program.end()
+    if stage == "output" and code == 0:     # it was done before the signal came
+        assert place.is_complete(undisturbed)
+        return
+    assert code == 130
+    assert program.error == INTERRUPTED
+    assert place.is_as_before()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_program_leaves_no_process(place, tmp_path, processes):
+    words = ["--mpiexec", failing_mpiexec(tmp_path)] if processes > 1 else []
+    with place.start(*words, processes=processes) as program:
+        program.until("scaling")
+        if processes > 1:
+            wait_until(lambda: len(children(program.process.pid)) >= processes)
+        those = children(program.process.pid)
+        program.process.kill()
+        wait_until(lambda: not any(map(is_alive, those)), seconds=5.0)
+        assert program.end() == -signal.SIGKILL
+    assert (place.out / "out.mrc").read_bytes() == OLD
+
+
+def test_killed_child_ends_the_run_with_its_name(place, tmp_path):
+    with place.start("--mpiexec", failing_mpiexec(tmp_path), processes=2) as program:
+        program.until("scaling")
+        pool = []
+
+        def pool_is_there():
+            pool[:] = [pid for pid in children(program.process.pid) if _is_of_the_pool(pid)]
+            return pool
+
+        wait_until(pool_is_there)
+        os.kill(pool[0], signal.SIGKILL)
+        code = program.end()
+    if code == 0:       # it was done before the kill
+        return
+    assert code == 3
+    assert "of 2 was killed (signal 9: out of memory?)" in program.error
+    assert place.is_as_before()
+
+
+def _is_of_the_pool(pid):
+    """Whether a process works on tasks; the one that tracks resources does not."""
+    with contextlib.suppress(OSError):
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def test_file_size_limit_as_on_a_full_disk_is_one_sentence(place):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    with place.start(preexec_fn=limit) as program:
+        assert program.end() in (2, 3)
+    assert "File too large" in program.error
+    assert place.is_as_before()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 600 kB: room for one map of the case and not for two."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(
+            command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_leaves_the_old_output_and_no_other_file(case, small_disk, tmp_path):
+    (small_disk / "out.mrc").write_bytes(OLD)
+    with Program(*case.words, "-o", small_disk / "out.mrc", "-np", 1) as program:
+        assert program.end() == 2
+    assert "cannot be written: No space left on device; make room" in program.error
+    assert (small_disk / "out.mrc").read_bytes() == OLD
+    names = {path.name for path in small_disk.iterdir()}
+    assert names <= {"out.mrc", "out_linear.mrc"}
+
+
+def test_full_temporary_disk_is_one_sentence(place, small_disk):
+    with Program(*place.case.words, "-o", place.out / "out.mrc", "-np", 1,
+                 environment={"TMPDIR": str(small_disk)}) as program:
+        code = program.end()
+    if code == 0:
+        pytest.skip("the tasks of so small a case fit")
+    assert code in (2, 3)
+    assert "No space left on device" in program.error
+    assert list(small_disk.iterdir()) == []
+    assert place.is_as_before()
+
+
+def test_read_only_folder_is_refused_before_the_work(case):
+    with Program(*case.words, "-o", "/proc/out.mrc") as program:
+        assert program.end() == 2
+    assert "output /proc/out.mrc cannot be written" in program.error
+    assert "choose another folder" in program.error
+    assert program.said("stage") == []
+
+
+def test_output_folder_that_vanishes_is_one_sentence(place):
+    with place.start() as program:
+        program.until("pseudo-atoms")
+        shutil.rmtree(place.out)
+        assert program.end() == 2
+    assert f"the folder {place.out} does not exist; make it, or write elsewhere" in program.error
+    assert list(place.temporary.iterdir()) == []
+    assert place.case.hashes() == place.before
+
+
+def test_processing_folder_that_vanishes_is_one_sentence(place):
+    with place.start("-op", place.temporary / "job") as program:
+        program.until("adp")
+        shutil.rmtree(place.temporary / "job")
+        assert program.end() in (2, 3)
+    assert str(place.temporary / "job") in program.error
+    assert place.is_as_before()
+
+
+def test_missing_temporary_folder_is_not_needed(place, undisturbed):
+    with Program(*place.case.words, "-o", place.out / "out.mrc", "-np", 1,
+                 environment={"TMPDIR": "/nowhere"}) as program:
+        assert program.end() == 0
+    assert place.is_complete(undisturbed)
+
+
+def test_spaces_and_accents_in_every_path_are_no_obstacle(case, tmp_path, undisturbed):
+    home = tmp_path / "mes données à moi"
+    home.mkdir()
+    shutil.copytree(case.folder, home / "entrée ; $HOME")
+    words = [str(word).replace(str(case.folder), str(home / "entrée ; $HOME"))
+             for word in case.words]
+    (home / "tmp é").mkdir()
+    with Program(*words, "-o", home / "sortie é.mrc", "-op", home / "étapes 1", "-np", 2,
+                 environment={"TMPDIR": str(home / "tmp é"), "LC_ALL": "C"}) as program:
+        assert program.end() == 0, program.events[-1]
+    assert (home / "sortie é.mrc").read_bytes() == undisturbed
+    assert list((home / "tmp é").iterdir()) == []
+
+
+def test_two_runs_into_one_folder_at_once_both_end_whole(place, undisturbed):
+    words = ["-op", place.temporary / "job", "--resume"]
+    with place.start(*words) as first, place.start(*words) as second:
+        assert (first.end(), second.end()) == (0, 0)
+    place.is_complete(undisturbed)
+    assert sorted(path.name for path in (place.temporary / "job").iterdir()) == [
+        "hybrid_model.cif", "mask.mrc", "reference.mrc", "stages"]
+
+
+def test_link_in_place_of_the_output_does_not_reach_its_target(place, undisturbed, tmp_path):
+    target = tmp_path / "precious.txt"
+    target.write_text("precious")
+    (place.out / "out.mrc").unlink()
+    (place.out / "out.mrc").symlink_to(target)
+    with place.start() as program:
+        assert program.end() == 0
+    assert target.read_text() == "precious"
+    assert not (place.out / "out.mrc").is_symlink()
+    assert place.is_complete(undisturbed)
+
+
+def test_no_clock_that_can_jump_is_read():
+    found = [f"{path.name}: {line.strip()}" for path in (ROOT / "src/core").rglob("*.py")
+             for line in path.read_text().splitlines()
+             if "time.time(" in line or "datetime.now" in line or "utcnow" in line]
+    assert found == []
+
+
+def test_record_holds_no_environment(place):
+    secret = "s3cr3t-value"
+    with Program(*place.case.words, "-o", place.out / "out.mrc", "-np", 1, "-op",
+                 place.temporary / "job", environment={"TOKEN": secret}) as program:
+        assert program.end() == 0
+    for path in [*place.out.rglob("*"), *place.temporary.rglob("*")]:
+        assert path.is_dir() or secret.encode() not in path.read_bytes()
+
+
+@pytest.mark.long
+def test_twenty_runs_in_a_row_leave_no_file_and_no_process_behind(place, undisturbed):
+    shared = set(Path("/dev/shm").iterdir())
+    words, folder = ["-op", place.temporary / "job", "--resume"], place.temporary / "job"
+    counts = set()
+    for number in range(20):
+        with place.start(*words, "--seed", 1 + number % 2) as program:
+            assert program.end() == 0
+        counts.add((len(list(folder.rglob("*"))), sum(p.stat().st_size for p in folder.rglob("*")
+                                                      if p.suffix != ".json") // 10_000))
+        assert sorted(path.name for path in place.out.iterdir()) == OUTPUTS
+        assert [path.name for path in place.temporary.iterdir()] == ["job"]
+    assert len(counts) <= 2
+    assert set(Path("/dev/shm").iterdir()) - shared == set()
+    time.sleep(0.1)
+    assert children(os.getpid()) == []

@@ -1,0 +1,186 @@
+"""Kept stage results: read back as they were, or not used."""
+
+import dataclasses
+import errno
+import os
+import stat
+from typing import Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from locscale_hybrid import stage_store
+from locscale_hybrid.findings import Finding
+from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.stage_codec import decode, encode
+from locscale_hybrid.stage_store import StageKey, StageStore
+
+KEY, OTHER = StageKey("mask", "a" * 64), StageKey("mask", "b" * 64)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    map: Map
+    none: NDArray[np.float64] | None
+    words: NDArray[np.str_]
+    findings: tuple[Finding, ...]
+    extra: dict[str, Map]
+    kind: Literal["halves", "single"]
+    factor: float
+    count: int
+    sure: bool
+
+
+def result(factor=0.1 + 0.2):
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4) * np.float32(factor)
+    volume = Map(values, Grid((2, 3, 4), (1.1, 1.2, 1.3), (-5.0, 0.1, 3.0)), "half é")
+    return Result(volume, None, np.array(["C", "pseudo"]),
+                  (Finding("a", "note", "b", {"x": 1, "y": 0.5, "z": "w"}),), {"m": volume},
+                  "halves", factor, 3, True)
+
+
+def same(first, second):
+    assert type(first) is type(second)
+    if dataclasses.is_dataclass(first):
+        for field in dataclasses.fields(first):
+            same(getattr(first, field.name), getattr(second, field.name))
+    elif isinstance(first, np.ndarray):
+        assert first.dtype == second.dtype
+        assert first.tobytes() == second.tobytes()
+    elif isinstance(first, tuple | list):
+        assert len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            same(one, other)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        same(list(first.values()), list(second.values()))
+    else:
+        assert first == second
+
+
+def never():
+    raise AssertionError("a sound result was made anew")
+
+
+class Shelf:
+    """A store in a folder, and what it said."""
+
+    def __init__(self, folder):
+        self.folder, self.found = folder / "stages", []
+        self.reading = StageStore(self.folder, read=True, found=self.found.append)
+
+    @property
+    def codes(self):
+        return [finding.code for finding in self.found]
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    shelf = Shelf(tmp_path)
+    shelf.reading.kept(Result, KEY, result)
+    return shelf
+
+
+def test_value_is_bit_for_bit_what_it_was():
+    given = result()
+    same(decode(Result, *encode(given)), given)
+
+
+def test_numbers_that_json_has_no_word_for_come_back():
+    tree, arrays = encode((float("inf"), 5e-324, -0.0))
+    assert repr(decode(tuple[float, ...], tree, arrays)) == "(inf, 5e-324, -0.0)"
+
+
+def test_value_without_a_type_for_files_is_refused():
+    with pytest.raises(TypeError, match="object cannot be kept in a file"):
+        encode((1, object()))
+
+
+@pytest.mark.parametrize("tree", [
+    None, 3, [], {}, {"d_min": 1}, {"shape": [1, 2], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]},
+    {"shape": [1, 2, "3"], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]}])
+def test_tree_of_another_kind_is_a_value_error(tree):
+    with pytest.raises(ValueError, match=r"no |has the fields|shorter|longer"):
+        decode(Grid, tree, {})
+
+
+def test_kept_result_is_used_and_said(shelf):
+    same(shelf.reading.kept(Result, KEY, never), result())
+    assert shelf.codes == ["stage-resumed-mask"]
+    assert "mask: taken from" in shelf.found[0].message
+
+
+def test_store_that_shall_not_read_computes_and_keeps(shelf):
+    assert StageStore(shelf.folder).kept(Result, KEY, lambda: result(2.0)).factor == 2.0
+    assert shelf.reading.kept(Result, KEY, never).factor == 2.0
+
+
+def test_store_without_folder_or_key_only_computes(tmp_path):
+    assert StageStore().kept(Result, KEY, result).count == 3
+    assert StageStore(tmp_path / "stages").kept(Result, None, result).count == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_key_is_computed_and_takes_the_place(shelf):
+    shelf.reading.kept(Result, OTHER, lambda: result(2.0))
+    assert shelf.codes == []
+    assert sorted(path.name for path in shelf.folder.iterdir()) == [
+        f"{OTHER.name}.json", f"{OTHER.name}.npz"]
+
+
+def test_folder_and_files_hold_no_pickle_and_are_for_this_user(shelf):
+    assert stat.S_IMODE(shelf.folder.stat().st_mode) == 0o700
+    with np.load(shelf.folder / f"{KEY.name}.npz", allow_pickle=False) as arrays:
+        assert all(not arrays[name].dtype.hasobject for name in arrays.files)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json"])
+def test_truncated_file_is_made_anew_and_said(shelf, ending):
+    path = shelf.folder / f"{KEY.name}{ending}"
+    content = path.read_bytes()
+    for length in (0, 1, 70, len(content) // 2, len(content) - 2):
+        path.write_bytes(content[:length])
+        same(shelf.reading.kept(Result, KEY, result), result())
+        assert shelf.codes.pop() == "stage-damaged-mask"
+        assert "is damaged (" in shelf.found.pop().message
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json"])
+def test_no_flipped_bit_is_ever_used(shelf, ending):
+    path = shelf.folder / f"{KEY.name}{ending}"
+    content = path.read_bytes()
+    rng = np.random.default_rng(3)
+    for place in rng.choice(len(content) - 1, 60, replace=False):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(changed)
+        assert shelf.reading.kept(Result, KEY, lambda: result(2.0)).factor == 2.0
+        shelf.reading.kept(Result, OTHER, result)       # clears the place
+        shelf.reading.kept(Result, KEY, result)
+
+
+def test_result_of_another_key_under_this_name_is_not_used(shelf):
+    near = StageKey("mask", KEY.digest[:16] + "c" * 48)
+    assert near.name == KEY.name
+    assert shelf.reading.kept(Result, near, lambda: result(2.0)).factor == 2.0
+    assert "it belongs to another input" in shelf.found[0].message
+
+
+def test_missing_arrays_are_made_anew(shelf):
+    (shelf.folder / f"{KEY.name}.npz").unlink()
+    assert shelf.reading.kept(Result, KEY, lambda: result(2.0)).factor == 2.0
+    assert "its arrays are missing" in shelf.found[0].message
+
+
+def test_full_disk_is_told_and_the_result_is_returned(tmp_path, monkeypatch):
+    def full(*args, **arrays):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(stage_store.np, "savez", full)
+    shelf = Shelf(tmp_path)
+    assert shelf.reading.kept(Result, KEY, result).count == 3
+    assert shelf.codes == ["stage-not-kept-mask"]
+    assert "(No space left on device), --resume will make it anew" in shelf.found[0].message
+    assert list(shelf.folder.iterdir()) == []
