@@ -106,6 +106,6 @@ def _event(line):
     """The JSON object of a line, or None."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
 from locscale_hybrid.adp import TAUS
@@ -16,7 +17,7 @@ from locscale_hybrid.mrc import read_map, write_map
 from locscale_hybrid.structure import read_model
 from tests.synthetic import box_centre, half_maps, small_model
 
-SHAPE, VOXEL, RESOLUTION = (60, 64, 62), 1.2, 3.2
+SHAPE, VOXEL, RESOLUTION = (60, 64, 62), 1.2, 3.0
 N_RESIDUES, N_GIVEN = 120, 72
 NEAR = 3.0     # Å, from an atom
 PARAMETERS = HybridParameters(resolution=RESOLUTION, outputs=frozenset({"model", "mask"}))
@@ -72,7 +73,7 @@ def left_out(case):
 
 
 def _near(voxels, positions):
-    from scipy.spatial import cKDTree
+    """Whether voxels lie near any of the positions."""
     return np.isfinite(cKDTree(positions).query(voxels, distance_upper_bound=NEAR)[0])
 
 
@@ -82,22 +83,18 @@ def test_where_40_percent_were_deleted_the_result_is_that_of_the_full_model(
     there = left_out(case)
     expected, found = (read_map(getattr(result, kind)).values[there]
                        for result in (whole, completed))
-    print(kind, found.std()/expected.std(), np.corrcoef(expected, found)[0,1])
     ratio = np.sqrt(np.mean(found**2) / np.mean(expected**2))
-    print(ratio)
     assert 0.85 < ratio < 1.15
     assert np.corrcoef(expected, found)[0, 1] > 0.95
 
 
 def test_pseudo_atoms_are_within_15_percent_of_the_deleted_atoms(completed):
     hybrid = read_model(completed.files["model"], keep_pseudo_atoms=True)
-    print(hybrid.is_pseudo.sum())
     assert hybrid.is_pseudo.sum() == pytest.approx(8 * (N_RESIDUES - N_GIVEN), rel=0.15)
 
 
 def test_another_seed_changes_the_result_by_less_than_2_percent_of_its_sd(completed):
     change = json.loads(completed.record.read_text())["reseed_check"]
-    print(change)
     assert 0 < change["rms_change_over_sd"] < 0.02
 
 
@@ -107,7 +104,6 @@ def test_a_half_map_2_of_noise_gets_the_strongest_prior_and_is_flagged(case, tmp
     write_map(tmp_path / "noise.mrc", first.with_values(drawn, "noise"))
     inputs = HybridInputs(case.half_paths[0], tmp_path / "noise.mrc", model=case.partial)
     result = run_hybrid(inputs, PARAMETERS, output_paths(tmp_path / "out.mrc"))
-    print([f.code for f in result.findings])
     flagged, = (finding for finding in result.findings if finding.code == "half-2-noise")
     assert flagged.level == "warning"
     assert json.loads(result.record.read_text())["adp"]["tau_square_angstrom"] == TAUS[0]
@@ -119,3 +115,15 @@ def test_identical_half_maps_end_the_run_before_anything_is_written(case, tmp_pa
     with pytest.raises(InputError, match=r"half1.mrc and copy.mrc are the same map"):
         run_hybrid(inputs, PARAMETERS, output_paths(tmp_path / "out.mrc"))
     assert [path.name for path in tmp_path.iterdir()] == ["copy.mrc"]
+
+
+def test_false_discovery_rate_is_recorded_and_bounds_the_work(case, completed, tmp_path):
+    parameters = dataclasses.replace(PARAMETERS, fdr=1e-5, refiner="none")
+    strict = run_hybrid(case.inputs(case.partial), parameters, output_paths(tmp_path / "out.mrc"))
+    records = [json.loads(result.record.read_text()) for result in (strict, completed)]
+    assert [record["parameters"]["fdr"] for record in records] == [1e-5, 0.01]
+    assert records[0]["mask"]["origin"] == "false discovery rate 1e-05 against the half maps"
+    tight, wide = (read_map(result.files["mask"]).values == 1 for result in (strict, completed))
+    assert not (tight & ~wide).any()
+    assert records[0]["mask"]["volume_cubic_angstrom"] < records[1]["mask"]["volume_cubic_angstrom"]
+    assert records[0]["adp"] is None

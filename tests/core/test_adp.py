@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import adp
-from locscale_hybrid.adp import TAUS, ModelFsc, model_fsc, overfitting, refine_adps
+from locscale_hybrid.adp import (
+    TAUS,
+    ModelFsc,
+    TauTrial,
+    _vertex,
+    model_fsc,
+    overfitting,
+    refine_adps,
+)
 from locscale_hybrid.density import PSEUDO, Scatterers
 from locscale_hybrid.fsc import FscCurve
 from locscale_hybrid.observed import ObservedMaps
@@ -34,13 +42,16 @@ def no_pseudo(atoms):
     return np.zeros(len(atoms), dtype=bool)
 
 
-def test_tau_is_the_one_with_the_largest_free_fsc(case):
+def test_tau_is_near_the_one_with_the_largest_free_fsc(case):
     maps, atoms, b = case
     done = []
     result = refine_adps(refinement_data(maps, D_MIN), atoms, np.full(len(b), 40.0),
                          no_pseudo(atoms), kind="halves", progress=done.append)
     best = max(result.scan, key=lambda trial: trial.free)
-    assert result.tau == best.tau and result.validated and result.findings == ()
+    around = sorted(trial.tau for trial in result.scan)
+    place = around.index(best.tau)
+    assert around[max(place - 1, 0)] <= result.tau <= around[min(place + 1, len(around) - 1)]
+    assert result.validated and result.findings == ()
     assert [trial.tau for trial in result.scan] == list(TAUS[: len(result.scan)])
     work = [trial.work for trial in result.scan]
     assert work == sorted(work)  # a weaker prior always fits half map 1 better
@@ -150,3 +161,18 @@ def test_the_scan_stops_at_the_first_tau_past_the_best(case, monkeypatch):
     free = [trial.free for trial in result.scan]
     assert free[-1] < max(free)
     assert free[:-1] == sorted(free[:-1])
+
+
+def test_tau_is_the_top_of_a_parabola_over_ln_tau():
+    trials = tuple(TauTrial(tau, 0.5, 0.5 - 0.01 * np.log(tau / 9.5) ** 2)
+                   for tau in (3.0, 5.0, 8.0, 12.0, 18.0))
+    assert _vertex(trials) == pytest.approx(9.5, abs=0.01)
+
+
+@pytest.mark.parametrize("best", [0, 2])
+def test_the_first_or_last_tau_of_a_scan_is_taken_as_it_is(best):
+    free = [0.1, 0.1, 0.1]
+    free[best] = 0.2
+    trials = tuple(TauTrial(tau, 0.5, value) for tau, value in zip((3.0, 5.0, 8.0), free,
+                                                                   strict=True))
+    assert _vertex(trials) == (3.0, 5.0, 8.0)[best]

@@ -1,4 +1,4 @@
-"""The command line: what its words mean, what it answers, how it ends."""
+"""The command line: what it answers, how it ends."""
 
 import json
 import os
@@ -13,222 +13,12 @@ import mrcfile
 import numpy as np
 import pytest
 
-from locscale_hybrid import __version__, cli, installation
-from locscale_hybrid.cli_options import build_parser, in_long_spelling, spellings
-from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid import __version__, cli
 from locscale_hybrid.errors import InputError, StageError
-from locscale_hybrid.estimate import estimate, estimate_files
-from locscale_hybrid.parameters import OUTPUTS, HybridInputs, HybridParameters
 from tests import toy_program, toy_tasks
 
 ROOT = Path(__file__).parents[2]
 HALVES = ["-hm", "half1.mrc", "half2.mrc"]
-
-
-def request(*words):
-    return request_of(*given_options(words))
-
-
-def remarks(*words):
-    return [finding.message for finding in request(*words).remarks]
-
-
-# ---- the words ----------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("line", [
-    "-hm half1.mrc half2.mrc -mc model.pdb -v -o out.mrc --complete_model",
-    "--halfmap_paths half1.mrc half2.mrc --model_coordinates model.pdb --verbose --outfile out.mrc "
-    "-complete_model",
-    "--hm half1.mrc half2.mrc --mc model.pdb --v --o out.mrc --complete_model",
-    "-v -o=out.mrc --complete_model -mc=model.pdb -halfmap_paths half1.mrc half2.mrc"])
-def test_published_line_in_any_spelling_is_one_job(line):
-    job = request(*line.split()).job
-    here = Path.cwd()
-    assert job.inputs == HybridInputs(half_map_1=here / "half1.mrc", half_map_2=here / "half2.mrc",
-                                      model=here / "model.pdb")
-    assert job.parameters == HybridParameters(complete_model=True)
-    assert job.outputs.map == here / "out.mrc"
-
-
-def test_published_line_with_one_map():
-    line = "-em full.mrc -mc model.pdb -v -o out.mrc --complete_model"
-    job = request(*line.split()).job
-    assert job.inputs.files == {"full_map": Path.cwd() / "full.mrc",
-                                "model": Path.cwd() / "model.pdb"}
-
-
-def test_published_stray_space_is_overlooked_with_a_warning():
-    wanted = request(*HALVES, "-mc", "m.pdb", "-mpi", "--", "complete_model")
-    assert wanted.job.parameters.complete_model
-    assert wanted.mpi
-    assert wanted.remarks[0].level == "warning"
-    assert '"-- complete_model" was read as --complete_model: there is a stray' in (
-        wanted.remarks[0].message)
-
-
-def test_dash_of_a_word_processor_is_overlooked():
-    assert "its dash is not a hyphen" in remarks(*HALVES, "-mc", "m.pdb", "–complete_model")[0]
-
-
-@pytest.mark.parametrize(("words", "field", "value"), [
-    ("-sym D2", "point_group", "D2"), ("-res 3.2", "resolution", 3.2),
-    ("-p 1.06", "voxel_size", 1.06), ("-mres 3", "model_resolution", 3.0),
-    ("-fdr 0.05", "fdr", 0.05), ("--scaling windows", "scaling", "windows"),
-    ("--window 30", "window", 30.0), ("-wn 31", "window_voxels", 31),
-    ("-wn 30", "window_voxels", 31), ("--window_size 0", "window_voxels", None),
-    ("--stride 3", "stride", 3), ("--taper hann", "taper", "hann"),
-    ("--weight soft", "weight", "soft"), ("--no_noise_weight", "noise_weight", False),
-    ("--refiner servalcat", "refiner", "servalcat"), ("--skip_refine", "refiner", "none"),
-    ("-ref_it 5", "b_steps", 5), ("--b_floor 30", "b_floor", 30.0),
-    ("--neighbour_tau 8", "neighbour_tau", 8.0), ("--seed 7", "seed", 7),
-    ("--reseed_check", "reseed_check", True),
-    ("--symmetry_centre -1.5 20 30", "symmetry_centre", (-1.5, 20.0, 30.0)),
-    ("--outputs mask,gain localB", "outputs", frozenset({"mask", "gain", "localB"})),
-    ("--outputs all", "outputs", frozenset(OUTPUTS))])
-def test_option_sets_its_parameter_and_no_other(words, field, value):
-    parameters = request(*HALVES, "-mc", "m.pdb", *words.split()).job.parameters
-    default = HybridParameters(complete_model=False)
-    assert getattr(parameters, field) == value
-    assert {name for name, found in vars(parameters).items()
-            if found != getattr(default, name)} <= {field}
-
-
-def test_every_parameter_can_be_set():
-    parser_names = set(spellings(build_parser()))
-    settable = {"complete_model", "symmetry", "symmetry_centre", "ref_resolution", "apix",
-                "model_resolution", "fdr_threshold", "scaling", "window", "window_size", "stride",
-                "taper", "weight", "no_noise_weight", "refiner", "refmac_iterations", "b_floor",
-                "neighbour_tau", "seed", "outputs", "reseed_check"}
-    assert settable <= parser_names
-    assert len(settable) == len(vars(HybridParameters()))
-
-
-def test_model_alone_is_not_completed():
-    assert not request(*HALVES, "-mc", "m.pdb").job.parameters.complete_model
-
-
-def test_no_model_means_the_whole_mask():
-    job = request(*HALVES).job
-    assert job.parameters.complete_model
-    assert job.inputs.model is None
-
-
-def test_weight_may_be_a_file(tmp_path):
-    path = tmp_path / "w.mrc"
-    path.touch()
-    job = request(*HALVES, "--weight", str(path)).job
-    assert (job.parameters.weight, job.inputs.weight_map) == ("file", path)
-
-
-def test_even_window_is_made_odd_and_said():
-    assert "-wn 30: a window of 31 voxels is used" in remarks(*HALVES, "-wn", "30")[0]
-
-
-def test_iterations_are_explained():
-    assert "--refmac_iterations 10 sets the number of B steps of the final fit" in remarks(
-        *HALVES, "-ref_it", "10")[0]
-
-
-@pytest.mark.parametrize("words", [
-    "-cif_info x.cif", "--cif_info x.cif", "-fdr_w 10", "--fdr_window_size 10", "-pm_it 50",
-    "--total_iterations 50", "-chunk 3", "-dst 1.2", "-smooth 0.3", "--refmac5_path /x",
-    "-fdr_f 3.0", "-avg_w 3", "-th 0.9", "-mw 100", "-pm gradient", "--add_blur 20",
-    "--cref_pickle x", "--report_filename x", "-bs 8", "-cube_size 32", "-s 16", "--dev_mode",
-    "--boost_secondary_structure 1.5", "-filter_input", "--apply_fsc_filter", "-no_mc",
-    "-mc_it 15", "--measure_bfactors", "--build_using_pseudomodel", "-avg_filter 3",
-    "--set_local_bfactor 20", "--activate_pseudomodel"])
-def test_other_options_of_locscale_2_are_said_to_have_no_effect(words):
-    wanted = request(*HALVES, *words.split())
-    assert wanted.job == request(*HALVES).job
-    assert re.fullmatch(r"--\w+ has no effect here, because .+", wanted.remarks[0].message)
-
-
-def test_line_of_the_pipeliner_job_is_a_run():
-    line = ("--halfmap_paths a.mrc b.mrc -sym C1 -mc m.pdb --cif_info c.cif --complete_model "
-            "-res 3.4 --window_size 26 -ma mask.mrc --fdr_window_size 30 --total_iterations 50 "
-            "--refmac_iterations 10 -o locscale_output.mrc -mpi")
-    wanted = request(*line.split())
-    assert wanted.mpi
-    assert wanted.job.parameters == HybridParameters(resolution=3.4, window_voxels=27, b_steps=10)
-    assert wanted.job.inputs.mask == Path.cwd() / "mask.mrc"
-
-
-@pytest.mark.parametrize(("words", "sentence"), [
-    ("feature_enhance -em a.mrc", "feature_enhance is a network prediction"),
-    ("-em a.mrc -gpus 0 1", "-gpus asks for a network prediction"),
-    ("-em a.mrc --gpu_ids 0", "--gpu_ids asks for a network prediction"),
-    ("-em a.mrc -model_path x", "--model_path names a trained network"),
-    ("-em a.mrc -mm ref.mrc", "-mm gives a reference map"),
-    ("-em a.mrc --no_reference", "--no_reference scales without a reference"),
-    ("", "no map given: give two half maps, or one full map"),
-    ("-hm a.mrc", "-hm/--halfmap_paths: expected 2 arguments; see locscale --help"),
-    ("-hm a.mrc b.mrc c.mrc", '"c.mrc" belongs to no option'),
-    ("-hm a.mrc b.mrc -em c.mrc", "both half maps and a full map given"),
-    ("-em a.mrc --wieght soft", "--wieght is unknown: did you mean --weight"),
-    ("-em a.mrc --zzz", "--zzz is unknown; see locscale --help"),
-    ("-em a.mrc -res high", '-res/--ref_resolution: "high" is not a number'),
-    ("-em a.mrc -res nan", '"nan" is not a number'),
-    ("-em a.mrc -res -3", "-3 is not above 0"),
-    ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
-    ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
-    ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
-    ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
-    ("-em a.mrc --weight strong", 'weight "strong" is neither a policy nor a file: give one of'),
-    ("-em a.mrc --skip_refine --refiner own", "--skip_refine and --refiner own contradict"),
-    ("-em a.mrc --outputs everything", 'output "everything" is unknown: give one of'),
-    ("-em a.mrc --scaling both", "--scaling: invalid choice: 'both'"),
-    ("--job j.json -em a.mrc", "--job says everything: leave --emmap_path out"),
-    ("--from none.json", "none.json cannot be read"),
-])
-def test_words_that_mean_no_run_are_one_sentence(words, sentence, capsys, pipeline):
-    assert cli.main(words.split()) == 2
-    written = capsys.readouterr()
-    assert re.search(sentence, written.err)
-    assert written.err.startswith("locscale: ")
-    assert written.err.count("\n") == 1
-    assert "Traceback" not in written.err
-
-
-def test_words_of_options_are_left_alone():
-    words = ["-mc", "complete_model", "x", "--", "y"]
-    assert in_long_spelling(words, {"mc": "--model_coordinates", "complete_model": "--c"})[0] == [
-        "--model_coordinates", "complete_model", "x", "--", "y"]
-
-
-# ---- repeating a run ----------------------------------------------------------------------------
-
-@pytest.fixture
-def record(tmp_path):
-    files = {}
-    for name in ("half_map_1", "half_map_2", "model"):
-        path = tmp_path / name
-        path.write_text(name)
-        files[name] = {"path": str(path)}
-    values = {"inputs": files, "parameters": HybridParameters(
-        point_group="D3", complete_model=False, window_voxels=41).as_dict()}
-    path = tmp_path / "record.json"
-    path.write_text(json.dumps(values))
-    return path
-
-
-def test_record_repeats_its_run(record, tmp_path):
-    job = request("--from", str(record)).job
-    assert job.inputs.files == {name: tmp_path / name
-                                for name in ("half_map_1", "half_map_2", "model")}
-    assert job.parameters == HybridParameters(point_group="D3", complete_model=False,
-                                              window_voxels=41)
-
-
-def test_further_options_change_a_recorded_run(record, tmp_path):
-    job = request("--from", str(record), "-mc", str(tmp_path / "new.pdb"), "--window", "30",
-                  "--complete_model").job
-    assert job.inputs.model == tmp_path / "new.pdb"
-    assert job.parameters == HybridParameters(point_group="D3", window=30.0)
-
-
-def test_one_map_replaces_both_recorded_halves(record, tmp_path):
-    job = request("--from", str(record), "-em", str(tmp_path / "full.mrc")).job
-    assert set(job.inputs.files) == {"full_map", "model"}
 
 
 # ---- what is answered ---------------------------------------------------------------------------
@@ -383,6 +173,52 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
     assert "mpiexec /none/mpiexec is not a program" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("words", "sentence"), [
+    ("feature_enhance -em a.mrc", "feature_enhance is a network prediction"),
+    ("-em a.mrc -gpus 0 1", "-gpus asks for a network prediction"),
+    ("-em a.mrc --gpu_ids 0", "--gpu_ids asks for a network prediction"),
+    ("-em a.mrc -model_path x", "--model_path names a trained network"),
+    ("-em a.mrc -mm ref.mrc", "-mm gives a reference map"),
+    ("-em a.mrc --no_reference", "--no_reference scales without a reference"),
+    ("", "no map given: give two half maps, or one full map"),
+    ("-hm a.mrc", "-hm/--halfmap_paths: expected 2 arguments; see locscale --help"),
+    ("-hm a.mrc b.mrc c.mrc", '"c.mrc" belongs to no option'),
+    ("-hm a.mrc b.mrc -em c.mrc", "both half maps and a full map given"),
+    ("-em a.mrc --wieght soft", "--wieght is unknown: did you mean --weight"),
+    ("-em a.mrc --zzz", "--zzz is unknown; see locscale --help"),
+    ("-em a.mrc -res high", '-res/--ref_resolution: "high" is not a number'),
+    ("-em a.mrc -res nan", '"nan" is not a number'),
+    ("-em a.mrc -res -3", "-3 is not above 0"),
+    ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
+    ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
+    ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
+    ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
+    ("-em a.mrc --weight strong", 'weight "strong" is neither a policy nor a file: give one of'),
+    ("-em a.mrc --skip_refine --refiner own", "--skip_refine and --refiner own contradict"),
+    ("-em a.mrc --outputs everything", 'output "everything" is unknown: give one of'),
+    ("-em a.mrc --scaling both", "--scaling: invalid choice: 'both'"),
+    ("--job j.json -em a.mrc", "--job says everything: leave --emmap_path out"),
+    ("--from none.json", "none.json cannot be read"),
+])
+def test_words_that_mean_no_run_are_one_sentence(words, sentence, capsys, pipeline):
+    assert cli.main(words.split()) == 2
+    written = capsys.readouterr()
+    assert re.search(sentence, written.err)
+    assert written.err.startswith("locscale: ")
+    assert written.err.count("\n") == 1
+    assert "Traceback" not in written.err
+
+
+def test_expected_time_and_memory_are_one_line(tmp_path, pipeline, capsys):
+    with mrcfile.new(tmp_path / "full.mrc") as stream:
+        stream.set_data(np.zeros((20, 30, 40), np.float32))
+    (tmp_path / "model.pdb").write_text("ATOM\n" * 701)
+    assert cli.main(["-em", str(tmp_path / "full.mrc"), "-mc", str(tmp_path / "model.pdb"), "-np",
+                     "1", "-o", str(tmp_path / "out.mrc")]) == 0
+    assert re.search(r"expected: about \d+ s and \d\.\d GB \(40 x 30 x 20 voxels, 701 atoms, "
+                     r"serial\)\n", capsys.readouterr().out)
+
+
 # ---- launchers ----------------------------------------------------------------------------------
 
 def test_under_a_launcher_without_mpi_rank_0_works_and_warns(pipeline, words, monkeypatch, capsys):
@@ -399,76 +235,6 @@ def test_under_a_launcher_without_mpi_other_ranks_do_nothing(pipeline, words, mo
     assert cli.main(words) == 0
     assert not pipeline.calls
     assert capsys.readouterr() == ("", "")
-
-
-# ---- what is said before the work ---------------------------------------------------------------
-
-@pytest.fixture
-def files(tmp_path):
-    with mrcfile.new(tmp_path / "full.mrc") as stream:
-        stream.set_data(np.zeros((20, 30, 40), np.float32))
-        stream.voxel_size = 1.5
-    with mrcfile.new(tmp_path / "full.map.gz", compression="gzip") as stream:
-        stream.set_data(np.zeros((20, 30, 40), np.float32))
-    lines = ["CRYST1", *(f"ATOM  {n:5}  CA  ALA A{n:4}" for n in range(700)), "HETATM", "END"]
-    (tmp_path / "model.pdb").write_text("\n".join(lines))
-    return tmp_path
-
-
-@pytest.mark.parametrize("name", ["full.mrc", "full.map.gz"])
-def test_estimate_reads_the_box_and_counts_atoms(files, name):
-    inputs = HybridInputs(full_map=files / name, model=files / "model.pdb")
-    found = estimate_files(inputs, HybridParameters(), 2)
-    assert (found.shape, found.atoms, found.processes) == ((20, 30, 40), 701, 2)
-
-
-def test_estimate_without_model_expects_pseudo_atoms(files):
-    found = estimate_files(HybridInputs(full_map=files / "full.mrc"), HybridParameters(), 1)
-    assert found.atoms == pytest.approx(20 * 30 * 40 * 1.5**3 * 0.06 * 0.0585, abs=1)
-
-
-@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 1024, b"\x1f\x8bbroken" * 200])
-def test_no_estimate_where_there_is_no_map(tmp_path, content):
-    (tmp_path / "a.mrc").write_bytes(content)
-    inputs = HybridInputs(full_map=tmp_path / "a.mrc", model=tmp_path / "a.mrc")
-    assert estimate_files(inputs, HybridParameters(), 1) is None
-
-
-def test_estimate_grows_with_the_work_and_falls_with_processes():
-    one = estimate((100, 100, 100), 3000, 1, HybridParameters())
-    assert estimate((100, 100, 100), 3000, 4, HybridParameters()).seconds < one.seconds
-    assert estimate((200, 200, 200), 3000, 1, HybridParameters()).seconds > one.seconds
-    assert estimate((100, 100, 100), 9000, 1, HybridParameters()).gigabytes > one.gigabytes
-    assert estimate((100, 100, 100), 3000, 1,
-                    HybridParameters(scaling="windows")).seconds > one.seconds
-
-
-def test_expected_time_and_memory_are_one_line(files, pipeline, capsys):
-    assert cli.main(["-em", str(files / "full.mrc"), "-mc", str(files / "model.pdb"), "-np", "1",
-                     "-o", str(files / "out.mrc")]) == 0
-    assert re.search(r"expected: about \d+ s and \d\.\d GB \(40 x 30 x 20 voxels, 701 atoms, "
-                     r"serial\)\n", capsys.readouterr().out)
-
-
-def test_another_locscale_in_the_environment_is_named(monkeypatch):
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.4.1")
-    found = installation.other_locscale()
-    assert "LocScale 2.4.1 is installed in this environment" in found.message
-    assert "use the name locscale-hybrid" in found.message
-
-
-@pytest.mark.parametrize(("text", "is_other"), [
-    ("#!/usr/bin/python\nfrom locscale_hybrid.cli import main", False),
-    ("#!/usr/bin/python\nfrom locscale.main import main", True)])
-def test_another_locscale_on_the_path_is_named(tmp_path, monkeypatch, text, is_other):
-    script = tmp_path / "locscale"
-    script.write_text(text)
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    found = installation.other_locscale()
-    assert (found is not None) == is_other
-    if found is not None:
-        assert str(script) in found.message
 
 
 # ---- stopping -----------------------------------------------------------------------------------

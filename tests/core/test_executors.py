@@ -108,6 +108,17 @@ def test_pool_ends_when_its_parent_is_killed(tmp_path):
                          seconds=5.0)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts in /proc")
+def test_pools_in_a_row_leave_no_file_open(tmp_path):
+    toy_tasks.make_plan(tmp_path, 2)
+    counts = []
+    for _ in range(3):
+        with ProcessExecutor(2) as pool:
+            pool.map(toy_tasks.write_slot, tmp_path, 2)
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[1] == counts[2]
+
+
 def test_processes_of_the_pool_have_one_blas_thread(tmp_path):
     toy_tasks.make_plan(tmp_path, 2)
     with ProcessExecutor(1) as pool:

@@ -122,7 +122,7 @@ def test_header_that_claims_a_huge_box_is_refused_before_memory_is_taken(good_ma
     for name, data in (("a.mrc", content), ("a.mrc.gz", gzip.compress(content))):
         (tmp_path / name).write_bytes(data)
         tracemalloc.start()
-        with pytest.raises(InputError, match=r"hold|bytes|large"):
+        with pytest.raises(InputError, match=r"voxels; maps of up to|no byte order|hold"):
             read_map_file(tmp_path / name)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -272,7 +272,7 @@ LINES = [b'{"event": "stage", "name": "adp", "index": 5, "of": 8}',
 @fuzz
 @given(line=st.binary(max_size=200) | st.builds(
     edited, st.sampled_from(LINES), st.lists(st.tuples(st.integers(0, 80), PIECES), max_size=4),
-    st.integers(0, 5)) | st.sampled_from([b"[" * 100_000, b"9" * 10_000, b"{}" * 1000, b""]))
+    st.integers(0, 5)) | st.sampled_from([b"[" * 20_000, b"9" * 10_000, b"{}" * 1000, b""]))
 def test_lines_of_the_progress_protocol(event_of, line):
     event = event_of(line)
     assert event is None or isinstance(event, dict)

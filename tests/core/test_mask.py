@@ -73,6 +73,18 @@ def test_pure_noise_is_refused_with_what_to_do():
         confidence_mask(noise(1), fdr=0.01, resolution=4.0)
 
 
+def test_a_half_map_of_noise_leaves_a_mask_against_the_solvent_and_a_warning(particle, mask):
+    drawn = default_rng(2).normal(0, particle[0].half_1.values.std(), SHAPE).astype(np.float32)
+    pair = observe(particle[0].half_1, particle[0].half_2.with_values(drawn))
+    result = confidence_mask(pair, fdr=0.01, resolution=RESOLUTION)
+    assert result.origin == "false discovery rate 0.01 against the solvent"
+    assert result.coverage(particle[1]) > 0.95
+    (finding,) = result.findings
+    assert (finding.code, finding.level) == ("halves-differ", "warning")
+    assert "half maps differ as much as they agree" in finding.message
+    assert "check the pair" in finding.message
+
+
 def test_scaling_the_map_by_1000_changes_nothing(particle, mask):
     halves = [half.with_values(half.values * np.float32(1000))
               for half in (particle[0].half_1, particle[0].half_2)]

@@ -178,7 +178,7 @@ def test_folder_of_a_killed_run_goes_and_that_of_a_living_one_stays(tmp_path):
     assert list((tmp_path / "job").iterdir()) == []
 
 
-@pytest.mark.parametrize("stage", ["scaling", *long(*(stage for stage in STAGES if stage != "scaling"))])
+@pytest.mark.parametrize("stage", ["scaling", *long(*STAGES[:6], STAGES[7])])
 def test_killed_program_is_resumed_with_the_same_bytes(case, undisturbed, tmp_path, stage):
     words = [*case.words, "-o", tmp_path / "out.mrc", "--resume", "-np", 1]
     with Program(*words) as program:

@@ -1,6 +1,8 @@
 """servalcat as refinement engine; the program itself is optional."""
 
 import importlib.util
+import json
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -68,3 +70,8 @@ def test_a_run_with_servalcat_completes_and_says_who_refined(case, tmp_path):
                         output_paths(tmp_path / "out.mrc"))
     assert "adp-by-servalcat" in {finding.code for finding in result.findings}
     assert result.output.exists()
+    record = json.loads(result.record.read_text())
+    assert record["parameters"]["refiner"] == "servalcat"
+    assert record["program"]["servalcat"] == version("servalcat")
+    assert not record["adp"]["validated"] and record["adp"]["tau_scan"] == []
+    assert "--refiner" in record["command"]

@@ -190,6 +190,8 @@ def test_pseudo_residue_name_is_no_component_of_the_pdb():
     ("data_x\nloop_\n_atom_site.Cartn_x\n'unfinished\n", "cannot be read as a model"),
     (PDB.splitlines()[3] + "\n", "no atom that scatters: of 1 atoms 1 are hydrogens, 0 of unknown"),
     (PDB.splitlines()[0].replace("11.104", "   nan") + "\n", "coordinates are not numbers"),
+    (PDB.splitlines()[0][:60] + "   nan" + PDB.splitlines()[0][66:] + "\n",
+     "1 atoms whose B or occupancy is not a number; repair it"),
 ])
 def test_what_is_no_model_is_refused(tmp_path, text, words):
     with pytest.raises(InputError, match=words) as caught:

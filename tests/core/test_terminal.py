@@ -122,6 +122,19 @@ def test_bar_keeps_to_eighty_columns_and_makes_room_for_lines(monkeypatch):
     assert pieces[-1] == "a line\n"
 
 
+def test_long_words_of_the_result_are_wrapped_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    output = io.StringIO()
+    screen = Bar(output, io.StringIO())
+    screen.result({"map": Path("/data/" + "x" * 90 + ".mrc")},
+                  [("weight", "adaptive " * 12)], 1.0)
+    lines = output.getvalue().splitlines()
+    assert lines[1:4] == ["  weight  adaptive adaptive adaptive adaptive adaptive",
+                          "          adaptive adaptive adaptive adaptive adaptive",
+                          "          adaptive adaptive"]
+    assert "/data/" + "x" * 90 + ".mrc" in output.getvalue()
+
+
 @pytest.mark.parametrize("columns", ["10", "40", "80"])
 def test_bar_fits_any_terminal(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from locscale_hybrid.executors import MpiexecExecutor
+from locscale_hybrid.launch import mpiexec_candidates
 from tests import toy_tasks
 
 
@@ -109,6 +111,19 @@ def test_command_line_says_what_it_ran_on(mpi, tmp_path, toy_plan):
                                    environment=mpi.environment(**toy_plan()))
     assert (code, errors) == (0, "")
     assert "executor  2 MPI ranks" in output
+
+
+@pytest.mark.mpi
+def test_starts_in_a_row_leave_no_file_open_and_no_folder(tmp_path, plan):
+    pytest.importorskip("mpi4py")
+    folder, counts = plan(4), []
+    for _ in range(3):
+        with MpiexecExecutor(2, mpiexec_candidates(), scratch=tmp_path) as executor:
+            executor.map(toy_tasks.write_slot, folder, 4)
+            assert executor.name == "2 MPI ranks"
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[0] == counts[2]
+    assert list(tmp_path.glob("locscale*")) == []
 
 
 # ---- where ranks cannot be had ------------------------------------------------------------------

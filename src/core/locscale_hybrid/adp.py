@@ -272,7 +272,7 @@ def _chosen(scan: tuple[TauTrial, ...],
     # the FSC of noise with anything has the variance 1 / n of its complete coefficients
     noise = _NOISE_ERRORS / float(np.sqrt(data.band.count.sum()))
     if best.free > noise:
-        return best.tau, []
+        return _vertex(scan), []
     tau = TAUS[0]
     return tau, [Finding(
         "half-2-noise", "warning",
@@ -280,6 +280,22 @@ def _chosen(scan: tuple[TauTrial, ...],
         f"{best.free:.4f}, noise reaches {noise:.4f}): it holds only noise or is not in the frame "
         f"of half map 1; check the pair.  The strongest prior (tau {tau:g} Å²) was used",
         {"fsc_free": best.free, "fsc_noise": noise, "tau": tau})]
+
+
+def _vertex(scan: tuple[TauTrial, ...]) -> float:
+    """Tau at the top of the parabola through the best trial and its neighbours, over ln tau.
+
+    The best of a coarse list flips between two entries by noise; the vertex moves a little.
+    """
+    i = int(np.argmax([trial.free for trial in scan]))
+    if not 0 < i < len(scan) - 1:
+        return scan[i].tau
+    near = scan[i - 1: i + 2]
+    x = np.log([trial.tau for trial in near])
+    curvature, slope, _ = np.polyfit(x, [trial.free - near[1].free for trial in near], 2)
+    if curvature >= 0:
+        return near[1].tau
+    return round(float(np.exp(np.clip(-slope / (2 * curvature), x[0], x[2]))), 2)
 
 
 def _not_validated(kind: Kind, tau: float) -> Finding:

@@ -199,6 +199,7 @@ def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruptio
                             executor=executor, progress=progress)
     paths = {"map": result.output, "linear": result.linear, **result.files,
              "record": result.record}
+    screen.fraction(1.0)
     screen.close()
     screen.result(paths, result.summary, time.monotonic() - began)
 

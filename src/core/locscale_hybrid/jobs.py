@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -200,8 +201,25 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         return hint is bool
     if hint is float:
-        return isinstance(value, int | float) and math.isfinite(value)
+        return isinstance(value, int | float) and _is_finite(value)
     return isinstance(value, hint)
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a number is one that a float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _can_be_a_name(text: str) -> bool:
+    """Whether the file system has letters for it; JSON can hold halves of letters."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _known(values: Mapping[str, Any], names: tuple[str, ...], path: Path) -> None:
@@ -234,7 +252,7 @@ def _path(values: Mapping[str, Any], name: str, path: Path) -> Path | None:
     value = _optional(values, name, str, path)
     if value is None:
         return None
-    if not value or "\0" in value:
+    if not value or "\0" in value or not _can_be_a_name(value):
         raise InputError(f"{path}: {name} is no path: {json.dumps(value)[:60]}")
     return Path(path.absolute().parent, value)
 

@@ -304,6 +304,9 @@ def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
+    if os.name == "nt":  # there a signal would not let it end what it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(grace)
     return stop(process, grace)
 
 

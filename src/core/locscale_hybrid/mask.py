@@ -117,15 +117,42 @@ def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
     del scores
     if present is not None and np.count_nonzero(raw) > _FULL * np.count_nonzero(present):
         return _present_mask(grid, present)
-    solid = _cleaned(raw, grid)
+    solid, of_what = _cleaned(raw, grid), "half maps" if observed.kind == "halves" else "solvent"
+    findings: tuple[Finding, ...] = ()
+    if observed.kind == "halves" and not solid.any():
+        solid, of_what = _against_solvent(observed, fdr, resolution, present), "solvent"
+        findings = (_halves_differ(observed, fdr),)
     if not solid.any():
-        raise InputError(
-            f"no density rises above the noise of {observed.average.name}: at a false discovery "
+        raise InputError(_nothing_found(observed, fdr))
+    solid, soft = _with_soft_edge(solid, grid, DILATION)
+    return Mask(grid, solid, soft, f"false discovery rate {fdr:g} against the {of_what}", findings)
+
+
+def _against_solvent(observed: ObservedMaps, fdr: float, resolution: float,
+                     present: BoolArray | None) -> BoolArray:
+    """What is significant in the average of two halves against its solvent alone."""
+    one = ObservedMaps(observed.average, None, None, "single")
+    scores = significance(one, resolution=resolution, present=present)
+    if scores is None:
+        return np.zeros(observed.average.grid.shape, dtype=np.bool_)
+    return _cleaned(scores >= discovery_threshold(scores, fdr, present), observed.average.grid)
+
+
+def _nothing_found(observed: ObservedMaps, fdr: float) -> str:
+    """The sentence about a map without density."""
+    return (f"no density rises above the noise of {observed.average.name}: at a false discovery "
             f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³; check that both "
             "maps show the same particle, raise -fdr, or give a mask with -ma")
-    solid, soft = _with_soft_edge(solid, grid, DILATION)
-    of_what = "half maps" if observed.kind == "halves" else "solvent"
-    return Mask(grid, solid, soft, f"false discovery rate {fdr:g} against the {of_what}")
+
+
+def _halves_differ(observed: ObservedMaps, fdr: float) -> Finding:
+    """Say that the density of one half map is missing from the other."""
+    return Finding(
+        "halves-differ", "warning",
+        f"half maps differ as much as they agree: none of the density in {observed.average.name} "
+        f"rises above half their difference at a false discovery rate of {fdr:g}, so the mask was "
+        "made against the solvent; one of them may hold only noise or another particle: check the "
+        "pair")
 
 
 def significance(observed: ObservedMaps, *, resolution: float,

@@ -109,6 +109,7 @@ class HybridParameters:
         _in_range("stride", self.stride, 1, 8, "voxels")
         _in_range("B steps", self.b_steps, 1, 100, "")
         _in_range("B floor", self.b_floor, 0.0, 200.0, "Å²")
+        _in_range("seed", self.seed, 0, 1e9, "")
         _in_range("neighbour tau", self.neighbour_tau, 0.5, 200.0, "Å²")
         _one_of("scaling", self.scaling, SCALINGS)
         _one_of("weight", self.weight, (*WEIGHTS, "file"))

@@ -87,7 +87,7 @@ def build_record(facts: RunFacts) -> dict[str, Any]:
     """The record as plain JSON values; units stand in the names."""
     return {
         "schema": SCHEMA,
-        "program": _program(),
+        "program": _program(facts.inputs, facts.parameters),
         "inputs": {name: {"path": str(path), "sha256": sha256(path)}
                    for name, path in facts.inputs.files.items()},
         "command": command_words(facts.inputs, facts.parameters, facts.outputs),
@@ -149,11 +149,12 @@ def _quantile_text(b_iso: DoubleArray) -> str:
     return f"{middle:.0f} Å² (5-95 %: {low:.0f}-{high:.0f})"
 
 
-def _program() -> dict[str, str]:
+def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, str]:
     """Names and versions of what ran."""
+    other_engine = parameters.refiner == "servalcat" or inputs.monomer_library is not None
     versions = {"name": "locscale-hybrid", "version": __version__,
                 "python": platform.python_version()}
-    for library in _LIBRARIES:
+    for library in (*_LIBRARIES, *(["servalcat"] if other_engine else [])):
         try:
             versions[library] = version(library)
         except PackageNotFoundError:

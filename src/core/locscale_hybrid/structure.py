@@ -292,6 +292,10 @@ def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
     if not np.isfinite(table.positions).all():
         count = int((~np.isfinite(table.positions).all(axis=1)).sum())
         raise InputError(f"{name} has {count} atoms whose coordinates are not numbers; repair it")
+    numbers = np.isfinite(table.b_iso) & np.isfinite(table.occupancies)
+    if not numbers.all():
+        raise InputError(f"{name} has {int((~numbers).sum())} atoms whose B or occupancy is not a "
+                         "number; repair it")
     known = np.array([_has_form_factor(z) for z in range(120)])[table.atomic_numbers]
     hydrogen = table.atomic_numbers == 1
     unknown = ~known & ~hydrogen

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ class Lines:
         rows = [*summary, *((name, str(path)) for name, path in paths.items())]
         width = max(len(name) for name, _ in rows)
         for name, value in rows:
-            self.message(f"  {name:{width}}  {value}")
+            self.message(self._row(f"  {name:{width}}  ", value))
         if "map" in paths:
             self.message(f'in ChimeraX: open "{paths["map"]}"')
 
@@ -87,6 +88,10 @@ class Lines:
 
     def close(self) -> None:
         """Nothing to do."""
+
+    def _row(self, name: str, value: str) -> str:
+        """A line of the table at the end."""
+        return name + value
 
     def _write(self, stream: TextIO, text: str) -> None:
         """Write at once; a reader that has gone away does not end the run."""
@@ -131,10 +136,15 @@ class Bar(Lines):
         """Take the bar away."""
         self._clear()
 
+    def _row(self, name: str, value: str) -> str:
+        """A line of the table, its words wrapped under each other; paths stay whole."""
+        return textwrap.fill(name + value, _columns(), subsequent_indent=" " * len(name),
+                             break_long_words=False, break_on_hyphens=False)
+
     def _draw(self) -> None:
         """Draw the bar over itself."""
         self._drawn, self._shown = time.monotonic(), True
-        width = min(shutil.get_terminal_size().columns, 80) - 1
+        width = _columns()
         clock = int(time.monotonic() - self._begin)
         tail = f" {100 * self._done:3.0f} %  {clock // 60}:{clock % 60:02}  {self._stage}"
         cells = max(width - 2 - max(len(tail), 32), 5)
@@ -146,8 +156,7 @@ class Bar(Lines):
         """Overwrite the bar with blanks."""
         if self._shown:
             self._shown = False
-            width = min(shutil.get_terminal_size().columns, 80) - 1
-            self._write(self._output, "\r" + " " * width + "\r")
+            self._write(self._output, "\r" + " " * _columns() + "\r")
 
 
 class JsonLines:
@@ -218,6 +227,11 @@ def screen_for(kind: str | None, output: TextIO, errors: TextIO) -> Screen:
     if kind == "bar" or (kind is None and output.isatty() and os.environ.get("TERM") != "dumb"):
         return Bar(output, errors)
     return Lines(output, errors)
+
+
+def _columns() -> int:
+    """Columns of the terminal that are used."""
+    return min(shutil.get_terminal_size().columns, 80) - 1
 
 
 def duration(seconds: float) -> str:

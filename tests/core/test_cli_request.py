@@ -1,0 +1,183 @@
+"""The words of the command line: what run they ask for."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from locscale_hybrid.cli_options import build_parser, in_long_spelling, spellings
+from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid.parameters import OUTPUTS, HybridInputs, HybridParameters
+
+HALVES = ["-hm", "half1.mrc", "half2.mrc"]
+
+
+def request(*words):
+    return request_of(*given_options(words))
+
+
+def remarks(*words):
+    return [finding.message for finding in request(*words).remarks]
+
+
+# ---- the words ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("line", [
+    "-hm half1.mrc half2.mrc -mc model.pdb -v -o out.mrc --complete_model",
+    "--halfmap_paths half1.mrc half2.mrc --model_coordinates model.pdb --verbose --outfile out.mrc "
+    "-complete_model",
+    "--hm half1.mrc half2.mrc --mc model.pdb --v --o out.mrc --complete_model",
+    "-v -o=out.mrc --complete_model -mc=model.pdb -halfmap_paths half1.mrc half2.mrc"])
+def test_published_line_in_any_spelling_is_one_job(line):
+    job = request(*line.split()).job
+    here = Path.cwd()
+    assert job.inputs == HybridInputs(half_map_1=here / "half1.mrc", half_map_2=here / "half2.mrc",
+                                      model=here / "model.pdb")
+    assert job.parameters == HybridParameters(complete_model=True)
+    assert job.outputs.map == here / "out.mrc"
+
+
+def test_published_line_with_one_map():
+    line = "-em full.mrc -mc model.pdb -v -o out.mrc --complete_model"
+    job = request(*line.split()).job
+    assert job.inputs.files == {"full_map": Path.cwd() / "full.mrc",
+                                "model": Path.cwd() / "model.pdb"}
+
+
+def test_published_stray_space_is_overlooked_with_a_warning():
+    wanted = request(*HALVES, "-mc", "m.pdb", "-mpi", "--", "complete_model")
+    assert wanted.job.parameters.complete_model
+    assert wanted.mpi
+    assert wanted.remarks[0].level == "warning"
+    assert '"-- complete_model" was read as --complete_model: there is a stray' in (
+        wanted.remarks[0].message)
+
+
+def test_dash_of_a_word_processor_is_overlooked():
+    assert "its dash is not a hyphen" in remarks(*HALVES, "-mc", "m.pdb", "–complete_model")[0]
+
+
+@pytest.mark.parametrize(("words", "field", "value"), [
+    ("-sym D2", "point_group", "D2"), ("-res 3.2", "resolution", 3.2),
+    ("-p 1.06", "voxel_size", 1.06), ("-mres 3", "model_resolution", 3.0),
+    ("-fdr 0.05", "fdr", 0.05), ("--scaling windows", "scaling", "windows"),
+    ("--window 30", "window", 30.0), ("-wn 31", "window_voxels", 31),
+    ("-wn 30", "window_voxels", 31), ("--window_size 0", "window_voxels", None),
+    ("--stride 3", "stride", 3), ("--taper hann", "taper", "hann"),
+    ("--weight soft", "weight", "soft"), ("--no_noise_weight", "noise_weight", False),
+    ("--refiner servalcat", "refiner", "servalcat"), ("--skip_refine", "refiner", "none"),
+    ("-ref_it 5", "b_steps", 5), ("--b_floor 30", "b_floor", 30.0),
+    ("--neighbour_tau 8", "neighbour_tau", 8.0), ("--seed 7", "seed", 7),
+    ("--reseed_check", "reseed_check", True),
+    ("--symmetry_centre -1.5 20 30", "symmetry_centre", (-1.5, 20.0, 30.0)),
+    ("--outputs mask,gain localB", "outputs", frozenset({"mask", "gain", "localB"})),
+    ("--outputs all", "outputs", frozenset(OUTPUTS))])
+def test_option_sets_its_parameter_and_no_other(words, field, value):
+    parameters = request(*HALVES, "-mc", "m.pdb", *words.split()).job.parameters
+    default = HybridParameters(complete_model=False)
+    assert getattr(parameters, field) == value
+    assert {name for name, found in vars(parameters).items()
+            if found != getattr(default, name)} <= {field}
+
+
+def test_every_parameter_can_be_set():
+    parser_names = set(spellings(build_parser()))
+    settable = {"complete_model", "symmetry", "symmetry_centre", "ref_resolution", "apix",
+                "model_resolution", "fdr_threshold", "scaling", "window", "window_size", "stride",
+                "taper", "weight", "no_noise_weight", "refiner", "refmac_iterations", "b_floor",
+                "neighbour_tau", "seed", "outputs", "reseed_check"}
+    assert settable <= parser_names
+    assert len(settable) == len(vars(HybridParameters()))
+
+
+def test_model_alone_is_not_completed():
+    assert not request(*HALVES, "-mc", "m.pdb").job.parameters.complete_model
+
+
+def test_no_model_means_the_whole_mask():
+    job = request(*HALVES).job
+    assert job.parameters.complete_model
+    assert job.inputs.model is None
+
+
+def test_weight_may_be_a_file(tmp_path):
+    path = tmp_path / "w.mrc"
+    path.touch()
+    job = request(*HALVES, "--weight", str(path)).job
+    assert (job.parameters.weight, job.inputs.weight_map) == ("file", path)
+
+
+def test_even_window_is_made_odd_and_said():
+    assert "-wn 30: a window of 31 voxels is used" in remarks(*HALVES, "-wn", "30")[0]
+
+
+def test_iterations_are_explained():
+    assert "--refmac_iterations 10 sets the number of B steps of the final fit" in remarks(
+        *HALVES, "-ref_it", "10")[0]
+
+
+@pytest.mark.parametrize("words", [
+    "-cif_info x.cif", "--cif_info x.cif", "-fdr_w 10", "--fdr_window_size 10", "-pm_it 50",
+    "--total_iterations 50", "-chunk 3", "-dst 1.2", "-smooth 0.3", "--refmac5_path /x",
+    "-fdr_f 3.0", "-avg_w 3", "-th 0.9", "-mw 100", "-pm gradient", "--add_blur 20",
+    "--cref_pickle x", "--report_filename x", "-bs 8", "-cube_size 32", "-s 16", "--dev_mode",
+    "--boost_secondary_structure 1.5", "-filter_input", "--apply_fsc_filter", "-no_mc",
+    "-mc_it 15", "--measure_bfactors", "--build_using_pseudomodel", "-avg_filter 3",
+    "--set_local_bfactor 20", "--activate_pseudomodel"])
+def test_other_options_of_locscale_2_are_said_to_have_no_effect(words):
+    wanted = request(*HALVES, *words.split())
+    assert wanted.job == request(*HALVES).job
+    assert re.fullmatch(r"--\w+ has no effect here, because .+", wanted.remarks[0].message)
+
+
+def test_line_of_the_pipeliner_job_is_a_run():
+    line = ("--halfmap_paths a.mrc b.mrc -sym C1 -mc m.pdb --cif_info c.cif --complete_model "
+            "-res 3.4 --window_size 26 -ma mask.mrc --fdr_window_size 30 --total_iterations 50 "
+            "--refmac_iterations 10 -o locscale_output.mrc -mpi")
+    wanted = request(*line.split())
+    assert wanted.mpi
+    assert wanted.job.parameters == HybridParameters(resolution=3.4, window_voxels=27, b_steps=10)
+    assert wanted.job.inputs.mask == Path.cwd() / "mask.mrc"
+
+
+def test_words_of_options_are_left_alone():
+    words = ["-mc", "complete_model", "x", "--", "y"]
+    assert in_long_spelling(words, {"mc": "--model_coordinates", "complete_model": "--c"})[0] == [
+        "--model_coordinates", "complete_model", "x", "--", "y"]
+
+
+# ---- repeating a run ----------------------------------------------------------------------------
+
+@pytest.fixture
+def record(tmp_path):
+    files = {}
+    for name in ("half_map_1", "half_map_2", "model"):
+        path = tmp_path / name
+        path.write_text(name)
+        files[name] = {"path": str(path)}
+    values = {"inputs": files, "parameters": HybridParameters(
+        point_group="D3", complete_model=False, window_voxels=41).as_dict()}
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_record_repeats_its_run(record, tmp_path):
+    job = request("--from", str(record)).job
+    assert job.inputs.files == {name: tmp_path / name
+                                for name in ("half_map_1", "half_map_2", "model")}
+    assert job.parameters == HybridParameters(point_group="D3", complete_model=False,
+                                              window_voxels=41)
+
+
+def test_further_options_change_a_recorded_run(record, tmp_path):
+    job = request("--from", str(record), "-mc", str(tmp_path / "new.pdb"), "--window", "30",
+                  "--complete_model").job
+    assert job.inputs.model == tmp_path / "new.pdb"
+    assert job.parameters == HybridParameters(point_group="D3", window=30.0)
+
+
+def test_one_map_replaces_both_recorded_halves(record, tmp_path):
+    job = request("--from", str(record), "-em", str(tmp_path / "full.mrc")).job
+    assert set(job.inputs.files) == {"full_map", "model"}
