@@ -6,7 +6,9 @@ coot-headless-api brings.
 
 import gzip
 import importlib.util
+import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import gemmi
@@ -20,6 +22,7 @@ from locscale_hybrid import (
     check_only,
     coordinates,
     output_paths,
+    run_hybrid,
     servalcat_engine,
 )
 from locscale_hybrid.cli import main
@@ -27,11 +30,12 @@ from locscale_hybrid.cli_request import given_options, request_of
 from locscale_hybrid.command_words import command_words
 from locscale_hybrid.coordinates import refined_model
 from locscale_hybrid.errors import StageError
+from locscale_hybrid.mrc import write_map
 from locscale_hybrid.observed import observe_halves, observe_one
 from locscale_hybrid.point_groups import parse_point_group
 from locscale_hybrid.refinement_grid import refinement_data
 from locscale_hybrid.servalcat_engine import refine_coordinates, require_library, require_restraints
-from locscale_hybrid.structure import atom_positions, model_of, moved_structure
+from locscale_hybrid.structure import atom_positions, model_of, moved_structure, read_model
 from locscale_hybrid.symmetry import Symmetry
 from tests.synthetic import box_centre, half_maps, small_model
 
@@ -204,30 +208,40 @@ def test_the_option_names_the_library_and_the_record_repeats_it(tmp_path):
 
 
 def test_a_model_that_comes_back_without_an_atom_is_an_error(
-        case, true_structure, library, tmp_path, monkeypatch):
+        case, true_structure, tmp_path, monkeypatch):
     def run(words, folder, progress):
         model = gemmi.read_structure(str(folder / "servalcat_model.cif"))
         del model[0][0][7]
         model.make_mmcif_document().write_file(str(folder / "servalcat.mmcif"))
 
     monkeypatch.setattr(servalcat_engine, "_run", run)
-    monkeypatch.setattr(servalcat_engine, "require_servalcat", lambda option: None)
+    for check in ("require_servalcat", "require_library", "require_restraints"):
+        monkeypatch.setattr(servalcat_engine, check, lambda *given: None)
     lost = len(true_structure[0][0][7])
     with pytest.raises(StageError, match=rf"without {lost} of \d+ atoms \(A/8/N/"):
-        refine_coordinates([case[0].average], true_structure, library, d_min=RESOLUTION,
+        refine_coordinates([case[0].average], true_structure, tmp_path, d_min=RESOLUTION,
                            b_start=60.0, folder=tmp_path)
 
 
 @pytest.mark.servalcat
 def test_a_model_displaced_by_0_3_angstrom_comes_nearer_to_the_truth(
         case, true_structure, library, tmp_path):
-    given = displaced(true_structure)
-    model, finding = refined(case, given, tmp_path, library=library)
-    assert finding.code == "coordinates-refined"
-    assert finding.values["fsc_free_after"] > finding.values["fsc_free_before"]
-    assert rms(model.positions - case[1]) < 0.8 * NOISE
-    assert len(atom_positions(model.structure)) == len(atom_positions(given))
-    assert model.b_iso == pytest.approx(model_of(given, "model").b_iso)
+    for name, half in (("half1", case[0].half_1), ("half2", case[0].half_2)):
+        write_map(tmp_path / f"{name}.mrc", half)
+    displaced(true_structure).make_mmcif_document().write_file(str(tmp_path / "model.cif"))
+    inputs = HybridInputs(tmp_path / "half1.mrc", tmp_path / "half2.mrc",
+                          model=tmp_path / "model.cif", monomer_library=library)
+    parameters = HybridParameters(resolution=RESOLUTION, window=15.0,
+                                  outputs=frozenset({"model"}))
+    result = run_hybrid(inputs, parameters, output_paths(tmp_path / "out.mrc"))
+    record = json.loads(result.record.read_text())
+    finding, = (found["values"] for found in record["findings"]
+                if found["code"] == "coordinates-refined")
+    assert finding["fsc_free_after"] > finding["fsc_free_before"]
+    assert 0.1 < finding["rms_shift_angstrom"] < 0.6
+    assert rms(read_model(result.files["model"]).positions - case[1]) < 0.8 * NOISE
+    assert record["inputs"]["monomer_library"]["path"] == str(library)
+    assert record["program"]["servalcat"] == version("servalcat")
 
 
 def with_amide_hydrogens(structure):

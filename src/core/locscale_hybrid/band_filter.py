@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .fourier import FourierSpace
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Shape
+from .task_files import save_array
 
 Box = tuple[slice, slice, slice]
 
@@ -174,9 +175,9 @@ class BandFilter:
 
     def save(self, folder: Path) -> None:
         """Write the arrays for `load`."""
-        np.save(folder / "order.npy", self.order)
-        np.save(folder / "position.npy", self.position)
-        np.save(folder / "starts.npy", self.starts)
+        save_array(folder / "order.npy", self.order)
+        save_array(folder / "position.npy", self.position)
+        save_array(folder / "starts.npy", self.starts)
 
     @classmethod
     def load(cls, folder: Path, grid: Grid, window: float) -> "BandFilter":

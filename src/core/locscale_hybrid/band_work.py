@@ -17,6 +17,7 @@ from .band_filter import BandFilter
 from .gains import BandGain, BandPower, GainRules, Modes, local_gain
 from .local_power import LocalAverage
 from .maps import ComplexArray, FloatArray, Grid
+from .task_files import save_array, shared_array
 from .tasks import Executor, Report
 
 OBSERVED, REFERENCE, NOISE = 0, 1, 2  # rows of the slot "powers"
@@ -171,9 +172,9 @@ class BandWork:
     def save(self, folder: Path) -> None:
         """Write all but the slots."""
         self.filter.save(folder)
-        np.save(folder / "inside.npy", self.inside)
+        save_array(folder / "inside.npy", self.inside)
         for name, values in self.coefficients.items():
-            np.save(folder / f"{name}.npy", values)
+            save_array(folder / f"{name}.npy", values)
 
     def save_plan(self, folder: Path) -> None:
         """Write what the next tasks are about."""
@@ -351,5 +352,4 @@ class BandRunner:
             if self.is_local:
                 work.slots[name] = np.zeros(shape, dtype=np.float32)
             else:
-                work.slots[name] = np.lib.format.open_memmap(
-                    self.folder / f"slot_{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+                work.slots[name] = shared_array(self.folder / f"slot_{name}.npy", shape)

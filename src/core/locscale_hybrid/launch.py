@@ -327,13 +327,13 @@ def kill_if_same(pid: int, begun: str | None) -> None:
             os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 
-def shared_segments() -> dict[str, int]:
-    """Files of this host's shared memory that this process has open, with their inode.
+def shared_segments(pid: int | None = None) -> dict[str, int]:
+    """Files of this host's shared memory that a process has open, with their inode.
 
     An MPI that ends abnormally leaves them there; the names alone may belong to another job.
     """
     try:
-        text = Path("/proc/self/maps").read_text()
+        text = Path(f"/proc/{'self' if pid is None else pid}/maps").read_text()
     except OSError:
         return {}
     fields = [line.split(maxsplit=5) for line in text.splitlines() if " /dev/shm/" in line]

@@ -4,20 +4,29 @@ A launcher's ranks have process groups of their own, so ending the launcher's gr
 them, and a dead parent leaves them running under every MPI.  Each rank therefore watches a FIFO
 whose writing end the parent holds: it closes with the parent.  Where there are no FIFOs the
 parent renews a file instead, and the ranks watch that it changes.
+
+A thread of the rank watches, so that the rank can end in order.  No thread runs while a library
+holds the interpreter, as MPI does when it starts or ends and a peer is gone; a process beside the
+rank, which watches the same FIFO, then kills it.
 """
 
 import contextlib
 import os
+import select
+import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from .launch import remove_segments, shared_segments
+
 FIFO = "alive.fifo"
 BEAT = "alive.beat"
 BEAT_SECONDS = 2.0
 LOST_SECONDS = 30.0
+GUARD_SECONDS = 1.5     # s that a rank has to end in order
 
 
 class Lifeline:
@@ -107,6 +116,54 @@ def watch(folder: Path, on_lost: Callable[[], None], *, lost_after: float = LOST
             on_lost()
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def guard(folder: Path) -> None:
+    """Put a process beside this rank that kills it when it outlives its parent.
+
+    To be called before MPI is loaded and before there are threads.  Does nothing where there is
+    no FIFO.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder given to `Lifeline`.
+    """
+    if not (folder / FIFO).exists() or not hasattr(os, "fork"):
+        return
+    rank = os.getpid()
+    alive, held = os.pipe()  # `held` closes when this rank ends, however it ends
+    if os.fork() != 0:
+        os.close(alive)
+        return
+    try:
+        os.close(held)
+        fifo = os.open(folder / FIFO, os.O_RDONLY | os.O_NONBLOCK)
+        _let_go_of_all_but(fifo, alive)
+        _stand_guard(rank, fifo, alive)
+    finally:
+        os._exit(0)
+
+
+def _let_go_of_all_but(*kept: int) -> None:
+    """Close what the launcher waits to be closed, and be deaf to its terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
+    for before, after in zip(edges[:-1], edges[1:], strict=True):
+        os.closerange(before + 1, after)
+
+
+def _stand_guard(rank: int, fifo: int, alive: int) -> None:
+    """Wait for the end of the rank or of its parent; kill a rank that outlives its parent."""
+    ready, _, _ = select.select([fifo, alive], [], [])
+    if alive in ready or select.select([alive], [], [], GUARD_SECONDS)[0]:
+        return
+    segments = shared_segments(rank)
+    os.kill(rank, signal.SIGKILL)
+    remove_segments(segments)
 
 
 def _wait_for_silence(path: Path, seconds: float) -> None:

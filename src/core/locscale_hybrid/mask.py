@@ -110,32 +110,35 @@ def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
         return _users_mask(user_mask, observed.average)
     grid = observed.average.grid
     present = present_part(observed.average.values)
-    scores = significance(observed, resolution=resolution, present=present)
-    if scores is None:
+    raw = _significant(observed, fdr, resolution, present)
+    if raw is None or (present is not None and raw.sum() > _FULL * present.sum()):
         return _present_mask(grid, present)
-    raw = scores >= discovery_threshold(scores, fdr, present)
-    del scores
-    if present is not None and np.count_nonzero(raw) > _FULL * np.count_nonzero(present):
-        return _present_mask(grid, present)
-    solid, of_what = _cleaned(raw, grid), "half maps" if observed.kind == "halves" else "solvent"
-    findings: tuple[Finding, ...] = ()
-    if observed.kind == "halves" and not solid.any():
+    solid, findings = _cleaned(raw, grid), list[Finding]()
+    of_what = "half maps" if observed.kind == "halves" else "solvent"
+    if of_what == "half maps" and not solid.any():
         solid, of_what = _against_solvent(observed, fdr, resolution, present), "solvent"
-        findings = (_halves_differ(observed, fdr),)
+        findings.append(_halves_differ(observed, fdr))
     if not solid.any():
         raise InputError(_nothing_found(observed, fdr))
     solid, soft = _with_soft_edge(solid, grid, DILATION)
-    return Mask(grid, solid, soft, f"false discovery rate {fdr:g} against the {of_what}", findings)
+    origin = f"false discovery rate {fdr:g} against the {of_what}"
+    return Mask(grid, solid, soft, origin, tuple(findings))
+
+
+def _significant(observed: ObservedMaps, fdr: float, resolution: float,
+                 present: BoolArray | None) -> BoolArray | None:
+    """The voxels that the procedure accepts; None where there is no noise to hold them against."""
+    scores = significance(observed, resolution=resolution, present=present)
+    return None if scores is None else scores >= discovery_threshold(scores, fdr, present)
 
 
 def _against_solvent(observed: ObservedMaps, fdr: float, resolution: float,
                      present: BoolArray | None) -> BoolArray:
     """What is significant in the average of two halves against its solvent alone."""
     one = ObservedMaps(observed.average, None, None, "single")
-    scores = significance(one, resolution=resolution, present=present)
-    if scores is None:
-        return np.zeros(observed.average.grid.shape, dtype=np.bool_)
-    return _cleaned(scores >= discovery_threshold(scores, fdr, present), observed.average.grid)
+    raw = _significant(one, fdr, resolution, present)
+    grid = observed.average.grid
+    return np.zeros(grid.shape, dtype=np.bool_) if raw is None else _cleaned(raw, grid)
 
 
 def _nothing_found(observed: ObservedMaps, fdr: float) -> str:

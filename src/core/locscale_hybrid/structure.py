@@ -24,6 +24,7 @@ PSEUDO_CATEGORY = "_locscale_pseudo_atoms."  # mmCIF category with the provenanc
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LARGEST_FILE = 1 << 31        # bytes, decompressed
+_PIECE = 1 << 20               # bytes read at a time
 _ANCHORS = frozenset([("CA", "C"), ("P", "P"), ("C4'", "C")])
 _CIF_START = re.compile(r"\A(?:\s|#[^\n]*\n)*data_", re.IGNORECASE)
 _PDB_ATOM = re.compile(r"^(?:ATOM  |HETATM)", re.MULTILINE)
@@ -171,6 +172,17 @@ def is_pseudo_residue(residue: gemmi.Residue) -> bool:
     return name == PSEUDO_RESIDUE_NAME or (name == PSEUDO_RESIDUE_NAME[:3] and len(residue) == 1)
 
 
+def _pieces(stream: gzip.GzipFile, path: Path) -> Iterator[bytes]:
+    """Pieces of a decompressed file: one read of the whole would take the memory at once."""
+    size = 0
+    while piece := stream.read(_PIECE):
+        size += len(piece)
+        if size > _LARGEST_FILE:
+            raise InputError(f"{path} holds more than {_LARGEST_FILE >> 30} GiB of text: this is "
+                             "no model; give a PDB or mmCIF file")
+        yield piece
+
+
 def _text(path: Path) -> str:
     """The decompressed text of a file."""
     if path.is_dir():
@@ -181,7 +193,7 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
         if raw.startswith(_GZIP_MAGIC):
             with gzip.open(path) as stream:
-                raw = stream.read(_LARGEST_FILE)
+                raw = b"".join(_pieces(stream, path))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); copy it again") from None
     except OSError as error:

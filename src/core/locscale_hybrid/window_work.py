@@ -10,6 +10,7 @@ import numpy as np
 from .fourier import FourierSpace
 from .gains import BandGain, BandPower, GainRules, Modes, local_gain, low_gain, number_of_low_bands
 from .maps import BoolArray, FloatArray, Grid, IntArray
+from .task_files import save_array, shared_array
 from .tasks import Executor, Report
 from .windows import (
     BATCH,
@@ -98,10 +99,9 @@ def measure_windows(observed: FloatArray, reference: FloatArray, region: BoolArr
             report((index + 1) / n_tasks)
         return points, result
     for name, values in zip(("observed", "reference"), maps, strict=True):
-        np.save(folder / f"window_{name}.npy", values)
-    np.save(folder / "window_points.npy", points)
-    result = np.lib.format.open_memmap(folder / "slot_profiles.npy", mode="w+", dtype=np.float32,
-                                       shape=shape)
+        save_array(folder / f"window_{name}.npy", values)
+    save_array(folder / "window_points.npy", points)
+    result = shared_array(folder / "slot_profiles.npy", shape)
     plan = {"edge": options.edge, "taper": options.taper}
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     executor.map(measure_windows_task, folder, n_tasks, progress=report)
