@@ -11,6 +11,7 @@ from pathlib import Path
 
 from locscale_hybrid.mrc import write_map
 from locscale_hybrid.parameters import HybridInputs
+from tests.message_table import tell_table
 from tests.synthetic import box_centre, half_maps, small_model
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +92,8 @@ class Program:
         """Read until the program ends; its exit code."""
         output, self.errors = self.process.communicate()
         self.events += [json.loads(line) for line in output.splitlines()]
+        tell_table("fault", self.process.returncode,
+                   *(event["message"] for event in self.said("error")))
         return self.process.returncode
 
     def said(self, kind):

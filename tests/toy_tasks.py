@@ -55,7 +55,9 @@ def fault(kind: str) -> None:
     if kind == "hang":
         time.sleep(600)
     if kind == "deaf":
-        _stay_in_a_library()
+        _stay_in_a_library(ctypes.CDLL(None))
+    if kind == "hold the interpreter":
+        _stay_in_a_library(ctypes.PyDLL(None))
     if kind == "hang deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
@@ -67,11 +69,11 @@ def _rank() -> int:
     return -1 if launcher is None else launcher.rank
 
 
-def _stay_in_a_library() -> None:
+def _stay_in_a_library(library: ctypes.CDLL) -> None:
     """Block where no exception of Python's arrives, as in a long FFT: lock a mutex twice."""
     mutex = ctypes.create_string_buffer(128)
     for _ in range(2):
-        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+        library.pthread_mutex_lock(mutex)
 
 
 def slots(folder: Path) -> bytes:
@@ -122,3 +124,16 @@ def shared_files(folder: Path) -> list[Path]:
     names = {name for path in folder.glob("segments-*.json")
              for name in json.loads(path.read_text())}
     return [Path(name) for name in sorted(names) if Path(name).exists()]
+
+
+def processes_with(*words: str) -> list[int]:
+    """Processes whose command line has all the words in it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if all(word in text for word in words) and is_alive(int(path.parent.name)):
+            found.append(int(path.parent.name))
+    return found

@@ -324,6 +324,46 @@ def test_lifeline_of_a_parent_that_was_killed(tmp_path):
     parent.stdout.close()
 
 
+GUARDED = """
+import sys
+from pathlib import Path
+from locscale_hybrid.lifeline import guard
+guard(Path(sys.argv[1]))
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+def start_guarded(folder):
+    process = subprocess.Popen([sys.executable, "-c", GUARDED, str(folder)],
+                               env=launch.child_environment(os.environ),
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+def test_guard_kills_a_process_that_outlives_its_parent(tmp_path):
+    with lifeline.Lifeline(tmp_path):
+        process = start_guarded(tmp_path)
+    with process:
+        assert process.wait(5.0) == -9
+
+
+def test_guard_of_a_parent_that_has_already_gone(tmp_path):
+    with lifeline.Lifeline(tmp_path):
+        pass
+    with start_guarded(tmp_path) as process:
+        assert process.wait(5.0) == -9
+
+
+def test_guard_ends_with_a_process_that_ends_in_order(tmp_path):
+    with lifeline.Lifeline(tmp_path):
+        with start_guarded(tmp_path) as process:
+            process.stdin.close()
+            assert process.wait(5.0) == 0
+        toy_tasks.wait_until(lambda: not toy_tasks.processes_with(str(tmp_path)), seconds=5.0)
+
+
 def test_file_that_stops_changing_means_a_lost_parent(tmp_path):
     (tmp_path / lifeline.BEAT).write_text("1")
     lost, begin = threading.Event(), time.monotonic()

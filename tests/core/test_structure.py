@@ -210,6 +210,14 @@ def test_missing_file_folder_and_damaged_gzip_are_refused(tmp_path):
         read_model(path)
 
 
+def test_gzip_that_holds_more_text_than_any_model_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("locscale_hybrid.structure._LARGEST_FILE", 1 << 20)
+    path = tmp_path / "a.pdb.gz"
+    path.write_bytes(gzip.compress(b"ATOM  \n" * (1 << 19)))
+    with pytest.raises(InputError, match="GiB of text: this is no model"):
+        read_model(path)
+
+
 def test_structure_without_atoms_is_refused():
     with pytest.raises(InputError, match="model has no atoms; give a model with atoms"):
         model_of(gemmi.Structure(), "model")

@@ -58,14 +58,33 @@ def test_fault_ends_all_with_one_sentence(mpi, plan, temporary, fault, sentence,
     assert toy_tasks.shared_files(folder) == []
 
 
-def test_killed_parent_leaves_no_rank(mpi, plan, temporary):
-    folder = plan(faulty=list(range(4, 12)), fault="hang", seconds=0.02)
+@pytest.mark.parametrize("fault", ["hang", "hold the interpreter"])
+def test_killed_parent_leaves_no_rank(mpi, plan, temporary, fault):
+    folder = plan(faulty=list(range(4, 12)), fault=fault, seconds=0.02)
     process = mpi.start(*mpi.toy_map("mpi", 3, folder),
                         environment=mpi.environment(TMPDIR=str(temporary)))
     with process:
         toy_tasks.wait_until(lambda: len(toy_tasks.workers(folder)) == 3)
         process.kill()
         toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+
+
+@pytest.mark.parametrize("delay", [0.1, pytest.param(0.3, marks=pytest.mark.long), 0.5,
+                                   pytest.param(0.6, marks=pytest.mark.long),
+                                   pytest.param(0.7, marks=pytest.mark.long)])
+def test_parent_killed_while_ranks_start_leaves_no_rank(mpi, plan, temporary, delay):
+    folder = plan(100, seconds=0.1)
+
+    def ranks():
+        return toy_tasks.processes_with("locscale_hybrid.worker", str(temporary))
+
+    process = mpi.start(*mpi.toy_map("mpi", 3, folder),
+                        environment=mpi.environment(TMPDIR=str(temporary)))
+    with process:
+        toy_tasks.wait_until(ranks)
+        time.sleep(delay)
+        process.kill()
+        toy_tasks.wait_until(lambda: not ranks(), seconds=5.0)
 
 
 def test_waiting_ranks_sleep(mpi, plan):

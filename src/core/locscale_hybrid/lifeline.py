@@ -158,12 +158,21 @@ def _let_go_of_all_but(*kept: int) -> None:
 
 def _stand_guard(rank: int, fifo: int, alive: int) -> None:
     """Wait for the end of the rank or of its parent; kill a rank that outlives its parent."""
-    ready, _, _ = select.select([fifo, alive], [], [])
-    if alive in ready or select.select([alive], [], [], GUARD_SECONDS)[0]:
+    if not _is_closed(fifo) and alive in select.select([fifo, alive], [], [])[0]:
+        return
+    if select.select([alive], [], [], GUARD_SECONDS)[0]:
         return
     segments = shared_segments(rank)
     os.kill(rank, signal.SIGKILL)
     remove_segments(segments)
+
+
+def _is_closed(fifo: int) -> bool:
+    """Whether nobody holds the writing end; select does not tell when nobody ever did."""
+    try:
+        return not os.read(fifo, 1)
+    except BlockingIOError:
+        return False
 
 
 def _wait_for_silence(path: Path, seconds: float) -> None:

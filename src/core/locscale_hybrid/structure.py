@@ -3,6 +3,7 @@
 import gzip
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
