@@ -23,7 +23,7 @@ def tell_table(kind, code, *messages):
     if path and test:
         with open(path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps({"kind": kind, "code": code, "messages": messages,
-                                     "test": test.removesuffix(" (call)")}) + "\n")
+                                     "test": test.rpartition(" (")[0]}) + "\n")
 
 
 def tell_of_refusals():

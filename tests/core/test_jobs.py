@@ -53,6 +53,7 @@ def test_relative_paths_count_from_the_file(tmp_path):
     ({"inputs": {"full_map": 3}}, "full_map must be str, not 3"),
     ({"inputs": {"full_map": ""}}, 'full_map is no path: ""'),
     ({"inputs": {"full_map": "\ud800.mrc"}}, r'full_map is no path: "\\ud800.mrc"'),
+    ({"inputs": {"full_map": "/data/" + "b" * 300}}, 'full_map is no path: "/data/bbb'),
     ({"parameters": {"window": 10**400}}, "parameter window cannot be 1000"),
     ({"parameters": {"seed": -1}}, "seed -1 is out of range: give 0 to 1e"),
     ({"action": "da\nce"}, 'action "da ce" is unknown'),

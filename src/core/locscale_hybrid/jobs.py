@@ -19,6 +19,7 @@ from .parameters import HybridInputs, HybridParameters
 Action = Literal["run", "check"]
 
 ACTIONS = ("run", "check")
+_LONGEST_NAME = 255     # bytes, of a file
 _LARGEST = 64 << 20     # bytes; no job or record is near it
 
 
@@ -214,12 +215,12 @@ def _is_finite(value: float) -> bool:
 
 
 def _can_be_a_name(text: str) -> bool:
-    """Whether the file system has letters for it; JSON can hold halves of letters."""
+    """Whether a file system takes it: JSON can hold halves of letters, and names of any length."""
     try:
-        os.fsencode(text)
+        parts = os.fsencode(text).split(b"/")
     except UnicodeEncodeError:
         return False
-    return True
+    return max(map(len, parts)) <= _LONGEST_NAME
 
 
 def _known(values: Mapping[str, Any], names: tuple[str, ...], path: Path) -> None:
