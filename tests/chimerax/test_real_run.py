@@ -193,7 +193,10 @@ def test_killed_rank_is_one_error_and_leaves_no_process(session, run, opened,
     os.kill(ranks(family() - before)[-1], signal.SIGKILL)
     assert process_events(session, lambda: job.ended, timeout=30)
     errors = session.log.text("error")
-    assert "rank" in errors and errors.strip() == job.error.strip()
+    if job.error:    # else the rank was killed when its last task was done, and the run ended well
+        assert "rank" in errors and errors.strip() == job.error.strip()
+    else:
+        assert job.result is not None and not errors
     assert process_events(session, lambda: not family() - before, timeout=30)
     assert not os.listdir(own_temporary_folder)
 

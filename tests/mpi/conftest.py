@@ -20,6 +20,15 @@ PERMISSIONS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": 
                "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 
 
+class Program(subprocess.Popen):
+    """A program that does not outlive a test that fails."""
+
+    def __exit__(self, kind, *details):
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *details)
+
+
 @dataclass(frozen=True)
 class Family:
     """One MPI: its Python, its launcher, and what its variables must be here."""
@@ -37,19 +46,14 @@ class Family:
         return {**os.environ, "PYTHONPATH": core, **self.permissions, **variables}
 
     def start(self, *words, environment=None, **streams):
-        return subprocess.Popen([str(word) for word in words],
-                                env=environment or self.environment(), text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **streams)
+        return Program([str(word) for word in words], env=environment or self.environment(),
+                       text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, **streams)
 
     def run(self, *words, environment=None):
         """Exit code and both streams of a program that ends by itself."""
         with self.start(*words, environment=environment) as process:
-            try:
-                output, errors = process.communicate(timeout=SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            output, errors = process.communicate(timeout=SECONDS)
         return process.returncode, output, errors
 
     def toy_map(self, kind, ranks, folder, patience=300.0):

@@ -60,7 +60,7 @@ def test_fault_ends_all_with_one_sentence(mpi, plan, temporary, fault, sentence,
 
 @pytest.mark.parametrize("fault", ["hang", "hold the interpreter"])
 def test_killed_parent_leaves_no_rank(mpi, plan, temporary, fault):
-    folder = plan(faulty=list(range(4, 12)), fault=fault, seconds=0.02)
+    folder = plan(200, faulty_ranks=[1, 2], fault=fault, seconds=0.02)
     process = mpi.start(*mpi.toy_map("mpi", 3, folder),
                         environment=mpi.environment(TMPDIR=str(temporary)))
     with process:

@@ -11,6 +11,7 @@ rank, which watches the same FIFO, then kills it.
 """
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -152,7 +153,7 @@ def _let_go_of_all_but(*kept: int) -> None:
     for stream in range(3):
         os.dup2(nowhere, stream)
     edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
-    for before, after in zip(edges[:-1], edges[1:], strict=True):
+    for before, after in itertools.pairwise(edges):
         os.closerange(before + 1, after)
 
 
