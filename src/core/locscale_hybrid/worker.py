@@ -20,7 +20,6 @@ from .tasks import ORPHANED, Failure, Pause, load_task
 
 FAILED = 3
 _KILL_AFTER = 1.0   # s
-_JOIN_WITHIN = 30.0  # s, that MPI may take to start
 
 
 class _Rank:
@@ -34,10 +33,9 @@ class _Rank:
 
     def end_as_orphan(self) -> None:
         """End this rank and all others, at the latest in a second."""
-        if not _kill_within(_KILL_AFTER):
-            timer = threading.Timer(_KILL_AFTER, os.kill, (os.getpid(), _HARD))
-            timer.daemon = True
-            timer.start()
+        timer = threading.Timer(_KILL_AFTER, os.kill, (os.getpid(), _HARD))
+        timer.daemon = True
+        timer.start()
         self.abort(ORPHANED)
 
     def abort(self, code: int) -> None:
@@ -54,18 +52,6 @@ class _Rank:
 
 
 _HARD = getattr(signal, "SIGKILL", signal.SIGTERM)
-
-
-def _kill_within(seconds: float) -> bool:
-    """Let the system end this process after so many seconds, 0 takes that back; False: it cannot.
-
-    MPI starts without letting go of Python's lock: no thread of this process can act meanwhile,
-    and the library waits for ever, busily, when the process that started the ranks is gone.
-    """
-    if not hasattr(signal, "setitimer"):
-        return False
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    return True
 
 
 def main(arguments: list[str]) -> int:
@@ -89,9 +75,7 @@ def main(arguments: list[str]) -> int:
 
 def _join(rank: _Rank) -> Any:
     """COMM_WORLD of as many ranks as were started; says that this one is there."""
-    _kill_within(_JOIN_WITHIN)
     comm = comm_world(dict(os.environ))
-    _kill_within(0)
     wanted = (read_values(rank.folder / START) or {}).get("ranks")
     if comm.Get_size() != wanted:
         raise StageError(f"{wanted} ranks were started and {comm.Get_size()} found each other; "
