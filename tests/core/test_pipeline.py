@@ -18,6 +18,7 @@ from locscale_hybrid import (
     output_paths,
     run_hybrid,
 )
+from locscale_hybrid.findings import Finding
 from locscale_hybrid.mrc import write_map
 from locscale_hybrid.pool import ProcessExecutor
 from locscale_hybrid.progress import Silent
@@ -113,9 +114,13 @@ def test_output_is_the_mean_of_its_sharpened_halves_before_the_weight(result):
 
 
 def test_process_pool_and_a_second_run_give_the_same_bytes(case, result, tmp_path):
+    progress = Progress()
+    progress.found(Finding("mpi-not-used", "warning", "of the executor"))
     with ProcessExecutor(2) as pool:
         again = run_hybrid(case.inputs, case.parameters, output_paths(tmp_path / "out.mrc"),
-                           executor=pool)
+                           executor=pool, progress=progress)
+    record = json.loads(again.record.read_text())
+    assert record["findings"][0]["message"] == "of the executor"
     assert again.output.read_bytes() == result.output.read_bytes()
     assert again.linear.read_bytes() == result.linear.read_bytes()
 

@@ -55,8 +55,10 @@ def test_part_maps_a_step_onto_its_share_of_the_stage():
 def test_findings_are_passed_on():
     recorder = Recorder()
     finding = Finding("x", "note", "a fact")
-    Progress(recorder).found(finding)
+    progress = Progress(recorder)
+    progress.found(finding)
     assert recorder.findings == [finding]
+    assert progress.findings == (finding,)
 
 
 def test_a_stop_request_ends_the_run():

@@ -282,6 +282,19 @@ def test_fsc_limit_is_marked_in_every_chart_over_resolution(record):
         assert figure.title == "B factors" or ">3.20 Å</text>" in figure.chart
 
 
+def test_caption_of_the_gains_names_the_weights_of_the_run_alone(record, single):
+    told = {figure.title: figure.caption for figure in charts_of(record)}["Gain"]
+    assert "adaptive weight has been applied" in told
+    assert "noise weight lowers" in told
+    one = json.loads(single.record.read_text())
+    told = {figure.title: figure.caption for figure in charts_of(one)}["Gain"]
+    assert "adaptive" not in told
+    plain = one | {"scaling": one["scaling"] | {"bands": [
+        band | {"noise_weight": 1.0} for band in one["scaling"]["bands"]]}}
+    told = {figure.title: figure.caption for figure in charts_of(plain)}["Gain"]
+    assert told == "What each band was multiplied by inside the mask."
+
+
 def test_command_in_the_report_is_typed_as_it_stands(record):
     typed = next(text for text in Page(report_page(record)).texts
                  if text.startswith("locscale \\\n"))

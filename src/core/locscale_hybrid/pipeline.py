@@ -130,7 +130,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
                                           mask.soft, d_min=resolution.d_min)
             facts = RunFacts(inputs, parameters, outputs, workers.name, given.observed.kind,
                              resolution, mask, _coverage(completion), hybrid, adps, free, scaled,
-                             correlation, tuple(run.findings), run.timings, amplitudes, reseeded)
+                             correlation, run.progress.findings, run.timings, amplitudes, reseeded)
             return _write(facts, given, reference)
 
 
@@ -147,16 +147,15 @@ def check_only(inputs: HybridInputs, parameters: HybridParameters,
     run = _Run(parameters, progress or Progress())
     with fft_share(1), run.stage("checks"):
         run.check(inputs, read_run_input(inputs, parameters))
-    return run.findings
+    return list(run.progress.findings)
 
 
 @dataclass
 class _Run:
-    """A run under way: what it is asked for, what it found, what it cost."""
+    """A run under way: what it is asked for, what it cost; its progress keeps what was found."""
 
     parameters: HybridParameters
     progress: Progress
-    findings: list[Finding] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
     store: StageStore = field(default_factory=StageStore)
     keys: Mapping[str, StageKey] = field(default_factory=dict)
@@ -170,10 +169,9 @@ class _Run:
 
     def note(self, findings: Iterable[Finding]) -> None:
         """Keep findings and show them; what an earlier stage has said is not said again."""
-        said = {finding.code for finding in self.findings}
+        said = {finding.code for finding in self.progress.findings}
         for finding in findings:
             if finding.code not in said:
-                self.findings.append(finding)
                 self.progress.found(finding)
 
     def check(self, inputs: HybridInputs, given: RunInput) -> None:

@@ -56,6 +56,12 @@ class Progress:
         self._stop_requested = stop_requested
         self._stage = 0
         self._done = 0.0
+        self._findings: list[Finding] = []
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that was found so far, by whomever: starter, stages, executor."""
+        return tuple(self._findings)
 
     def start(self, name: str) -> None:
         """Begin the stage `name`, one of STAGES."""
@@ -77,7 +83,8 @@ class Progress:
         return lambda fraction: self.update(begin + (end - begin) * fraction)
 
     def found(self, finding: Finding) -> None:
-        """Pass a finding on."""
+        """Keep a finding and pass it on."""
+        self._findings.append(finding)
         self._listener.finding(finding)
 
     def _check(self) -> None:

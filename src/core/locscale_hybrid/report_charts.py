@@ -154,8 +154,18 @@ def _gains(record: Record) -> Figure | None:
     return Figure("Gain", chart("Local gain per resolution band",
                                 resolution_axis(float(x[-1]), lowest=float(x[0])),
                                 linear_axis("gain", 0.0, 1.05 * top), [_limit(record), *items]),
-                  legend(items), "What the map was multiplied by inside the mask. The noise weight "
-                  "takes the local gain to zero where the half maps do not agree.")
+                  legend(items), " ".join(_about_gains(record)))
+
+
+def _about_gains(record: Record) -> list[str]:
+    """What the gains of this run hold."""
+    said = ["What each band was multiplied by inside the mask."]
+    if record["scaling"]["weight"] == "adaptive":
+        said.append("The adaptive weight has been applied to the band before, so that at the limit "
+                    "a high gain meets little density.")
+    if any(band["noise_weight"] < 1 for band in record["scaling"]["bands"]):
+        said.append("The noise weight lowers the local gain where noise prevails.")
+    return said
 
 
 def _b_histogram(record: Record) -> Figure | None:

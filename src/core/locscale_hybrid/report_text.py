@@ -165,7 +165,7 @@ def _limits(record: Record) -> list[str]:
     asked, said = record["parameters"], []
     if record["resolution"]["origin"] == "given":
         said.append(f"The resolution of {record['resolution']['d_min_angstrom']:.2f} Å was given; "
-                    "compare it with the FSC below.")
+                    "compare it with the curves.")
     if record["adp"] is None:
         said.append("The B factors are those of the model's file, which may have been refined "
                     "against another map.")
