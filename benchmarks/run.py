@@ -24,6 +24,7 @@ import speed
 import truth_tables
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 CASES = HERE / "cases"
 RESULTS = HERE / "results.json"
 LIBRARIES = ("locscale-hybrid", "numpy", "scipy", "gemmi", "mrcfile")

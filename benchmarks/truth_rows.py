@@ -84,6 +84,7 @@ def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, objec
     policies = ("adaptive",) if brief else POLICIES
     result["policies"] = {policy: _judged(bench, bench.scaled(stem, policy))
                           for policy in policies}
+    result["frequency_per_angstrom"] = bench.truth.frequency.round(5).tolist()
     result["control"] = _control(bench, stem, policies)
     result["weight"] = _about_weight(bench, stem)
     result["reseeded"] = _reseeded(bench, stem)
@@ -118,19 +119,22 @@ def _honesty(bench: Bench, scaled: ScaledMaps, linear: np.ndarray, name: str,
             f"honesty_unscaled_{name}": truth.at_d_min(unscaled - true, beyond)}
 
 
-def _control(bench: Bench, stem: Path, policies: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """FSC with the truth at d_min where the data hold nothing, mean of three draws."""
-    found: dict[str, list[tuple[float, float]]] = {policy: [] for policy in policies}
+def _control(bench: Bench, stem: Path, policies: tuple[str, ...]) -> dict[str, dict[str, object]]:
+    """FSC with the truth where the data hold nothing, at d_min and as curves; mean of the draws."""
+    curves: dict[str, list[np.ndarray]] = {policy: [] for policy in policies}
     for seed in DRAWS:
         observed = without_data(bench.observed, bench.case.resolution, seed,
                                 bench.symmetry)
         for policy in policies:
             scaled = bench.scaled(stem, policy, observed)
-            found[policy].append(tuple(
-                bench.truth.at_d_min(bench.truth.fsc(given.values.astype(float)))
-                for given in (scaled.output, scaled.linear)))
-    return {policy: dict(zip(("output", "linear"), np.mean(pairs, axis=0).tolist(), strict=True))
-            for policy, pairs in found.items()}
+            curves[policy].append(np.array([bench.truth.fsc(given.values.astype(float))
+                                            for given in (scaled.output, scaled.linear)]))
+    found: dict[str, dict[str, object]] = {}
+    for policy, draws in curves.items():
+        mean = dict(zip(("output", "linear"), np.mean(draws, axis=0), strict=True))
+        found[policy] = {name: bench.truth.at_d_min(curve) for name, curve in mean.items()}
+        found[policy] |= {f"{name}_curve": curve.round(4).tolist() for name, curve in mean.items()}
+    return found
 
 
 def _about_weight(bench: Bench, stem: Path) -> dict[str, float]:

@@ -23,14 +23,18 @@ def measured(names: list[str], cases: Path) -> dict[str, dict]:
 
 def tables(found: dict[str, dict]) -> str:
     """All tables as text."""
-    parts = [table(POLICY_HEAD, [line for name, case in found.items()
-                                 for line in _policies(name, case)]),
-             table(CASE_HEAD, [_case(name, case) for name, case in found.items()]),
-             table(WEIGHT_HEAD, [_weight(name, case) for name, case in found.items()]),
-             table(B_HEAD, [(name, *(case["perfect_run"][key] for key in
-                                     ("b_rmsd", "b_correlation", "b_atoms")))
-                            for name, case in found.items() if "perfect_run" in case])]
-    return "\n\n".join(parts)
+    return "\n\n".join(tables_by_name(found).values())
+
+
+def tables_by_name(found: dict[str, dict]) -> dict[str, str]:
+    """Each table as text: policies, cases, weight, b."""
+    return {"policies": table(POLICY_HEAD, [line for name, case in found.items()
+                                            for line in _policies(name, case)]),
+            "cases": table(CASE_HEAD, [_case(name, case) for name, case in found.items()]),
+            "weight": table(WEIGHT_HEAD, [_weight(name, case) for name, case in found.items()]),
+            "b": table(B_HEAD, [(name, *(case["perfect_run"][key] for key in
+                                         ("b_rmsd", "b_correlation", "b_atoms")))
+                                for name, case in found.items() if "perfect_run" in case])}
 
 
 def _policies(name: str, case: dict) -> list[tuple[object, ...]]:
