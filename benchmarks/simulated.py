@@ -77,6 +77,8 @@ CASES = {
     "plasmepsin-D2-seed11": replace(PLASMEPSIN, seed=11),
     "apoferritin-O-3.2": Case(DATA / "3ajo_chainA.pdb.gz", box=120, voxel_size=1.3, resolution=3.2,
                               drop_last=0.3, point_group="O", axes_at=72.8, keep_chains=("A",)),
+    "trpv1-C4-3.4": Case(DATA / "3j5p_C4_axis_z_at_origin.pdb.gz", box=128, voxel_size=1.3,
+                         resolution=3.4, drop_last=0.3, point_group="C4"),
 }
 SPACING = 70.0   # Å between the molecules of a packed case
 

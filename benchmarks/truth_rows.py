@@ -88,11 +88,10 @@ def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, objec
     result["control"] = _control(bench, stem, policies)
     result["weight"] = _about_weight(bench, stem)
     result["reseeded"] = _reseeded(bench, stem)
-    if not brief:
-        perfect = bench.run("perfect", "model_full.cif", complete_model=False)
-        result["perfect"] = {policy: _judged(bench, bench.scaled(perfect, policy))
-                             for policy in ("adaptive", "soft")}
-        result["perfect_run"] = _about_run(bench, perfect) | _b_errors(bench, perfect)
+    perfect = bench.run("perfect", "model_full.cif", complete_model=False)
+    result["perfect"] = {policy: _judged(bench, bench.scaled(perfect, policy))
+                         for policy in ("adaptive", "soft") if policy in policies}
+    result["perfect_run"] = _about_run(bench, perfect) | _b_errors(bench, perfect)
     result["unscaled"] = bench.truth.judge(bench.observed.average.values.astype(float))
     return result
 

@@ -84,6 +84,24 @@ def test_a_half_map_2_of_noise_selects_the_strongest_prior_and_is_flagged(case):
     assert "holds only noise" in finding.message and "check the pair" in finding.message
 
 
+def test_errors_of_coordinates_do_not_pass_for_disorder(case):
+    maps, atoms, b = case
+    noise = np.random.default_rng(7).normal(0, 0.3 / 3**0.5, atoms.positions.shape)
+    wrong = Scatterers(atoms.grid, atoms.positions + noise, atoms.species)
+    data, start = refinement_data(maps, D_MIN), np.full(len(b), 100.0)
+    result = refine_adps(data, wrong, start, no_pseudo(atoms), kind="halves")
+    (finding,) = result.findings
+    assert finding.code == "coordinate-errors" and finding.level == "note"
+    assert 0.05 < finding.values["rms_shift_angstrom"] < 0.3
+    assert finding.values["fsc_free_before"] < finding.values["fsc_free_after"]
+    assert "with half map 2 from 0." in finding.message
+    assert "B factors were refined with such shifts" in finding.message
+    assert finding.message.endswith("the model itself was not moved")
+    assert np.array_equal(wrong.positions, atoms.positions + noise)
+    plain = refine_adps(data, wrong, start, no_pseudo(atoms), kind="halves", tau=result.tau)
+    assert np.std(result.b_iso - b) < 0.9 * np.std(plain.b_iso - b)
+
+
 @pytest.mark.parametrize("kind", ["single", "pseudo-halves"])
 def test_one_map_is_refined_with_tau_10_and_said_not_to_be_validated(case, kind):
     maps, atoms, b = case
