@@ -157,6 +157,16 @@ def test_the_adaptive_weight_of_pure_noise_is_next_to_nothing():
     assert weight.mean() < 0.1
 
 
+def test_the_sign_of_a_sum_that_is_zero_but_for_noise_decides_nothing():
+    bands, (first, second) = band_of_halves(full(0.0, SHAPE), 5)
+    score = 5 * np.random.default_rng(4).standard_normal(SHAPE).astype(np.float32)
+    signs = np.array([1, -1]) * np.sign((first * second).sum())
+    positive, negative = (
+        adaptive_weight(*evidence_of(score.copy(), (first, sign * second), bands)).mean()
+        for sign in signs)
+    assert positive / 3 < negative < 3 * positive
+
+
 def test_the_noise_of_a_running_scale_is_that_of_its_bands_added_up():
     bands = BandFilter.of_grid(GRID, 16.0)
     sorted_ = bands.gather(np.random.default_rng(6).standard_normal(SHAPE).astype(np.float32))

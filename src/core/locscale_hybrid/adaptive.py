@@ -119,10 +119,14 @@ def _signal_curve(steps: Steps, scores: DoubleArray, common: FloatArray,
                      for power in (evidence.signal, evidence.noise))
     prior = np.square(score) / (np.square(score) + _PRIOR_SCORE)
     prior = _PRIOR_FLOOR + np.where(score > 0, prior, _PRIOR_NEGATIVE * prior)
-    prior *= max((shared * voxels).sum(), 0.0) / max((signal * voxels * prior).sum(), 1e-30)
     modes = np.maximum(voxels * evidence.modes_per_voxel, 1e-9)
     signal = np.maximum(signal, 1e-30)
     variance = (np.square(signal + 2 * noise) + np.square(signal)) / modes / np.square(signal)
+    # the gain brings any level back to the reference's: never may the sign of a sum decide that
+    # is zero but for noise, so the general curve stays above one standard deviation of that sum
+    error = np.sqrt((variance * np.square(signal * voxels)).sum())
+    total = max((shared * voxels).sum(), error)
+    prior *= total / max((signal * voxels * prior).sum(), 1e-30)
     prior_variance = np.maximum(np.square(_PRIOR_SPREAD * prior), 1e-30)
     factor = (shared / signal * prior_variance + prior * variance) / (prior_variance + variance)
     curve = np.interp(place, np.arange(len(_QUANTILES)), np.maximum(factor, 0))
