@@ -71,6 +71,7 @@ def test_dash_of_a_word_processor_is_overlooked():
     ("--neighbour_tau 8", "neighbour_tau", 8.0), ("--seed 7", "seed", 7),
     ("--reseed_check", "reseed_check", True),
     ("--symmetry_centre -1.5 20 30", "symmetry_centre", (-1.5, 20.0, 30.0)),
+    ("--region -17.3 20 30 5 48.5 60", "region", (-17.3, 20.0, 30.0, 5.0, 48.5, 60.0)),
     ("--outputs mask,gain localB", "outputs", frozenset({"mask", "gain", "localB"})),
     ("--outputs all", "outputs", frozenset(OUTPUTS))])
 def test_option_sets_its_parameter_and_no_other(words, field, value):
@@ -86,7 +87,7 @@ def test_every_parameter_can_be_set():
     settable = {"complete_model", "symmetry", "symmetry_centre", "ref_resolution", "apix",
                 "model_resolution", "fdr_threshold", "scaling", "window", "window_size", "stride",
                 "taper", "weight", "no_noise_weight", "refiner", "refmac_iterations", "b_floor",
-                "neighbour_tau", "seed", "outputs", "reseed_check"}
+                "neighbour_tau", "seed", "outputs", "reseed_check", "region"}
     assert settable <= parser_names
     assert len(settable) == len(vars(HybridParameters()))
 

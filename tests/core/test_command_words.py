@@ -33,7 +33,7 @@ EVERYTHING = {
     "scaling": "windows", "window": 30.1, "window_voxels": 23, "stride": 3, "taper": "hann",
     "weight": "soft", "noise_weight": False, "refiner": "none", "b_steps": 7, "b_floor": 15.5,
     "neighbour_tau": 4.2, "seed": 12, "outputs": frozenset({"localB", "gain", "linear"}),
-    "reseed_check": True}
+    "reseed_check": True, "region": (-17.25, 0.0, 3.125, 20.0, 41.0, 60.5)}
 
 
 def test_every_parameter_is_tried():

@@ -68,3 +68,11 @@ def test_another_locscale_on_the_path_is_named(tmp_path, monkeypatch, text, is_o
     assert (found is not None) == is_other
     if found is not None:
         assert str(script) in found.message
+
+
+def test_region_takes_its_share_of_the_scaling():
+    whole, region, none = (estimate((100, 100, 100), 0, 1, HybridParameters(region=corners),
+                                    volume=1e6).seconds
+                           for corners in (None, (0, 0, 0, 10, 10, 10), (0, 0, 0, 100, 100, 100)))
+    assert whole - region == pytest.approx(3.0 * (1 - 60**3 / 1e6))
+    assert none == whole

@@ -24,6 +24,9 @@ from locscale_hybrid.parameters import HybridInputs, HybridParameters
     ({"weight": "sharp"}, r'weight "sharp" is unknown'),
     ({"refiner": "refmac"}, r'refiner "refmac" is unknown'),
     ({"taper": "box"}, r'taper "box" is unknown'),
+    ({"region": (0, 0, 0, 9, 9)}, r"region needs six numbers, Å: x y z of the low corner"),
+    ({"region": (0, 0, 0, 9, float("nan"), 9)}, r"region needs six numbers"),
+    ({"region": (0, 30, 0, 9, 20, 9)}, r"region ends at y 20 Å and begins at 30: give x y z of"),
     ({"outputs": frozenset({"movie"})}, r'output "movie" is unknown'),
 ])
 def test_value_out_of_range_is_refused_with_the_range(values, message):
@@ -33,6 +36,7 @@ def test_value_out_of_range_is_refused_with_the_range(values, message):
 
 def test_parameters_survive_json():
     parameters = HybridParameters(point_group="D2", symmetry_centre=(50, 50.5, 49), fdr=0.05,
+                                  region=(1.5, 2.0, 3.0, 10.0, 11.0, 12.25),
                                   outputs=frozenset({"mask", "linear"}))
     assert HybridParameters.from_dict(json.loads(parameters.to_json())) == parameters
 

@@ -12,12 +12,13 @@ CHANGES = {"voxel_size": 1.1, "resolution": 3.0, "fdr": 0.02, "complete_model": 
            "point_group": "C2", "symmetry_centre": (1.0, 2.0, 3.0), "seed": 2,
            "refiner": "none", "b_steps": 4, "neighbour_tau": 8.0, "b_floor": 20.0,
            "model_resolution": 5.0, "scaling": "windows", "window": 30.0, "window_voxels": 21,
-           "stride": 2, "taper": "hann", "weight": "soft", "noise_weight": False}
+           "stride": 2, "taper": "hann", "weight": "soft", "noise_weight": False,
+           "region": (0.0, 0.0, 0.0, 9.0, 9.0, 9.0)}
 FIRST = {"mask": ["voxel_size", "resolution", "fdr"],
          "pseudo-atoms": ["complete_model", "point_group", "symmetry_centre", "seed"],
          "adp": ["refiner", "b_steps", "neighbour_tau"],
          "scaling": ["b_floor", "model_resolution", "scaling", "window", "window_voxels",
-                     "stride", "taper", "weight", "noise_weight"]}
+                     "stride", "taper", "weight", "noise_weight", "region"]}
 
 
 @pytest.fixture

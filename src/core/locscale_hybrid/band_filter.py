@@ -14,11 +14,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from .cutout import Box, edge_factor
 from .fourier import FourierSpace
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Shape
 from .task_files import save_array
-
-Box = tuple[slice, slice, slice]
 
 _RELIABLE = 0.3            # global C^2 from which a band counts for the fall-off
 _LARGEST_B = 400.0         # Å^2, of the fall-off
@@ -239,13 +238,7 @@ def grid_of_box(grid: Grid, box: Box) -> Grid:
 def fade_out(maps: FloatArray, box: Box, shape: Shape, width: int) -> None:
     """Take maps (n, nz, ny, nx) of a box to 0 at those of its faces that lie inside the map."""
     for axis, (part, whole) in enumerate(zip(box, shape, strict=True)):
-        length = part.stop - part.start
-        factor = np.ones(length, dtype=np.float32)
-        rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(min(width, length)) + 0.5) / width)
-        if part.start > 0:
-            factor[: len(rise)] *= rise.astype(np.float32)
-        if part.stop < whole:
-            factor[length - len(rise):] *= rise[::-1].astype(np.float32)
+        factor = edge_factor(part.stop - part.start, width, (part.start > 0, part.stop < whole))
         maps *= factor.reshape([-1 if i == axis else 1 for i in range(3)])
 
 

@@ -135,6 +135,10 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stride", type=_whole, metavar="N",
                        help="voxels between windows, default 1, which is exact")
     group.add_argument("--taper", choices=TAPERS, help="taper of windows, default none")
+    group.add_argument("--region", nargs=6, type=_number,
+                       metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
+                       help="scale this box alone, for a quick look: two corners in Å, in the "
+                       "coordinates of the model; the map is 0 elsewhere")
     group.add_argument("--weight", metavar="HOW",
                        help=f"weight of the map: {', '.join(WEIGHTS)}, or a map file; default "
                        "adaptive with half maps")

@@ -152,8 +152,9 @@ def _inputs(given: dict[str, Any]) -> dict[str, Path]:
 def _parameters(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
     """Parameters by field of `HybridParameters`."""
     values = {field: given[option] for field, option in _SAME_NAME.items() if option in given}
-    if "symmetry_centre" in given:
-        values["symmetry_centre"] = tuple(given["symmetry_centre"])
+    for name in ("symmetry_centre", "region"):
+        if name in given:
+            values[name] = tuple(given[name])
     if "weight" in given:
         values["weight"] = given["weight"] if given["weight"] in WEIGHTS else "file"
     if "no_noise_weight" in given:

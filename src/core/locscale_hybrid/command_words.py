@@ -12,7 +12,8 @@ _OPTIONS = {
     "voxel_size": "-p", "model_resolution": "-mres", "fdr": "-fdr", "scaling": "--scaling",
     "window": "--window", "window_voxels": "-wn", "stride": "--stride", "taper": "--taper",
     "refiner": "--refiner", "b_steps": "--refmac_iterations", "b_floor": "--b_floor",
-    "neighbour_tau": "--neighbour_tau", "seed": "--seed"}
+    "neighbour_tau": "--neighbour_tau", "seed": "--seed",
+    "region": "--region"}
 
 
 def command_words(inputs: HybridInputs, parameters: HybridParameters,

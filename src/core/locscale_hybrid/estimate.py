@@ -48,7 +48,7 @@ class Estimate:
 
 
 def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
-             parameters: HybridParameters) -> Estimate:
+             parameters: HybridParameters, *, volume: float | None = None) -> Estimate:
     """Expected time and memory.
 
     Parameters
@@ -60,11 +60,15 @@ def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
     processes : int
         Processes that share the scaling.
     parameters : HybridParameters
+    volume : float, optional
+        Of the box, Å^3: tells how much of it a region is.
     """
     voxels = float(shape[0]) * shape[1] * shape[2]
     scaling = _SECONDS_PER_VOXEL_SCALING * voxels
     if parameters.scaling == "windows":
         scaling *= _WINDOWS_FACTOR / parameters.stride**3
+    if parameters.region is not None and volume:
+        scaling *= min(1.0, _volume_around(parameters.region, parameters.window) / volume)
     refined = 0.0 if parameters.refiner == "none" else _SECONDS_PER_ATOM * atoms
     seconds = (_SECONDS_ALWAYS + refined + _SECONDS_PER_VOXEL * voxels
                + scaling / max(processes, 1))
@@ -88,7 +92,13 @@ def estimate_files(inputs: HybridInputs, parameters: HybridParameters,
     atoms = 0 if inputs.model is None else _atoms(inputs.model)
     if inputs.model is None:
         atoms = int(volume * _MASK_SHARE * _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM)
-    return estimate(shape, atoms, processes, parameters)
+    return estimate(shape, atoms, processes, parameters, volume=volume)
+
+
+def _volume_around(region: tuple[float, ...], window: float) -> float:
+    """Volume in Å^3 of a region and a window around it."""
+    edges = [high - low + 2 * window for low, high in zip(region[:3], region[3:], strict=True)]
+    return edges[0] * edges[1] * edges[2]
 
 
 def _box(path: Path) -> tuple[tuple[int, int, int], float] | None:

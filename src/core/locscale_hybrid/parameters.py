@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,8 @@ class HybridParameters:
     symmetry_centre: tuple[float, float, float] | None = None  # voxels (x, y, z); None: n // 2
     resolution: float | None = None  # Å, None: measured
     voxel_size: float | None = None  # Å, overrides the header
+    # Å in the frame of the map, x y z of the low and the high corner; None: all is scaled
+    region: tuple[float, float, float, float, float, float] | None = None
     model_resolution: float | None = None  # Å, the reference is cut off there
     fdr: float = 0.01                # false discovery rate of the mask
     scaling: Scaling = "bands"
@@ -117,6 +120,7 @@ class HybridParameters:
         _one_of("taper", self.taper, TAPERS)
         for name in sorted(self.outputs):
             _one_of("output", name, OUTPUTS)
+        _box("region", self.region)
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters as plain JSON values."""
@@ -141,8 +145,9 @@ class HybridParameters:
         given = dict(values)
         if "outputs" in given:
             given["outputs"] = frozenset(given["outputs"])
-        if given.get("symmetry_centre") is not None:
-            given["symmetry_centre"] = tuple(given["symmetry_centre"])
+        for name in ("symmetry_centre", "region"):
+            if given.get(name) is not None:
+                given[name] = tuple(given[name])
         try:
             return cls(**given)
         except TypeError as error:
@@ -158,6 +163,18 @@ def _in_range(name: str, value: float | None, low: float, high: float, unit: str
     if value is not None and not low <= value <= high:
         text = f" {unit}" if unit else ""
         raise InputError(f"{name} {value:g}{text} is out of range: give {low:g} to {high:g}{text}")
+
+
+def _box(name: str, corners: tuple[float, ...] | None) -> None:
+    """Refuse corners between which there is nothing."""
+    if corners is None:
+        return
+    if len(corners) != 6 or not all(map(math.isfinite, corners)):
+        raise InputError(f"{name} needs six numbers, Å: x y z of the low corner, then of the high")
+    for axis, low, high in zip("xyz", corners[:3], corners[3:], strict=True):
+        if low >= high:
+            raise InputError(f"{name} ends at {axis} {high:g} Å and begins at {low:g}: give x y z "
+                             "of the low corner, then of the high")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -10,11 +10,12 @@ from .adp import ModelFsc, RefinedAdps, overfitting
 from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .coordinates import refined_model
+from .cutout import Box, box_of, require_density, soft_box, within
 from .executors import SerialExecutor
 from .falloff import amplitude_curves
 from .findings import Finding
 from .hybrid_model import HybridModel, complete_assembly, write_hybrid
-from .maps import Map
+from .maps import FloatArray, Map
 from .mask import Mask, confidence_mask
 from .outputs import OutputPaths, check_outputs
 from .parameters import HybridInputs, HybridParameters
@@ -124,10 +125,11 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
             reseeded = run.reseeded(completion, given, mask, resolution, scaled, workers, folder)
         with run.stage("output"):
-            correlation = _symmetry_correlation(given, mask, scaled.output)
+            correlation = (None if parameters.region is not None
+                           else _symmetry_correlation(given, mask, scaled.output))
             run.note(scaled.findings)
             amplitudes = amplitude_curves(given.observed.average, reference, scaled.output,
-                                          mask.soft, d_min=resolution.d_min)
+                                          run.looked_at(given, mask), d_min=resolution.d_min)
             facts = RunFacts(inputs, parameters, outputs, workers.name, given.observed.kind,
                              resolution, mask, _coverage(completion), hybrid, adps, free, scaled,
                              correlation, run.progress.findings, run.timings, amplitudes, reseeded)
@@ -177,11 +179,22 @@ class _Run:
     def check(self, inputs: HybridInputs, given: RunInput) -> None:
         """What can be told before the work."""
         window_edge(given.observed.average.grid, self.parameters)
+        self.region(given)
         self.note(given.findings)
         if inputs.monomer_library is not None and given.model is not None:
             require_restraints(given.model.structure, inputs.monomer_library)
         self.note(check_inputs(given.observed, given.model, _group(given),
                                resolution=self.parameters.resolution, inputs=inputs))
+
+    def region(self, given: RunInput) -> Box | None:
+        """The voxels that alone are scaled; None for all."""
+        corners = self.parameters.region
+        return None if corners is None else box_of(corners, given.observed.average.grid)
+
+    def looked_at(self, given: RunInput, mask: Mask) -> FloatArray:
+        """The mask of what was scaled, with soft edges."""
+        region = self.region(given)
+        return mask.soft if region is None else mask.soft * soft_box(region, mask.grid)
 
     def keep_stages(self, inputs: HybridInputs, given: RunInput, outputs: OutputPaths,
                     scratch: Path) -> None:
@@ -196,6 +209,9 @@ class _Run:
         result = self.store.kept(MaskResult, self.keys.get("mask"),
                                  lambda: self.mask_result(given))
         mask, resolution = result.mask, result.resolution
+        region = self.region(given)
+        if self.parameters.region is not None and region is not None:
+            require_density(self.parameters.region, region, mask.soft)
         self.note([*mask.findings, *resolution.findings, *check_resolution(resolution.d_min)])
         return mask, resolution
 
@@ -272,7 +288,8 @@ class _Run:
         """The observed map scaled to a reference, computed."""
         return scale_map(given.observed, reference, mask.soft, resolution=resolution.d_min,
                          parameters=self.parameters, symmetry=_group(given), executor=executor,
-                         folder=folder, progress=self.progress, weight_map=given.weight)
+                         folder=folder, progress=self.progress, weight_map=given.weight,
+                         region=self.region(given))
 
     def reseeded(self, completion: Completion, given: RunInput, mask: Mask, resolution: Resolution,
                  first: ScaledMaps, executor: Executor, folder: Path) -> SeedChange | None:
@@ -300,7 +317,9 @@ class _Run:
         reference = reference_map(given.observed.average.grid, hybrid, b_floor=other.b_floor,
                                   cut=other.model_resolution)
         second = self.scale(given, reference, mask, resolution, executor, folder)
-        return seed_change(first.output.values, second.output.values, mask.solid, other.seed)
+        region = self.region(given)
+        inside = mask.solid if region is None else within(mask.solid, region)
+        return seed_change(first.output.values, second.output.values, inside, other.seed)
 
 
 def _check_engine(inputs: HybridInputs, parameters: HybridParameters) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .cutout import box_of, within
 from .local_maps import local_b_factors, provenance
 from .maps import Map
 from .record import RunFacts
@@ -40,10 +41,13 @@ def write_run_report(path: Path, record: Mapping[str, Any], facts: RunFacts, obs
     observed, reference : Map
     """
     mask = facts.mask
+    seen = mask.solid
+    if facts.parameters.region is not None:
+        seen = within(seen, box_of(facts.parameters.region, mask.grid))
     panels = [Panel("input", observed.values), Panel("reference", reference.values),
               Panel("output", facts.scaled.output.values, note="the map for looking"),
               Panel("mask", mask.soft, "mask")]
     if len(facts.hybrid):
         values = np.where(mask.solid, local_b_map(facts).values, np.float32(-1))
         panels.append(Panel("local B", values, "local B", "above the best-ordered region"))
-    write_report(path, report_page(record, slices_table(panels, mask.grid, mask.solid)))
+    write_report(path, report_page(record, slices_table(panels, mask.grid, seen)))

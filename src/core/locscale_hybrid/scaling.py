@@ -14,7 +14,6 @@ import numpy as np
 
 from .band_filter import (
     BandFilter,
-    Box,
     fade_out,
     flatten,
     grid_of_box,
@@ -24,6 +23,7 @@ from .band_filter import (
 )
 from .band_scaling import sum_bands
 from .band_work import BandOptions, BandRunner, BandWork
+from .cutout import Box, grown, within
 from .errors import InputError
 from .findings import Finding
 from .gains import BandGain, GainRules, number_of_low_bands
@@ -35,13 +35,23 @@ from .progress import Progress
 from .scaled_maps import BandReport, ScaledMaps, band_reports, local_resolution, shown_bands
 from .symmetry import Symmetry, average_map
 from .tasks import Executor
-from .weights import STATEMENTS, WeightInput, looking_weight, restore_amplitudes
+from .weights import (
+    STATEMENTS,
+    WeightInput,
+    chosen_policy,
+    looking_weight,
+    restore_amplitudes,
+)
 from .window_work import WindowGains, WindowOptions, apply_gains, measure_windows, window_gains
-from .windows import LatticeField
+from .windows import LatticeField, window_edge
 
 __all__ = ["BandReport", "ScaledMaps", "scale_map", "window_edge"]
 
 _MARGIN = 0.64             # windows around the mask that are worked on
+_REGION_MARGIN = 1.0       # windows around a region: density goes on there
+_WINDOWS_AROUND = 6.0      # Å around a region that get windows too, so that it has no edge
+_RESTORED_AROUND = 2.0     # Å around it that amplitudes are restored in
+_FADE = 0.32               # windows in which maps end at the faces of the box
 _WAVE_BYTES = 2 << 30      # of the results of the bands in hand
 _SMALL_VOXELS = 1 << 21    # boxes up to here keep three bands in memory
 _FEWEST_IN_HAND = 3
@@ -63,6 +73,29 @@ class _Job:
     rules: GainRules
     block: int
     box: Box
+    region: Box | None = None
+
+    @property
+    def fade(self) -> int:
+        """Voxels in which maps end at the faces of the box."""
+        return int(_FADE * self.window / self.observed.average.grid.step)
+
+    def part(self, values: FloatArray) -> FloatArray:
+        """A map in the box; where a region cuts through density it fades out at the faces."""
+        if self.region is None:
+            return values[self.box]
+        cut = np.array(values[self.box], dtype=np.float32)
+        fade_out(cut[None], self.box, values.shape, self.fade)
+        return cut
+
+    def asked(self, values: FloatArray, around: float = 0.0) -> FloatArray:
+        """Values in the box, 0 farther than `around` Å from where they are asked for."""
+        if self.region is None:
+            return values
+        wanted = grown(self.region, self.observed.average.grid, around)
+        inner = [slice(max(wanted.start - part.start, 0), max(wanted.stop - part.start, 0))
+                 for wanted, part in zip(wanted, self.box, strict=True)]
+        return within(values, (inner[0], inner[1], inner[2]))
 
     @property
     def half_difference(self) -> FloatArray | None:
@@ -70,7 +103,7 @@ class _Job:
         first, second = self.observed.half_1, self.observed.half_2
         if first is None or second is None:
             return None
-        difference = np.subtract(first.values[self.box], second.values[self.box])
+        difference = np.subtract(self.part(first.values), self.part(second.values))
         difference *= np.float32(0.5)
         return difference
 
@@ -88,7 +121,8 @@ class _Scaled:
 def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resolution: float,
               parameters: HybridParameters, symmetry: Symmetry | None, executor: Executor,
               folder: Path, progress: Progress, weight_map: Map | None = None,
-              block: int = 4, cap: float | None = 4.0) -> ScaledMaps:
+              region: Box | None = None, block: int = 4,
+              cap: float | None = 4.0) -> ScaledMaps:
     """Scale the observed map locally to the amplitudes of the reference.
 
     Parameters
@@ -112,6 +146,9 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     progress : Progress
     weight_map : Map, optional
         For the policy "file".
+    region : three slices, optional
+        Only these voxels are scaled, the others are 0, and nothing is averaged over the group.
+        Global curves and weights are then those of the region and a window around it.
     block : int
         Voxels along the edge of a block of the power grid; 1 keeps the full grid and the whole
         box, and is exactly symmetric for symmetric inputs.
@@ -134,7 +171,9 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     _refuse_other_grids(grid, reference, mask, weight_map)
     rules = GainRules(cap, parameters.noise_weight and observed.half_1 is not None)
     job = _Job(observed, reference, mask, resolution, parameters, weight_map, window, policy,
-               rules, block, _box(mask, grid, window, block))
+               rules, block, _box(mask, grid, window, block, region), region)
+    if region is not None:
+        job, symmetry = replace(job, mask=_surroundings(job)), None
     work, slope = _band_work(job)
     runner = BandRunner(work, executor, folder, _bands_in_hand(work, executor))
     if parameters.scaling == "windows":
@@ -146,53 +185,6 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     result = _looking(job, work, scaled, symmetry)
     progress.update(1.0)
     return result
-
-
-def window_edge(grid: Grid, parameters: HybridParameters) -> float:
-    """Edge of the scaling window, Å; an odd number of voxels where it is asked for in voxels.
-
-    Raises
-    ------
-    InputError
-        If it is longer than half the shortest edge of the box.
-    """
-    step = grid.step
-    window = parameters.window
-    if parameters.window_voxels is not None:
-        window = _odd_up(parameters.window_voxels) * step
-    elif parameters.scaling == "windows":
-        window = _odd_up(int(np.ceil(window / step - 1e-6))) * step
-    shortest = min(grid.cell)
-    if window > shortest / 2 * (1 + 1e-6):
-        largest = (min(grid.shape) // 2 - 1) // 2 * 2 + 1
-        raise InputError(
-            f"the scaling window of {window:.4g} Å ({window / step:.0f} voxels) is longer than "
-            f"half the box ({shortest / 2:.4g} Å, {min(grid.shape) / 2:g} voxels): give at most "
-            f"{largest * step:.4g} Å ({largest} voxels)")
-    return float(window)
-
-
-def _odd_up(n: int) -> int:
-    """The smallest odd number not below n."""
-    return n + 1 - n % 2
-
-
-def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
-    """The weight policy that the input allows.
-
-    Raises
-    ------
-    InputError
-        If the policy is "file" and there is no file.
-    """
-    if asked == "file" and weight_map is None:
-        raise InputError("the weight is to be read from a file, but no file was given: "
-                         "name a map of weights from 0 to 1")
-    if asked in ("none", "fdr", "file"):
-        return asked
-    if kind == "single":
-        return "file" if weight_map is not None else "none"
-    return "smooth" if kind == "pseudo-halves" and asked == "adaptive" else asked
 
 
 def _refuse_other_grids(grid: Grid, reference: Map, mask: FloatArray,
@@ -211,12 +203,22 @@ def _refuse_other_grids(grid: Grid, reference: Map, mask: FloatArray,
         raise InputError("the mask is empty: there is nothing to scale; give another mask")
 
 
-def _box(mask: FloatArray, grid: Grid, window: float, block: int) -> Box:
+def _box(mask: FloatArray, grid: Grid, window: float, block: int, region: Box | None) -> Box:
     """The part of the map that is worked on."""
     if block == 1:
         nz, ny, nx = grid.shape
         return slice(0, nz), slice(0, ny), slice(0, nx)
-    return work_box(mask > 0, int(np.ceil(_MARGIN * window / grid.step)), block)
+    inside, margin = mask > 0, _MARGIN
+    if region is not None:
+        inside, margin = within(inside, region), _REGION_MARGIN
+    return work_box(inside, int(np.ceil(margin * window / grid.step)), block)
+
+
+def _surroundings(job: _Job) -> FloatArray:
+    """The mask in the box of a region, without the rim where the maps fade out."""
+    mask = np.zeros_like(job.mask)
+    mask[job.box] = job.part(job.mask)
+    return mask
 
 
 def _band_work(job: _Job) -> tuple[BandWork, float]:
@@ -228,11 +230,11 @@ def _band_work(job: _Job) -> tuple[BandWork, float]:
                           job.resolution, job.policy == "adaptive", job.rules,
                           job.parameters.scaling == "bands")
     bands = BandFilter.of_grid(grid, job.window)
-    coefficients = {"average": bands.gather(observed.average.values[job.box])}
+    coefficients = {"average": bands.gather(job.part(observed.average.values))}
     difference = job.half_difference
     if difference is not None:
         coefficients["difference"] = bands.gather(difference)
-    coefficients["reference"] = bands.gather(job.reference.values[job.box])
+    coefficients["reference"] = bands.gather(job.part(job.reference.values))
     slope = 0.0
     if options.scaled:
         slope = relative_slope(bands, coefficients, options.n_low)
@@ -256,8 +258,7 @@ def _by_bands(job: _Job, runner: BandRunner, slope: float, progress: Progress) -
     """The linear maps by the smoothed power of bands; their gains hold the slope too."""
     work = runner.work
     result = sum_bands(runner, progress.part(0.05, 0.85))
-    step = job.observed.average.grid.step
-    fade_out(result.maps, job.box, job.mask.shape, int(_MARGIN / 2 * job.window / step))
+    fade_out(result.maps, job.box, job.mask.shape, job.fade)
     gains = {band: gain.times(float(np.exp(slope * band**2)))
              for band, gain in result.gains.items()}
     return _Scaled(result.maps, gains, work.inside, work.local.spread)
@@ -269,9 +270,9 @@ def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
     maps, gains = _before_windows(job, runner, progress)
     edge = round(job.window / job.observed.average.grid.step)
     options = WindowOptions(edge, job.parameters.stride, job.parameters.taper, job.rules)
-    mask = job.mask[job.box]
+    mask = job.asked(job.mask[job.box], _WINDOWS_AROUND)
     points, measured = measure_windows(
-        maps[0], np.ascontiguousarray(job.reference.values[job.box]), mask > 0.5, options,
+        maps[0], np.ascontiguousarray(job.part(job.reference.values)), mask > 0.5, options,
         runner.executor, runner.folder, progress.part(0.35, 0.75))
     found = window_gains(points, measured, job.window, job.rules)
     weight_of = None
@@ -292,7 +293,7 @@ def _before_windows(job: _Job, runner: BandRunner,
     if job.rules.noise_weight or job.policy == "adaptive":
         result = sum_bands(runner, progress.part(0.05, 0.35))
         return result.maps, result.gains
-    maps = [job.observed.average.values[job.box]]
+    maps = [job.part(job.observed.average.values)]
     difference = job.half_difference
     return np.stack(maps if difference is None else [*maps, difference]), {}
 
@@ -310,25 +311,28 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled,
     linear = scaled.maps[0]
     difference = scaled.maps[1] if len(scaled.maps) == 2 else None
     user = None if job.weight_map is None else job.weight_map.values[box]
-    given = WeightInput(grid, job.resolution, whole.values[box], job.half_difference,
+    given = WeightInput(grid, job.resolution, job.part(whole.values), job.half_difference,
                         linear, difference, np.asarray(job.mask[box], dtype=np.float32), user)
     weight = looking_weight(job.policy, given, work.local)
     region = given.mask if job.policy == "none" else weight
-    output = restore_amplitudes(linear * weight, region, job.reference.values[box], grid,
+    if job.parameters.scaling == "windows":
+        region = job.asked(region, _RESTORED_AROUND)
+    output = restore_amplitudes(linear * weight, region, job.part(job.reference.values), grid,
                                 job.resolution)
 
     def embed(values: FloatArray, group: Symmetry | None = symmetry) -> Map:
         """A box in the whole map, averaged over the group."""
         full = np.zeros(whole.grid.shape, dtype=np.float32)
-        full[box] = values
+        full[box] = job.asked(values)
         placed = whole.with_values(full)
         return placed if group is None else average_map(placed, group)
 
     bands = [k for k in scaled.gains if job.window / k >= job.resolution] or list(scaled.gains)[:1]
     share = np.stack([scaled.gains[k].silent for k in bands]).astype(np.float32).mean(axis=0)
     silent = np.zeros(whole.grid.shape, dtype=np.bool_)
-    silent[box] = (scaled.spread(share) > 0.5) & (given.mask > 0.5)
-    silent_share = float(silent.sum() / max(int((given.mask > 0.5).sum()), 1))
+    inside = job.asked(given.mask) > 0.5
+    silent[box] = (scaled.spread(share) > 0.5) & inside
+    silent_share = float(silent.sum() / max(int(inside.sum()), 1))
     halves = (None, None) if difference is None else (embed(linear + difference),
                                                       embed(linear - difference))
     volumes = {name: embed(values) for name, values in _volumes(job, work, scaled).items()}
@@ -363,7 +367,10 @@ def _label(job: _Job) -> str:
 
 def _findings(job: _Job, silent_share: float) -> list[Finding]:
     """What the user must know about this scaling."""
-    found = []
+    found = [] if job.region is None else [Finding(
+        "region-alone", "note", "a region alone was scaled, for a quick look: the map is 0 "
+        "elsewhere, and weights and global gains are those of the region; run without --region "
+        "for the map to keep")]
     asked, voxels = job.parameters.weight, job.parameters.window_voxels
     if voxels is not None and voxels % 2 == 0:
         found.append(Finding("even-window", "note",

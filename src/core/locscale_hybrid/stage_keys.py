@@ -25,6 +25,7 @@ _FIRST_USED = {
     "complete_model": "pseudo-atoms", "point_group": "pseudo-atoms",
     "symmetry_centre": "pseudo-atoms", "seed": "pseudo-atoms",
     "refiner": "adp", "b_steps": "adp", "neighbour_tau": "adp",
+    "region": "scaling",
     "b_floor": "scaling", "model_resolution": "scaling", "scaling": "scaling", "window": "scaling",
     "window_voxels": "scaling", "stride": "scaling", "taper": "scaling", "weight": "scaling",
     "noise_weight": "scaling", "scaling outputs": "scaling",

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .errors import InputError
 from .fourier import FourierSpace
 from .local_power import LocalAverage
-from .maps import BoolArray, DoubleArray, FloatArray, Grid
+from .maps import BoolArray, DoubleArray, FloatArray, Grid, Map
 
 FINEST = 0.85             # times d_min: nothing finer is in the map for looking
 
@@ -67,6 +68,24 @@ class WeightInput:
     linear_difference: FloatArray | None
     mask: FloatArray
     file: FloatArray | None = None
+
+
+def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
+    """The weight policy that the input allows.
+
+    Raises
+    ------
+    InputError
+        If the policy is "file" and there is no file.
+    """
+    if asked == "file" and weight_map is None:
+        raise InputError("the weight is to be read from a file, but no file was given: "
+                         "name a map of weights from 0 to 1")
+    if asked in ("none", "fdr", "file"):
+        return asked
+    if kind == "single":
+        return "file" if weight_map is not None else "none"
+    return "smooth" if kind == "pseudo-halves" and asked == "adaptive" else asked
 
 
 def looking_weight(policy: str, given: WeightInput, local: LocalAverage) -> FloatArray:

@@ -17,7 +17,9 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 
-from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, IntArray, Shape
+from .errors import InputError
+from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape
+from .parameters import HybridParameters
 
 BATCH = 64  # windows per matrix product: BLAS rounds differently for other sizes
 
@@ -59,6 +61,35 @@ def window_tables(edge: int, taper: str) -> WindowTables:
     averaging /= averaging.sum(axis=0)
     return WindowTables(edge, averaging.astype(np.float32),
                         _hann(edge) if taper == "hann" else None)
+
+
+def window_edge(grid: Grid, parameters: HybridParameters) -> float:
+    """Edge of the scaling window, Å; an odd number of voxels where it is asked for in voxels.
+
+    Raises
+    ------
+    InputError
+        If it is longer than half the shortest edge of the box.
+    """
+    step = grid.step
+    window = parameters.window
+    if parameters.window_voxels is not None:
+        window = _odd_up(parameters.window_voxels) * step
+    elif parameters.scaling == "windows":
+        window = _odd_up(int(np.ceil(window / step - 1e-6))) * step
+    shortest = min(grid.cell)
+    if window > shortest / 2 * (1 + 1e-6):
+        largest = (min(grid.shape) // 2 - 1) // 2 * 2 + 1
+        raise InputError(
+            f"the scaling window of {window:.4g} Å ({window / step:.0f} voxels) is longer than "
+            f"half the box ({shortest / 2:.4g} Å, {min(grid.shape) / 2:g} voxels): give at most "
+            f"{largest * step:.4g} Å ({largest} voxels)")
+    return float(window)
+
+
+def _odd_up(n: int) -> int:
+    """The smallest odd number not below n."""
+    return n + 1 - n % 2
 
 
 def profiles(windows: FloatArray, tables: WindowTables) -> FloatArray:
