@@ -9,6 +9,7 @@ from chimerax.map import Volume
 
 from .arguments import chosen_parameters, output_kinds
 from .frames import frame_of, map_label
+from .region import chosen_region
 from .results import ModelChoice, results
 from .session_maps import hand_over
 
@@ -22,12 +23,15 @@ class Chosen:
     maps : list of Volume
     models : list of ModelChoice
     mask, weight : Volume or None
+    library : str or None
+        Folder of restraints, where the coordinates of the model are to be refined.
     """
 
     maps: list
     models: list
     mask: object = None
     weight: object = None
+    library: str | None = None
 
     @property
     def atoms(self):
@@ -42,7 +46,7 @@ class Chosen:
         single = len(self.models) == 1
         name = map_label(self.models[0].structure) if single else "model"
         return hand_over(self.maps, atoms=self.atoms, model_name=name, mask=self.mask,
-                         weight=self.weight)
+                         weight=self.weight, library=self.library)
 
     def labels(self):
         """Name each input for the log."""
@@ -114,7 +118,11 @@ def choose(maps, keywords, earlier):
     if earlier is not None:
         mask = mask or earlier.mask
         weight = weight or (earlier.weight if keywords.get("weight") is None else None)
-    return Chosen(list(maps or []), models, mask, weight)
+    library = keywords.get("refine_coordinates") or (earlier.library if earlier else None)
+    if library and not models:
+        raise UserError("refineCoordinates refines the model, and none is given: name it, for "
+                        "example model #3, or leave refineCoordinates out")
+    return Chosen(list(maps or []), models, mask, weight, library)
 
 
 def parameters_of(keywords, earlier, chosen):
@@ -144,6 +152,10 @@ def parameters_of(keywords, earlier, chosen):
         values["weight"] = "file"
     if keywords.get("outputs"):
         values["outputs"] = output_kinds(keywords["outputs"], OUTPUTS)
+    if chosen.maps:
+        is_said, corners = chosen_region(chosen.maps[0], keywords)
+        if is_said:
+            values["region"] = corners
     try:
         parse_point_group(values.get("point_group", "C1"))
         return HybridParameters.from_dict(values).as_dict()

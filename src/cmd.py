@@ -13,6 +13,7 @@ from chimerax.core.commands import (
     ListOf,
     ModelsArg,
     OpenFileNameArg,
+    OpenFolderNameArg,
     PositiveIntArg,
     SaveFolderNameArg,
     StringArg,
@@ -20,7 +21,7 @@ from chimerax.core.commands import (
     register,
 )
 from chimerax.core.errors import UserError
-from chimerax.map import MapArg, Volume
+from chimerax.map import MapArg, MapRegionArg, Volume
 
 from locscale_hybrid.parameters import OUTPUTS, REFINERS, SCALINGS, TAPERS, WEIGHTS
 
@@ -54,6 +55,7 @@ class ModelAtomsArg(AtomsArg):
     """Atoms of open atomic structures; there must be some."""
 
     name = "an atomic model, or atoms of it"
+    example = "model #3, or chosen atoms of it, model #3/A,B"
 
     @classmethod
     def parse(cls, text, session, ordered=False):
@@ -61,8 +63,15 @@ class ModelAtomsArg(AtomsArg):
         atoms, used, rest = super().parse(text, session, ordered)
         if len(atoms) == 0:
             raise UserError(f'"{used}" names no atoms: give an open atomic structure, '
-                            "for example model #3, or chosen atoms of it, model #3/A,B")
+                            f"for example {cls.example}")
         return atoms, used, rest
+
+
+class ZoneArg(ModelAtomsArg):
+    """Atoms that the user looks at; there must be some."""
+
+    name = "atoms"
+    example = "zone #3:10-40, or those that are selected, zone sel"
 
 
 class PointGroupArg(StringArg):
@@ -81,6 +90,18 @@ class PointGroupArg(StringArg):
         except InputError as error:
             raise AnnotationError(str(error)) from None
         return symbol, used, rest
+
+
+class SubregionArg(MapRegionArg):
+    """Two corners in voxels, as the command ``volume`` takes them."""
+
+    name = "i1,j1,k1,i2,j2,k2 in voxels, all, or shown"
+
+
+class LibraryArg(OpenFolderNameArg):
+    """A folder that is there."""
+
+    name = "folder of the monomer library, or browse"
 
 
 class FolderArg(SaveFolderNameArg):
@@ -190,6 +211,9 @@ def hybrid_description():
     return CmdDesc(
         optional=[("maps", InputMapsArg)],
         keyword=[*_input_keywords(),
+                 ("zone", ZoneArg),
+                 ("range", _number(FloatArg, 0, 100, "Å")),
+                 ("subregion", SubregionArg),
                  ("weight", WeightArg),
                  ("scaling", EnumOf(SCALINGS)),
                  ("window", _number(FloatArg, 5, 100, "Å")),
@@ -201,6 +225,7 @@ def hybrid_description():
                  ("refiner", EnumOf(REFINERS)),
                  ("model_resolution", _number(FloatArg, 1, 30, "Å")),
                  ("b_steps", _number(IntArg, 1, 100, "steps")),
+                 ("refine_coordinates", LibraryArg),
                  ("b_floor", _number(FloatArg, 0, 200, "Å²")),
                  ("neighbor_tau", _number(FloatArg, 0.5, 200, "Å²")),
                  ("seed", IntArg),

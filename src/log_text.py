@@ -59,6 +59,11 @@ def table_rows(record):
     if "volume_cubic_angstrom" in mask:
         rows.append(("mask", f"{mask['volume_cubic_angstrom']:,.0f} Å³, about "
                      f"{mask.get('mass_kilodalton', 0):.0f} kDa"))
+    region = record.get("parameters", {}).get("region")
+    if region:
+        rows.append(("region alone", ", ".join(f"{axis} {low:.4g} to {high:.4g}" for axis, low, high
+                                               in zip("xyz", region[:3], region[3:],
+                                                      strict=True)) + " Å"))
     rows += _model_rows(record.get("hybrid_model", {}))
     scaling = record.get("scaling", {})
     if scaling.get("bands"):
@@ -96,6 +101,9 @@ def _links(kept):
     """Links to act on a result."""
     spec = f"#{kept.volume.id_string}"
     links = [_command(f"locscale hybrid update {spec}", "sharpen again with the current model")]
+    if kept.parameters.get("region") is not None:
+        links.append(_command(f"locscale hybrid update {spec} subregion all",
+                              "sharpen the whole map"))
     for model in kept.companions:
         if model.deleted:
             continue

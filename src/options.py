@@ -28,6 +28,8 @@ class Option:
     unit : str
     tip : str
         When to change it.
+    is_specifier : bool
+        The text is typed as it is, since the command does not take a specifier in quotes.
     """
 
     group: str
@@ -39,6 +41,7 @@ class Option:
     high: float = 0
     unit: str = ""
     tip: str = ""
+    is_specifier: bool = False
 
 
 OPTIONS = (
@@ -48,6 +51,8 @@ OPTIONS = (
            tip="bands: smoothed power of frequency bands; windows: LocScale's moving cube, slower"),
     Option("Scaling", "window", "Window", 25.0, low=5, high=100, unit="Å",
            tip="smaller follows the map more closely and is noisier"),
+    Option("Scaling", "zone", "Only around atoms", "", is_specifier=True,
+           tip="atoms, e.g. sel or #3/A:10-40: a quick look; the result is empty elsewhere"),
     Option("Scaling", "fdr", "False discovery rate of the mask", 0.01, low=1e-4, high=0.5,
            tip="smaller is a tighter mask"),
     Option("Scaling", "resolution", "Resolution", None, low=1, high=30, unit="Å",

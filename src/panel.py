@@ -109,7 +109,7 @@ class PanelLogic:
         for option in OPTIONS:
             value = self.choices.options.get(option.keyword, option.default)
             if value != option.default and value is not None and value != "":
-                words += [option.keyword, _typed(value)]
+                words += [option.keyword, value if option.is_specifier else _typed(value)]
         return " ".join(words)
 
     def poll(self):

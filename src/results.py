@@ -48,6 +48,8 @@ class ResultRecord:
         What else was opened: other maps, the hybrid model.
     files : dict of str to str
         Paths to link to: the record, the report, the folder.
+    library : str or None
+        Folder of the restraints that coordinates were refined with.
     folder : RunFolder or None
         Its files; None after the session was restored.
     """
@@ -63,6 +65,7 @@ class ResultRecord:
     shell_line: str = ""
     companions: list = field(default_factory=list)
     files: dict = field(default_factory=dict)
+    library: str | None = None
     folder: object = None
 
     @property
@@ -86,7 +89,7 @@ class ResultRecord:
             "companions": [model for model in self.companions if _is_open(model)],
             "plain": json.dumps({"parameters": self.parameters, "record": self.record,
                                  "inputs": self.inputs, "shell_line": self.shell_line,
-                                 "files": self.files})}
+                                 "files": self.files, "library": self.library})}
 
     @classmethod
     def from_state(cls, state):
@@ -96,7 +99,7 @@ class ResultRecord:
                    [ModelChoice(*pair) for pair in state["models"]], state["mask"],
                    state["weight"], plain["parameters"], plain["record"], plain["inputs"],
                    plain["shell_line"], [model for model in state["companions"] if model],
-                   plain["files"])
+                   plain["files"], plain.get("library"))
 
 
 class LocScaleResults(StateManager):

@@ -3,7 +3,7 @@
 import functools
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chimerax.core.errors import UserError
@@ -25,6 +25,7 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
     chosen = choose(maps, keywords, earlier)
     handover = chosen.hand_over()
     parameters = parameters_of(keywords, earlier, chosen)
+    handover = replace(handover, region=parameters["region"])
     if update is not None:
         _require_fitting(session, update, earlier, handover.frame)
     name = keywords.get("name") or f"{chosen.maps[0].name} LocScale"
@@ -120,7 +121,7 @@ class Delivery:
             self.request.parameters, {**record_of(outcome), "findings": outcome.findings},
             self.labels,
             self._shell_line(outcome.inputs), companions, _links(outcome.result),
-            self.request.folder)
+            self.chosen.library, self.request.folder)
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove()
         results(session).add(kept)

@@ -59,6 +59,10 @@ class Handover:
         Contour level of the first map, for a result that encloses the same volume.
     model_name : str
         What to call the model in a message: "#3 model.cif".
+    library : str or None
+        Folder of restraints.
+    region : tuple of float or None
+        Corners of the box that alone is scaled, Å in the frame.
     """
 
     maps: tuple
@@ -67,6 +71,8 @@ class Handover:
     weight: InputMap | None = None
     level: float | None = None
     model_name: str = "model"
+    library: str | None = None
+    region: tuple | None = None
 
     @property
     def frame(self):
@@ -98,13 +104,23 @@ class Handover:
                 continue
             values = source.read()
             if source is self.maps[0] and self.level is not None:
-                enclosed = voxels_enclosed(values, self.level)
+                enclosed = voxels_enclosed(self._asked(values), self.level)
             inputs[field] = str(_write_map(folder, source, values))
         if self.atoms is not None:
             path = folder / file_name(self.model_name, ".cif")
             write_atoms(path, self.atoms)
             inputs["model"] = str(path)
+        if self.library is not None:
+            inputs["monomer_library"] = self.library
         return inputs, enclosed
+
+    def _asked(self, values):
+        """What of a map will be scaled."""
+        if self.region is None:
+            return values
+        from locscale_hybrid.cutout import box_of
+        from locscale_hybrid.maps import Grid
+        return values[box_of(self.region, Grid(values.shape, self.frame.step, self.frame.origin))]
 
 
 def file_name(label, ending):
@@ -113,7 +129,7 @@ def file_name(label, ending):
     return name if name.lower().endswith(ending) else name + ending
 
 
-def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None):
+def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None, library=None):
     """Take from the session what a run needs; quick, on the main thread.
 
     Parameters
@@ -123,6 +139,7 @@ def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None):
     atoms : chimerax.atomic.Atoms, optional
     model_name : str
     mask, weight : Volume, optional
+    library : str, optional
 
     Returns
     -------
@@ -144,7 +161,7 @@ def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None):
             require_same_grid(frame, extra[role].frame, role=role)
     table = atom_table(atoms, frame) if atoms is not None else None
     return Handover(sources, table, extra.get("mask"), extra.get("weight map"),
-                    contour_level(maps[0]), model_name)
+                    contour_level(maps[0]), model_name, library)
 
 
 def contour_level(volume):

@@ -30,6 +30,20 @@ from helpers import write_map
     ("locscale hybrid #1 #2 saveTo /no/such/folder/at/all", "cannot be made (No such file"),
     ("locscale hybrid #1 #2 mask #3", "Must specify one map, got 0"),
     ("locscale hybrid #1 #2 bogus 1", 'Expected a keyword'),
+    ("locscale hybrid #1 #2 zone #9", '"#9" names no atoms: give an open atomic structure, for '
+                                      "example zone #3:10-40, or those that are selected, "
+                                      "zone sel"),
+    ("locscale hybrid #1 #2 zone #3 subregion 1,1,1,5,5,5",
+     "zone and subregion both say which part of the map is sharpened: give one of them"),
+    ("locscale hybrid #1 #2 range 4", "range 4 tells how far a zone reaches: give atoms too"),
+    ("locscale hybrid #1 #2 subregion 1,2,3", "Must specify 6 comma-separated integers"),
+    ("locscale hybrid #1 #2 subregion 9,1,1,5,5,5", "must be less than or equal to axis maximum"),
+    ("locscale hybrid #1 #2 subregion 50,0,0,60,5,5",
+     "holds no voxel of the map, which has x 5 to 38.6, y -7 to 21.8, z 9 to 33 Å: give a region "
+     "inside it, or leave it out (the map is #1 half1.mrc)"),
+    ("locscale hybrid #1 #2 refineCoordinates /no/such/library", "does not exist"),
+    ("locscale hybrid #1 #2 refineCoordinates /tmp",
+     "refineCoordinates refines the model, and none is given: name it, for example model #3"),
     ("locscale hybrid update #1", "#1 half1.mrc was not made by locscale hybrid, so there is "
                                   "nothing to update"),
     ("locscale info #1", "#1 half1.mrc was not made by locscale hybrid in this session; nothing "
@@ -52,7 +66,29 @@ def test_every_parameter_of_the_core_has_a_keyword():
 
     from locscale_hybrid.parameters import HybridParameters
     keywords = {keyword.parameter for keyword in KEYWORDS}
-    assert set(HybridParameters().as_dict()) - keywords == {"voxel_size", "outputs"}
+    rest = {"voxel_size", "outputs", "region"}      # region: zone and subregion
+    assert set(HybridParameters().as_dict()) - keywords == rest
+
+
+def test_every_option_of_the_command_line_has_its_word_in_chimerax():
+    """Except those that say where and how a program in a shell works."""
+    from chimerax.locscale.arguments import KEYWORDS, OTHER_OPTIONS
+    from chimerax.locscale.cmd import hybrid_description
+
+    from locscale_hybrid.cli_options import build_parser
+    shell = {"--output_processing_files", "--resume", "--from", "--check", "--mpi", "--verbose",
+             "--progress", "--debug", "--version", "--help"}
+    options = {max(action.option_strings, key=len): set(action.option_strings)
+               for action in build_parser()._actions
+               if action.option_strings and action.help != "==SUPPRESS=="}
+    known = {spelling: keyword.name for keyword in KEYWORDS
+             for spelling in (keyword.option, keyword.also)} | OTHER_OPTIONS
+    assert shell <= set(options)
+    assert [name for name, spellings in options.items()
+            if name not in shell and not spellings <= set(known)] == []
+    typed = set(hybrid_description()._keyword_map)
+    # the others are the maps themselves, and what ``volume`` sets
+    assert {word for word in OTHER_OPTIONS.values() if " " not in word} <= typed
 
 
 def test_every_keyword_is_an_argument_of_the_command(chimerax_session):

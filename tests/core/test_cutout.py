@@ -141,7 +141,8 @@ def test_whole_run_of_a_region(particle, tmp_path):
     low, high = (truth.grid.position_of(np.array([side for side in sides])) for sides in
                  ([part.start for part in REGION], [part.stop - 1 for part in REGION]))
     corners = (*low.tolist(), *high.tolist())
-    result = run_hybrid(inputs, HybridParameters(region=corners, resolution=RESOLUTION, refiner="none"),
+    asked = HybridParameters(region=corners, resolution=RESOLUTION, refiner="none")
+    result = run_hybrid(inputs, asked,
                         output_paths(tmp_path / "out.mrc", report=True))
     record = json.loads(result.record.read_text("utf-8"))
     assert record["parameters"]["region"] == list(corners)
