@@ -92,6 +92,13 @@ def test_extra_mpi_brings_the_runtime_of_the_platform(wheel: Path, platform: str
     assert wanted - base == {"mpi4py", runtime}
 
 
+def test_wheel_announces_the_job_of_the_pipeliner(wheel: Path) -> None:
+    (text,) = [content.decode() for name, content in files_of(wheel).items()
+               if name.endswith("/entry_points.txt")]
+    assert ("[ccpem_pipeliner.jobs]\nlocscale_hybrid.postprocess.local_sharpening="
+            "locscale_hybrid.pipeliner_job:HybridLocScaleJob\n") in text
+
+
 def test_dependencies_have_lower_bounds_only_except_the_pipeliner(wheel: Path) -> None:
     metadata = Metadata.from_email(metadata_of(wheel))
     assert metadata.requires_dist
