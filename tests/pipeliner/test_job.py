@@ -1,8 +1,10 @@
 """The job before it runs: how it is found, what it offers, what it refuses, its command line."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,17 @@ def test_job_stands_beside_the_built_in_one_and_is_available():
     assert job.OUT_DIR != new_job(BUILT_IN).OUT_DIR
     assert job.jobinfo.is_available
     assert job.jobinfo.programs[0].get_version(timeout=60) == __version__
+
+
+def test_job_runs_the_program_of_its_own_environment_whatever_is_on_path(monkeypatch):
+    monkeypatch.setenv("PATH", os.defpath)
+    job = new_job(**HALVES, nr_mpi="2")
+    assert job.jobinfo.is_available
+    assert job.jobinfo.programs[0].exe_path == str(
+        Path(sys.executable).with_name("locscale-hybrid"))
+    assert complaints(job) == [
+        f'warning: job option "Half map {number}": File "{name}" does not exist yet'
+        for number, name in ((1, "a.mrc"), (2, "b.mrc"))]
 
 
 def test_listing_jobs_loads_nothing_of_ours_that_computes():
@@ -100,10 +113,18 @@ def test_ranks_share_a_folder_that_clean_up_takes(tmp_path, monkeypatch):
     words = words_of(job)
     assert words[-5:] == ["-mpi", "-op", "LocScaleHybrid/job001/stages", "-o",
                           "LocScaleHybrid/job001/locscale_hybrid.mrc"]
-    assert job.get_commands()[1].cmd[:3] == ["mpirun", "-n", "8"]
+    own = str(Path(sys.executable).with_name("mpirun"))     # that of mpi4py
+    assert job.get_commands()[1].cmd[:3] == [own, "-n", "8"]
     assert job.prepare_clean_up_lists() == ([], [])
     (tmp_path / "LocScaleHybrid/job001/stages").mkdir(parents=True)
     assert job.prepare_clean_up_lists() == ([], ["LocScaleHybrid/job001/stages"])
+
+
+def test_launcher_of_the_user_is_kept(monkeypatch):
+    from pipeliner import user_settings
+
+    monkeypatch.setattr(user_settings, "get_mpirun_command", lambda: "srun -n XXXmpinodesXXX")
+    assert new_job().joboptions["mpi_command"].value == "srun -n XXXmpinodesXXX"
 
 
 @pytest.mark.parametrize(("symbol", "deposited"), [

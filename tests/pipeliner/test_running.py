@@ -1,6 +1,5 @@
 """Ranks, queues, aborts, and the Pipeliner's own LocScale job with this program."""
 
-import os
 import time
 from pathlib import Path
 
@@ -119,10 +118,3 @@ def test_built_in_network_job_is_refused_in_one_sentence(project, given):
     assert done.status == "Failed"
     assert done.errors.startswith("locscale: feature_enhance is a network prediction and this "
                                   "program has no networks")
-
-
-def test_job_is_found_without_our_program_on_path(monkeypatch):
-    from tests.pipeliner.project import new_job
-
-    monkeypatch.setenv("PATH", os.defpath)
-    assert new_job().jobinfo.is_available

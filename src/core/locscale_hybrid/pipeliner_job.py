@@ -9,6 +9,8 @@ import glob
 import itertools
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -99,10 +101,11 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         info.documentation = "locscale-hybrid --help, and docs/pipeliner.md of its source"
         info.references = [Ref(**reference) for reference in _REFERENCES]
         program = ExternalProgram("locscale-hybrid", vers_com=[*_program(), "--version"])
-        program.exe_path = program.exe_path or sys.executable   # which runs it in any case
+        program.exe_path = _beside_python(program.command) or sys.executable    # not one of PATH
         info.programs = [program]
         self.joboptions.update(job_options())
         self.get_runtab_options(mpi=True, addtl_args=True)
+        _prefer_own_mpirun(self.joboptions["mpi_command"])
         self.joboptions.update(process_option())
         self.joboptions["other_args"].help_text = (
             "Further options of locscale-hybrid as on its command line, e.g. "
@@ -291,6 +294,19 @@ def _program(module: str = "") -> list[str]:
     """
     name = __package__ or ""
     return [*get_python_command(), "-P", "-m", f"{name}.{module}" if module else name]
+
+
+def _beside_python(command: str) -> str | None:
+    """A program of the environment of this Python, whether or not that is on PATH."""
+    return shutil.which(command, path=os.path.dirname(sys.executable))
+
+
+def _prefer_own_mpirun(option: Any) -> None:
+    """Name the mpirun beside this Python, whose MPI is that of mpi4py, where users set none."""
+    words = str(option.default_value).split()
+    own = _beside_python("mpirun")
+    if words[:1] == ["mpirun"] and own is not None:
+        option.default_value = option.value = " ".join([shlex.quote(own), *words[1:]])
 
 
 def _same_file(first: str, second: str) -> bool:
