@@ -56,7 +56,9 @@ KEYWORDS = (
     Keyword("neighborTau", "neighbour_tau", "--neighbour_tau"),
     Keyword("seed", "seed", "--seed"),
     Keyword("reseedCheck", "reseed_check", "--reseed_check"),
+    Keyword("validate", "validate", "--validate"),
 )
+_TESTS = ("reseed_check", "validate")
 # Options that are no parameters, and what stands for them in ChimeraX.
 OTHER_OPTIONS = {
     "-mc": "model", "--model_coordinates": "model", "-ma": "mask", "--mask": "mask",
@@ -73,6 +75,8 @@ OTHER_OPTIONS = {
 def chosen_parameters(given, *, earlier=None):
     """Parameters that the user set, over those of an earlier run.
 
+    What tests a result is not taken over: it would take longer than an update.
+
     Parameters
     ----------
     given : mapping of str to value
@@ -85,7 +89,7 @@ def chosen_parameters(given, *, earlier=None):
     dict
         Only what differs from the defaults needs to be there.
     """
-    values = dict(earlier or {})
+    values = {name: value for name, value in (earlier or {}).items() if name not in _TESTS}
     for keyword in KEYWORDS:
         value = given.get(keyword.python_name)
         if value is not None:

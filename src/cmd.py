@@ -230,6 +230,7 @@ def hybrid_description():
                  ("neighbor_tau", _number(FloatArg, 0.5, 200, "Å²")),
                  ("seed", IntArg),
                  ("reseed_check", BoolArg),
+                 ("validate", BoolArg),
                  ("outputs", ListOf(EnumOf((*OUTPUTS, ALL)),
                                     name=f"any of {', '.join(OUTPUTS)}, or {ALL}")),
                  ("report", BoolArg),

@@ -47,6 +47,8 @@ class Request:
         The folder belongs to a result: a failure leaves it.
     quiet : bool
         Say nothing: who started the job asks for `findings` and `error`.
+    previous_record : Path or None
+        Record of the run that an update starts from.
     """
 
     handover: object
@@ -59,6 +61,7 @@ class Request:
     title: str = "map"
     keep_folder: bool = False
     quiet: bool = False
+    previous_record: Path | None = None
 
 
 @dataclass
@@ -215,7 +218,8 @@ class LocScaleJob(Task):
         from locscale_hybrid.parameters import HybridInputs, HybridParameters
         request, outputs = self.request, dict(self.request.outputs)
         mpiexec = None if request.mpiexec is None else Path(request.mpiexec)
-        write_job(path, Job(HybridInputs(**inputs), HybridParameters.from_dict(request.parameters),
+        given = HybridInputs(**inputs, previous_record=request.previous_record)
+        write_job(path, Job(given, HybridParameters.from_dict(request.parameters),
                             output_paths(outputs.pop("map"), **outputs), request.processes,
                             mpiexec, request.action))
 

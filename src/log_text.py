@@ -65,6 +65,7 @@ def table_rows(record):
                                                in zip("xyz", region[:3], region[3:],
                                                       strict=True)) + " Å"))
     rows += _model_rows(record.get("hybrid_model", {}))
+    rows += _validation_rows(record)
     scaling = record.get("scaling", {})
     if scaling.get("bands"):
         rows.append(("gain, median (5 to 95 %)", _gains(scaling["bands"])))
@@ -85,6 +86,25 @@ def _model_rows(model):
             rows.append((f"B of the {kind.replace('_', '-')}",
                          f"{quantiles.get('50%', 0):.0f} Å² (5 to 95 %: "
                          f"{quantiles.get('5%', 0):.0f} to {quantiles.get('95%', 0):.0f})"))
+    return rows
+
+
+def _validation_rows(record):
+    """What an update did, and what half map 2 says of the hybrid model where it was asked."""
+    update = record.get("update") or {}
+    rows = []
+    if update:
+        number = update["pseudo_atoms"]
+        rows.append(("update", f"{number['kept']} pseudo-atoms stayed, {number['dropped']} went, "
+                     f"{number['added']} are new"))
+    free = (record.get("adp") or {}).get("refined_on_half_map_1")
+    earlier = update.get("earlier_validation")
+    if free:
+        rows.append(("FSC of the model", f"{free['fsc_work']:.3f} work, {free['fsc_free']:.3f} "
+                     "free (refined on half map 1 alone)"))
+    elif earlier:
+        rows.append(("FSC of the model", "not validated again; of the earlier hybrid model "
+                     f"{earlier['fsc_work']:.3f} work, {earlier['fsc_free']:.3f} free"))
     return rows
 
 

@@ -38,10 +38,14 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
          "report": bool(keywords.get("report"))},
         folder, processes=keywords.get("processes") or settings(session).processes or None,
         mpiexec=keywords.get("mpiexec") or settings(session).mpiexec or None,
-        title=map_label(chosen.maps[0]), keep_folder=own_folder is not None)
+        title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,
+        previous_record=folder.previous_record)
     deliver = Delivery(session, chosen, request, name, update, chosen.labels(),
                        chosen.source_files())
-    load = functools.partial(load_maps, wanted=parameters["outputs"], folder=folder.scratch)
+    if update is not None and folder.previous_record is None:
+        session.logger.info("This update is a full run: the hybrid model of the earlier one, to "
+                            "start from, is kept only while the session lasts")
+    load = functools.partial(_load, wanted=parameters["outputs"], folder=folder)
     return _go(session, LocScaleJob(session, request, load, deliver), wait)
 
 
@@ -165,6 +169,15 @@ class Delivery:
         if request.folder.path in Path(words[words.index("-o") + 1]).parents:
             words[words.index("-o") + 1] = request.outputs["map"].name     # that folder will go
         return shlex.join(words)
+
+
+def _load(outcome, *, wanted, folder):
+    """Read the maps of a finished run, and keep what an update starts from; in the job's thread."""
+    loaded = load_maps(outcome, wanted, folder.scratch)
+    model = (record_of(outcome).get("hybrid_model", {}).get("file") or {}).get("path")
+    if model and Path(model).is_file():
+        folder.keep_for_update(Path(outcome.result["record"]), Path(model))
+    return loaded
 
 
 def _go(session, job, wait):

@@ -19,7 +19,8 @@ class RunFolder:
         self.stages = self.path / "stages"
         self.outputs = self.path / "outputs"
         self.scratch = self.path / "scratch"
-        for folder in (self.inputs, self.stages, self.outputs, self.scratch):
+        self.previous = self.path / "previous"
+        for folder in (self.inputs, self.stages, self.outputs, self.scratch, self.previous):
             folder.mkdir()
         atexit.register(self.remove)
 
@@ -27,6 +28,22 @@ class RunFolder:
         """Forget the input files of an earlier run, whose names may differ."""
         for path in self.inputs.iterdir():
             path.unlink()
+
+    @property
+    def previous_record(self):
+        """The record of the last run in this folder that an update can start from, or None."""
+        return next(iter(self.previous.glob("*.json")), None)
+
+    def keep_for_update(self, record, hybrid_model):
+        """Keep the record of a run and its hybrid model in place of those of the run before.
+
+        They are copies: the next run writes over the files themselves before it is done.
+        """
+        kept = {self.previous / source.name: source for source in (record, hybrid_model)}
+        for path in self.previous.iterdir():
+            path.unlink()
+        for path, source in kept.items():
+            shutil.copyfile(source, path)
 
     def remove(self):
         """Delete everything; again does nothing."""

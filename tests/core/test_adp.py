@@ -100,6 +100,9 @@ def test_errors_of_coordinates_do_not_pass_for_disorder(case):
     assert np.array_equal(wrong.positions, atoms.positions + noise)
     plain = refine_adps(data, wrong, start, no_pseudo(atoms), kind="halves", tau=result.tau)
     assert np.std(result.b_iso - b) < 0.9 * np.std(plain.b_iso - b)
+    known = refine_adps(data, wrong, start, no_pseudo(atoms), kind="halves", tau=result.tau,
+                        shifts=True)
+    assert np.std(known.b_iso - b) < 0.9 * np.std(plain.b_iso - b)
 
 
 @pytest.mark.parametrize("kind", ["single", "pseudo-halves"])

@@ -69,7 +69,7 @@ def test_dash_of_a_word_processor_is_overlooked():
     ("--refiner servalcat", "refiner", "servalcat"), ("--skip_refine", "refiner", "none"),
     ("-ref_it 5", "b_steps", 5), ("--b_floor 30", "b_floor", 30.0),
     ("--neighbour_tau 8", "neighbour_tau", 8.0), ("--seed 7", "seed", 7),
-    ("--reseed_check", "reseed_check", True),
+    ("--reseed_check", "reseed_check", True), ("--validate", "validate", True),
     ("--symmetry_centre -1.5 20 30", "symmetry_centre", (-1.5, 20.0, 30.0)),
     ("--region -17.3 20 30 5 48.5 60", "region", (-17.3, 20.0, 30.0, 5.0, 48.5, 60.0)),
     ("--outputs mask,gain localB", "outputs", frozenset({"mask", "gain", "localB"})),
@@ -87,7 +87,7 @@ def test_every_parameter_can_be_set():
     settable = {"complete_model", "symmetry", "symmetry_centre", "ref_resolution", "apix",
                 "model_resolution", "fdr_threshold", "scaling", "window", "window_size", "stride",
                 "taper", "weight", "no_noise_weight", "refiner", "refmac_iterations", "b_floor",
-                "neighbour_tau", "seed", "outputs", "reseed_check", "region"}
+                "neighbour_tau", "seed", "outputs", "reseed_check", "region", "validate"}
     assert settable <= parser_names
     assert len(settable) == len(vars(HybridParameters()))
 

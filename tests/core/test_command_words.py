@@ -33,7 +33,7 @@ EVERYTHING = {
     "scaling": "windows", "window": 30.1, "window_voxels": 23, "stride": 3, "taper": "hann",
     "weight": "soft", "noise_weight": False, "refiner": "none", "b_steps": 7, "b_floor": 15.5,
     "neighbour_tau": 4.2, "seed": 12, "outputs": frozenset({"localB", "gain", "linear"}),
-    "reseed_check": True, "region": (-17.25, 0.0, 3.125, 20.0, 41.0, 60.5)}
+    "reseed_check": True, "validate": True, "region": (-17.25, 0.0, 3.125, 20.0, 41.0, 60.5)}
 
 
 def test_every_parameter_is_tried():
@@ -50,6 +50,14 @@ def test_each_parameter_comes_back(name):
     again = dict(job.parameters.as_dict())
     assert again == parameters.as_dict() or name == "refiner"
     assert job.parameters.refiner == parameters.refiner
+
+
+def test_record_that_a_run_started_from_comes_back():
+    inputs = dataclasses.replace(HALVES, previous_record=Path("/e/first.json"))
+    outputs = output_paths(Path("/out/x.mrc"))
+    words = command_words(inputs, HybridParameters(), outputs)
+    assert words[words.index("--warm_start") + 1] == "/e/first.json"
+    assert read_back(words).inputs == inputs
 
 
 def test_one_map_with_mask_and_weight_comes_back(tmp_path):

@@ -45,7 +45,7 @@ def keys(inputs, kind="halves", **values):
 def test_every_parameter_has_its_place():
     names = {field.name for field in dataclasses.fields(HybridParameters)}
     assert names == set(module._FIRST_USED) - {"scaling outputs"} | set(module._ELSEWHERE)
-    assert names - {"outputs", "reseed_check"} == set(CHANGES)
+    assert names - {"outputs", "reseed_check", "validate"} == set(CHANGES)
 
 
 def test_equal_runs_have_equal_keys_whatever_their_files_are_called(inputs, tmp_path):
@@ -94,6 +94,18 @@ def test_maps_that_scaling_makes_reach_scaling(inputs):
 
 def test_seed_changes_nothing_where_no_pseudo_atom_is_placed(inputs):
     assert keys(inputs, complete_model=False) == keys(inputs, complete_model=False, seed=9)
+
+
+def test_earlier_run_reaches_the_pseudo_atoms_and_validation_the_refinement(inputs, tmp_path):
+    record = tmp_path / "first.json"
+    record.write_text("first")
+    update = dataclasses.replace(inputs, previous_record=record)
+    before = keys(update)
+    assert changed(keys(inputs), before) == from_stage("pseudo-atoms")
+    assert changed(before, keys(update, validate=True)) == from_stage("adp")
+    assert keys(inputs) == keys(inputs, validate=True)      # a full run is always validated
+    record.write_text("second")
+    assert changed(before, keys(update)) == from_stage("pseudo-atoms")
 
 
 def test_window_in_angstrom_is_idle_beside_one_in_voxels(inputs):

@@ -115,7 +115,8 @@ class RefinedAdps:
 
 def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
                 is_pseudo: BoolArray, *, kind: Kind, mates: IntArray | None = None,
-                tau: float | None = None, n_steps: int = 3, wilson: bool = True,
+                tau: float | None = None, n_steps: int = 3, shifts: bool = False,
+                wilson: bool = True,
                 progress: Callable[[float], None] = lambda done: None) -> RefinedAdps:
     """Refine the B of a hybrid model; coordinates stay.
 
@@ -135,6 +136,9 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
         Å^2; chosen on half map 2 when not given.
     n_steps : int
         Of the final fit on the average.
+    shifts : bool
+        With a tau that is given: refine with small shifts of the model's atoms, from which half
+        map 2 gained before.
     wilson : bool
         Correct pseudo-atoms by local Wilson plots, where there are half maps.
     progress : callable
@@ -156,8 +160,13 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
             lambda done: progress(0.75 * done))
     else:
         tau, findings = _unvalidated_tau(kind, tau)
+        work = scatterers
+        if shifts:
+            b_iso = b_steps(data.average, scatterers, b_iso, neighbours, tau=tau,
+                            n_steps=_SCAN_STEPS, mates=mates).b_iso
+            work = displaced(data.average, scatterers, b_iso, np.flatnonzero(~is_pseudo))
         # no scan has come close yet
-        b = b_steps(data.average, scatterers, b_iso, neighbours, tau=tau,
+        b = b_steps(data.average, work, b_iso, neighbours, tau=tau,
                     n_steps=n_steps + _SCAN_STEPS, mates=mates).b_iso
     occupancies = scatterers.occupancies.copy()
     if wilson and data.half_1 is not None:

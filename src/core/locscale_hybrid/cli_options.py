@@ -184,6 +184,13 @@ def _add_repeat(group: argparse._ArgumentGroup) -> None:
                        help="use what is in the job folder (default OUT_locscale)")
     group.add_argument("--from", type=_file, metavar="RECORD", dest="record",
                        help="repeat the run of this record; further options change it")
+    group.add_argument("--update", type=_file, metavar="RECORD",
+                       help="the same for a model edited since: quick, as it starts from the "
+                       "hybrid model that the run kept (--outputs model, or -op)")
+    group.add_argument("--warm_start", type=_file, metavar="RECORD", dest="previous_record",
+                       help="start from that hybrid model, but take no option over")
+    group.add_argument("--validate", action="store_true",
+                       help="in an update: have half map 2 judge the hybrid model anew")
     group.add_argument("--check", action="store_true", help="check the input only")
 
 

@@ -15,12 +15,15 @@ from .jobs import Job, read_job, read_record
 from .legacy_options import LEGACY_OPTIONS, REFUSED_COMMANDS
 from .outputs import output_paths
 from .parameters import OUTPUTS, WEIGHTS, HybridInputs, HybridParameters
+from .previous_run import require_repeatable
 
 _SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_size": "apix",
               "model_resolution": "model_resolution", "fdr": "fdr_threshold",
               "scaling": "scaling", "window": "window", "stride": "stride", "taper": "taper",
               "refiner": "refiner", "b_steps": "refmac_iterations", "b_floor": "b_floor",
-              "neighbour_tau": "neighbour_tau", "seed": "seed", "reseed_check": "reseed_check"}
+              "neighbour_tau": "neighbour_tau", "seed": "seed", "reseed_check": "reseed_check",
+              "validate": "validate"}
+_TESTS = ("reseed_check", "validate")  # would take longer than an update
 _WITH_JOB = {"job", "progress", "end_with_stdin", "verbose", "debug", "mpi"}
 
 
@@ -117,27 +120,41 @@ def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Reque
 
 
 def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Inputs and parameters of the record to be repeated; files that are given anew excepted."""
-    if "record" not in given:
+    """Inputs and parameters of the record to begin with; files that are given anew excepted."""
+    path = given.get("record", given.get("update"))
+    if path is None:
         return {}, {"complete_model": "complete_model" in given}
-    recorded = read_record(given["record"])
+    if "update" in given and set(given) & {"record", "previous_record"}:
+        raise InputError("--update says which record to begin with: leave --from and "
+                         "--warm_start out")
+    recorded = read_record(path)
     replaced = set(_inputs(given))
     if replaced & {"half_map_1", "full_map"}:
         replaced |= {"half_map_1", "half_map_2", "full_map"}
-    kept = [name for name in recorded.files if name not in replaced]
+    if "update" in given:
+        replaced.add("previous_record")
+    kept = {name: file for name, file in recorded.files.items() if name not in replaced}
     for name in kept:
-        recorded.check(name)
+        if name != "model" or "record" in given:  # that of an update may have been edited
+            recorded.check(name)
+    if "previous_record" in kept:
+        require_repeatable(kept["previous_record"])
     values = dict(recorded.parameters)
     if "complete_model" in given:
         values["complete_model"] = True
-    return {name: recorded.files[name] for name in kept}, values
+    if "update" in given:
+        kept["previous_record"] = Path(os.path.abspath(path))
+        for test in _TESTS:
+            values.pop(test, None)
+    return kept, values
 
 
 def _inputs(given: dict[str, Any]) -> dict[str, Path]:
     """Input files by field of `HybridInputs`."""
     files = dict(zip(("half_map_1", "half_map_2"), given.get("halfmap_paths", ()), strict=False))
     for field, option in (("full_map", "emmap_path"), ("model", "model_coordinates"),
-                          ("mask", "mask"), ("monomer_library", "refine_coordinates")):
+                          ("mask", "mask"), ("monomer_library", "refine_coordinates"),
+                          ("previous_record", "previous_record")):
         if option in given:
             files[field] = given[option]
     weight = given.get("weight")

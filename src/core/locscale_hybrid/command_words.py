@@ -47,6 +47,7 @@ def command_words(inputs: HybridInputs, parameters: HybridParameters,
         words += ["--weight", parameters.weight]
     words += [] if parameters.noise_weight else ["--no_noise_weight"]
     words += ["--reseed_check"] if parameters.reseed_check else []
+    words += ["--validate"] if parameters.validate else []
     words += ["--outputs", *sorted(parameters.outputs)] if parameters.outputs else []
     words += ["--print_report"] if outputs.report else []
     if outputs.processing_folder is not None:
@@ -60,7 +61,8 @@ def _input_words(inputs: HybridInputs) -> list[str]:
     if inputs.half_map_1 is not None and inputs.half_map_2 is not None:
         words += ["-hm", _absolute(inputs.half_map_1), _absolute(inputs.half_map_2)]
     for option, path in (("-em", inputs.full_map), ("-mc", inputs.model), ("-ma", inputs.mask),
-                         ("--refine_coordinates", inputs.monomer_library)):
+                         ("--refine_coordinates", inputs.monomer_library),
+                         ("--warm_start", inputs.previous_record)):
         if path is not None:
             words += [option, _absolute(path)]
     return words

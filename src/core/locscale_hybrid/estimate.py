@@ -17,6 +17,7 @@ _CHUNK = 1 << 22
 # Seconds on one core of 2020 and bytes, fitted to whole runs on half maps.
 _SECONDS_ALWAYS = 2.0
 _SECONDS_PER_ATOM = 2.5e-3
+_UPDATE_SHARE = 0.3                   # of the refinement, in an update
 _SECONDS_PER_VOXEL = 2.0e-6
 _SECONDS_PER_VOXEL_SCALING = 3.0e-6   # shared by the processes
 _WINDOWS_FACTOR = 30.0                # scaling with windows against bands, at stride 1
@@ -48,7 +49,8 @@ class Estimate:
 
 
 def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
-             parameters: HybridParameters, *, volume: float | None = None) -> Estimate:
+             parameters: HybridParameters, *, volume: float | None = None,
+             update: bool = False) -> Estimate:
     """Expected time and memory.
 
     Parameters
@@ -62,6 +64,8 @@ def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
     parameters : HybridParameters
     volume : float, optional
         Of the box, Å^3: tells how much of it a region is.
+    update : bool
+        Whether it starts from the hybrid model of an earlier run.
     """
     voxels = float(shape[0]) * shape[1] * shape[2]
     scaling = _SECONDS_PER_VOXEL_SCALING * voxels
@@ -70,6 +74,8 @@ def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
     if parameters.region is not None and volume:
         scaling *= min(1.0, _volume_around(parameters.region, parameters.window) / volume)
     refined = 0.0 if parameters.refiner == "none" else _SECONDS_PER_ATOM * atoms
+    if update and not parameters.validate:
+        refined *= _UPDATE_SHARE
     seconds = (_SECONDS_ALWAYS + refined + _SECONDS_PER_VOXEL * voxels
                + scaling / max(processes, 1))
     workers = processes if processes > 1 else 0
@@ -92,7 +98,8 @@ def estimate_files(inputs: HybridInputs, parameters: HybridParameters,
     atoms = 0 if inputs.model is None else _atoms(inputs.model)
     if inputs.model is None:
         atoms = int(volume * _MASK_SHARE * _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM)
-    return estimate(shape, atoms, processes, parameters, volume=volume)
+    return estimate(shape, atoms, processes, parameters, volume=volume,
+                    update=inputs.previous_record is not None)
 
 
 def _volume_around(region: tuple[float, ...], window: float) -> float:

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import types
 import typing
 from collections.abc import Mapping
@@ -13,14 +12,13 @@ from typing import Any, Literal
 
 from .errors import InputError
 from .files import sha256
+from .json_files import object_in, optional_in, path_in, read_object, refuse_unknown
 from .outputs import OutputPaths, output_paths
 from .parameters import HybridInputs, HybridParameters
 
 Action = Literal["run", "check"]
 
 ACTIONS = ("run", "check")
-_LONGEST_NAME = 255     # bytes, of a file
-_LARGEST = 64 << 20     # bytes; no job or record is near it
 
 
 @dataclass(frozen=True)
@@ -68,23 +66,24 @@ def read_job(path: Path) -> Job:
         If it is missing, no JSON, or says something that no run can do.
     """
     values = read_object(path)
-    _known(values, ("action", "inputs", "parameters", "outputs", "processes", "mpiexec"), path)
-    outputs = _object(values, "outputs", path)
-    _known(outputs, ("map", "processing_folder", "report", "resume"), path)
+    refuse_unknown(values, ("action", "inputs", "parameters", "outputs", "processes", "mpiexec"),
+                   path)
+    outputs = object_in(values, "outputs", path)
+    refuse_unknown(outputs, ("map", "processing_folder", "report", "resume"), path)
     action = values.get("action", "run")
     if action not in ACTIONS:
         raise InputError(f'{path}: action "{action}" is unknown: give one of {", ".join(ACTIONS)}')
-    processes = _optional(values, "processes", int, path)
+    processes = optional_in(values, "processes", int, path)
     if processes is not None and processes < 1:
         raise InputError(f"{path}: {processes} processes: give 1 or more")
     return Job(
-        inputs_of(_object(values, "inputs", path), path),
-        parameters_of(_object(values, "parameters", path), path),
-        output_paths(_path(outputs, "map", path),
-                     processing_folder=_path(outputs, "processing_folder", path),
-                     report=bool(_optional(outputs, "report", bool, path)),
-                     resume=bool(_optional(outputs, "resume", bool, path))),
-        processes, _path(values, "mpiexec", path), action)
+        inputs_of(object_in(values, "inputs", path), path),
+        parameters_of(object_in(values, "parameters", path), path),
+        output_paths(path_in(outputs, "map", path),
+                     processing_folder=path_in(outputs, "processing_folder", path),
+                     report=bool(optional_in(outputs, "report", bool, path)),
+                     resume=bool(optional_in(outputs, "resume", bool, path))),
+        processes, path_in(values, "mpiexec", path), action)
 
 
 @dataclass(frozen=True)
@@ -134,48 +133,28 @@ def read_record(path: Path) -> Recorded:
         If it is missing or no record.
     """
     values = read_object(path)
-    entries = _object(values, "inputs", path)
+    entries = object_in(values, "inputs", path)
     files, hashes = {}, {}
     for name in entries:
-        entry = _object(entries, name, path)
-        file = _path(entry, "path", path)
+        entry = object_in(entries, name, path)
+        file = path_in(entry, "path", path)
         if file is None:
             raise InputError(f"{path}: input {name} has no path: this is no record of a run")
         files[name] = file
-        digest = _optional(entry, "sha256", str, path)
+        digest = optional_in(entry, "sha256", str, path)
         if digest is not None:
             hashes[name] = digest
-    parameters = _object(values, "parameters", path)
+    parameters = object_in(values, "parameters", path)
     parameters_of(parameters, path)
-    _known(files, tuple(field.name for field in dataclasses.fields(HybridInputs)), path)
+    refuse_unknown(files, tuple(field.name for field in dataclasses.fields(HybridInputs)), path)
     return Recorded(files, hashes, parameters)
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a sensible size."""
-    try:
-        size = path.stat().st_size
-        text = path.read_bytes() if size <= _LARGEST else b""
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; check the name") from None
-    if size > _LARGEST:
-        raise InputError(f"{path} has {size / 1e6:.0f} MB: a job or record has less than "
-                         f"{_LARGEST / 1e6:.0f}")
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path} holds {type(values).__name__}, not an object: this is no job and "
-                         "no record")
-    return values
 
 
 def inputs_of(values: Mapping[str, Any], path: Path) -> HybridInputs:
     """The inputs of a JSON object of paths."""
     names = tuple(field.name for field in dataclasses.fields(HybridInputs))
-    _known(values, names, path)
-    return HybridInputs(**{name: _path(values, name, path) for name in values})
+    refuse_unknown(values, names, path)
+    return HybridInputs(**{name: path_in(values, name, path) for name in values})
 
 
 def parameters_of(values: Mapping[str, Any], path: Path) -> HybridParameters:
@@ -212,50 +191,6 @@ def _is_finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
-
-
-def _can_be_a_name(text: str) -> bool:
-    """Whether a file system takes it: JSON can hold halves of letters, and names of any length."""
-    try:
-        parts = os.fsencode(text).split(b"/")
-    except UnicodeEncodeError:
-        return False
-    return max(map(len, parts)) <= _LONGEST_NAME
-
-
-def _known(values: Mapping[str, Any], names: tuple[str, ...], path: Path) -> None:
-    """Refuse names that mean nothing."""
-    unknown = sorted(set(values) - set(names))
-    if unknown:
-        raise InputError(f"{path}: unknown name {', '.join(unknown)}; known are "
-                         f"{', '.join(names)}")
-
-
-def _object(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """The JSON object under a name; an absent one is empty."""
-    value = values.get(name, {})
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: {name} must be an object, not {json.dumps(value)[:60]}")
-    return value
-
-
-def _optional(values: Mapping[str, Any], name: str, kind: type, path: Path) -> Any:
-    """The value under a name, of one type, or None."""
-    value = values.get(name)
-    if value is not None and (not isinstance(value, kind)
-                              or (isinstance(value, bool) and kind is not bool)):
-        raise InputError(f"{path}: {name} must be {kind.__name__}, not {json.dumps(value)[:60]}")
-    return value
-
-
-def _path(values: Mapping[str, Any], name: str, path: Path) -> Path | None:
-    """The path under a name; relative ones count from the file's folder."""
-    value = _optional(values, name, str, path)
-    if value is None:
-        return None
-    if not value or "\0" in value or not _can_be_a_name(value):
-        raise InputError(f"{path}: {name} is no path: {json.dumps(value)[:60]}")
-    return Path(path.absolute().parent, value)
 
 
 def _text(path: Path | None) -> str | None:

@@ -59,6 +59,12 @@ class OutputPaths:
         """The JSON record of the run."""
         return self.named(".json")
 
+    @property
+    def kept_model(self) -> Path | None:
+        """The hybrid model in the processing folder."""
+        return None if self.processing_folder is None else (
+            self.processing_folder / "hybrid_model.cif")
+
     def within(self, scratch: Path) -> "OutputPaths":
         """The same with another place for temporary folders."""
         return replace(self, scratch=scratch)

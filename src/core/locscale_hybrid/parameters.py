@@ -40,6 +40,8 @@ class HybridInputs:
         Weight of the output, 0 to 1, for the policy FILE.
     monomer_library : Path, optional
         Folder of restraints; where it is given, the coordinates of the model are refined first.
+    previous_record : Path, optional
+        Record of an earlier run on the same maps, whose hybrid model the run starts from.
     """
 
     half_map_1: Path | None = None
@@ -49,6 +51,7 @@ class HybridInputs:
     mask: Path | None = None
     weight_map: Path | None = None
     monomer_library: Path | None = None
+    previous_record: Path | None = None
 
     def __post_init__(self) -> None:
         """Two halves or one map, nothing else; a model where one is to be refined."""
@@ -100,6 +103,7 @@ class HybridParameters:
     seed: int = 1
     outputs: frozenset[str] = frozenset()
     reseed_check: bool = False
+    validate: bool = False           # half map 2 judges an update too, as it does every full run
 
     def __post_init__(self) -> None:
         """Refuse what no run can do."""

@@ -1,11 +1,10 @@
 """The whole run: maps and model in, locally sharpened map out, in the order of the method."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import __version__
 from .adp import ModelFsc, RefinedAdps, overfitting
 from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
@@ -14,23 +13,23 @@ from .cutout import Box, box_of, require_density, soft_box, within
 from .executors import SerialExecutor
 from .falloff import amplitude_curves
 from .findings import Finding
-from .hybrid_model import HybridModel, complete_assembly, write_hybrid
+from .hybrid_model import HybridModel, complete_assembly
 from .maps import FloatArray, Map
 from .mask import Mask, confidence_mask
 from .outputs import OutputPaths, check_outputs
 from .parameters import HybridInputs, HybridParameters
+from .previous_run import PreviousRun, find_previous
 from .processing_files import ProcessingFiles
 from .progress import Progress
 from .pseudoatoms import unmodelled_region
-from .record import RunFacts, build_record, summary_of
+from .record import RunFacts, summary_of
 from .reference_map import reference_map
 from .refinement_grid import refinement_data
 from .region import Region
-from .report import map_labels, write_maps, write_record
 from .reseed import SeedChange, nothing_to_reseed, seed_change
 from .resolution import Resolution, find_resolution
 from .run_files import RunInput, job_folder, read_run_input
-from .run_report import local_b_map, provenance_map, write_run_report
+from .run_output import write_output
 from .scaled_maps import ScaledMaps
 from .scaling import scale_map, window_edge
 from .servalcat_engine import require_library, require_restraints, require_servalcat
@@ -40,6 +39,7 @@ from .stage_store import StageKey, StageStore
 from .symmetry import Symmetry, map_correlations
 from .tasks import Executor, fft_share
 from .timings import Timings
+from .warm_start import Update, WarmAtoms, warm_pseudo_atoms, warm_refine
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +103,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
         with run.stage("checks"):
             given = read_run_input(inputs, parameters)
             run.check(inputs, given)
+            inputs = run.start_from(inputs, given)
             run.keep_stages(inputs, given, outputs, folder)
             files = ProcessingFiles(outputs.processing_folder, given.frame)
         with run.stage("mask"):
@@ -132,8 +133,11 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
                                           run.looked_at(given, mask), d_min=resolution.d_min)
             facts = RunFacts(inputs, parameters, outputs, workers.name, given.observed.kind,
                              resolution, mask, _coverage(completion), hybrid, adps, free, scaled,
-                             correlation, run.progress.findings, run.timings, amplitudes, reseeded)
-            return _write(facts, given, reference)
+                             correlation, run.progress.findings, run.timings, amplitudes, reseeded,
+                             run.update)
+            written = write_output(facts, given, reference)
+        return HybridResult(outputs.map, outputs.linear, outputs.record, written, facts.findings,
+                            summary_of(facts))
 
 
 def check_only(inputs: HybridInputs, parameters: HybridParameters,
@@ -161,6 +165,8 @@ class _Run:
     timings: Timings = field(default_factory=Timings)
     store: StageStore = field(default_factory=StageStore)
     keys: Mapping[str, StageKey] = field(default_factory=dict)
+    previous: PreviousRun | None = None
+    update: Update | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -195,6 +201,17 @@ class _Run:
         """The mask of what was scaled, with soft edges."""
         region = self.region(given)
         return mask.soft if region is None else mask.soft * soft_box(region, mask.grid)
+
+    def start_from(self, inputs: HybridInputs, given: RunInput) -> HybridInputs:
+        """Note the earlier run to start from; the inputs without it where that cannot be."""
+        if inputs.previous_record is None:
+            return inputs
+        found = find_previous(inputs, self.parameters, given.model)
+        if isinstance(found, PreviousRun):
+            self.previous = found
+            return inputs
+        self.note([found])
+        return replace(inputs, previous_record=None)
 
     def keep_stages(self, inputs: HybridInputs, given: RunInput, outputs: OutputPaths,
                     scratch: Path) -> None:
@@ -250,11 +267,23 @@ class _Run:
 
     def placed(self, completion: Completion, given: RunInput) -> HybridModel:
         """The hybrid model with its pseudo-atoms settled."""
+        if self.previous is not None:
+            return self.updated(completion, self.previous, given)
         atoms = self.store.kept(
             PlacedAtoms, self.keys.get("pseudo-atoms"), lambda: PlacedAtoms.of(place_pseudo_atoms(
                 completion, completion.data.average, given.observed.average,
                 self.progress.update)))
         return atoms.in_assembly(completion.assembly)
+
+    def updated(self, completion: Completion, previous: PreviousRun,
+                given: RunInput) -> HybridModel:
+        """The hybrid model of the earlier run, settled around the edited model."""
+        warm = self.store.kept(
+            WarmAtoms, self.keys.get("pseudo-atoms"), lambda: warm_pseudo_atoms(
+                completion, previous, given.observed.average, self.progress.update))
+        self.update = Update(previous, warm, validated=self.parameters.validate)
+        self.note([self.update.finding(given.observed.kind)])
+        return warm.atoms.in_assembly(completion.assembly)
 
     def refined(self, completion: Completion, hybrid: HybridModel, given: RunInput, folder: Path,
                 ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
@@ -263,11 +292,12 @@ class _Run:
             return keep_given_b(completion, hybrid), None, None
         adps = self.store.kept(
             RefinedAdps, self.keys.get("adp"),
-            lambda: refine(completion, hybrid, folder, self.progress.part(0.0, 0.5))[1])
+            lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.5)))
         hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
         half_1 = given.observed.half_1
-        if given.observed.kind != "halves" or half_1 is None:
+        asked = self.previous is None or self.parameters.validate
+        if given.observed.kind != "halves" or half_1 is None or not asked:
             return hybrid, adps, None
         free = self.store.kept(
             ModelFsc, self.keys.get("validation"),
@@ -275,6 +305,13 @@ class _Run:
         gap = overfitting(free)
         self.note([gap] if gap is not None else [])
         return hybrid, adps, free
+
+    def fitted(self, completion: Completion, hybrid: HybridModel, folder: Path,
+               progress: Callable[[float], None]) -> RefinedAdps:
+        """B refined, with the prior of the earlier run where there is one to start from."""
+        if self.previous is None or self.parameters.validate:
+            return refine(completion, hybrid, folder, progress)[1]
+        return warm_refine(completion, hybrid, self.previous, progress)
 
     def scaled(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
                executor: Executor, folder: Path) -> ScaledMaps:
@@ -346,56 +383,3 @@ def _symmetry_correlation(given: RunInput, mask: Mask, output: Map) -> float | N
     if given.symmetry.is_trivial:
         return None
     return float(map_correlations(output, given.symmetry, mask.solid).min())
-
-
-def _write(facts: RunFacts, given: RunInput, reference: Map) -> HybridResult:
-    """Write the maps, the hybrid model and the record; the record last."""
-    outputs, frame = facts.outputs, given.frame
-    labels = _labels(facts)
-    extra = _extra_maps(facts, reference)
-    files = {name: outputs.extra_map(name) for name in extra}
-    write_maps({files[name]: volume for name, volume in extra.items()}, frame, labels)
-    if "model" in facts.parameters.outputs:
-        files["model"] = outputs.named("_model.cif")
-        write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
-                     provenance={"version": __version__, "resolution": facts.resolution.d_min})
-    write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
-               labels)
-    record = build_record(facts)
-    if outputs.report:
-        files["report"] = outputs.named("_report.html")
-    record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
-                         "record": str(outputs.record),
-                         **{name: str(path) for name, path in files.items()}}
-    if outputs.report:
-        write_run_report(files["report"], record, facts, given.observed.average, reference)
-    write_record(outputs.record, record)
-    return HybridResult(outputs.map, outputs.linear, outputs.record, files, facts.findings,
-                        summary_of(facts))
-
-
-def _labels(facts: RunFacts) -> list[str]:
-    """What the header of every output map says."""
-    hybrid = facts.hybrid
-    atoms = f"{hybrid.n_atoms} atoms" if hybrid.n_atoms else "no model"
-    reference = (f"reference: {atoms} + {hybrid.n_pseudo} pseudo-atoms, "
-                 f"{facts.parameters.point_group}, d {facts.resolution.d_min:.2f} A")
-    return map_labels(__version__, facts.scaled.label, reference,
-                      validated=facts.adps is not None and facts.adps.validated)
-
-
-def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
-    """The maps that were asked for beside the two that are always written."""
-    asked, scaled = facts.parameters.outputs, facts.scaled
-    maps: dict[str, Map] = dict(scaled.volumes)
-    if "halves" in asked and scaled.half_1 is not None and scaled.half_2 is not None:
-        maps |= {"sharpened_half1": scaled.half_1, "sharpened_half2": scaled.half_2}
-    if "mask" in asked:
-        maps["mask"] = Map(facts.mask.soft, facts.mask.grid, "mask")
-    if "reference" in asked:
-        maps["reference"] = reference
-    if "localB" in asked:
-        maps["localB"] = local_b_map(facts)
-    if "provenance" in asked:
-        maps["provenance"] = provenance_map(facts)
-    return maps

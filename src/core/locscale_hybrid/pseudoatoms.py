@@ -117,10 +117,37 @@ def starting_places(region: Region, density: Map, *, d_min: float, rng: np.rando
     ----------
     .. [1] Lloyd (1982) IEEE Trans. Inf. Theory 28:129-137, :doi:`10.1109/TIT.1982.1056489`.
     """
-    order = 1 if symmetry is None else symmetry.order
-    number = region.n_atoms if order == 1 else int(round(region.n_atoms / order))
     if not region.inside.any() or region.n_atoms == 0:
         return np.empty((0, 3))
+    number = max(atoms_per_unit(region, symmetry), 1)
+    points, weights = sampled_density(region, density, d_min=d_min, rng=rng, symmetry=symmetry)
+    return relaxed(points, weights, number, start_jitter(region), rng)
+
+
+def atoms_per_unit(region: Region, symmetry: Symmetry | None) -> int:
+    """Number of pseudo-atoms of one asymmetric unit that a region takes."""
+    order = 1 if symmetry is None else symmetry.order
+    return region.n_atoms if order == 1 else int(round(region.n_atoms / order))
+
+
+def start_jitter(region: Region) -> DoubleArray:
+    """Largest random shift of a start, Å, shape (3,)."""
+    return _JITTER * np.array(region.grid.voxel_size)
+
+
+def sampled_density(region: Region, density: Map, *, d_min: float, rng: np.random.Generator,
+                    symmetry: Symmetry | None = None) -> tuple[DoubleArray, DoubleArray]:
+    """Points of one asymmetric unit of a region, and their density as positive weights.
+
+    The parameters are those of `starting_places`.
+
+    Returns
+    -------
+    points : array, shape (p, 3)
+        Å, (x, y, z).
+    weights : array, shape (p,)
+    """
+    number = atoms_per_unit(region, symmetry)
     points = _points(region)
     if symmetry is not None and not symmetry.is_trivial:
         points = points[symmetry.asymmetric_unit(points)]
@@ -132,12 +159,12 @@ def starting_places(region: Region, density: Map, *, d_min: float, rng: np.rando
                                      mode="grid-wrap").astype(np.float64)
     spread = float(np.ptp(values))
     weights = np.maximum(values - values.min(), 1e-6 * spread) if spread else np.ones(len(values))
-    jitter = _JITTER * np.array(region.grid.voxel_size)
-    return relaxed(points, weights, max(number, 1), jitter, rng)
+    return points, weights
 
 
 def relaxed(points: DoubleArray, weights: DoubleArray, number: int, jitter: DoubleArray,
-            rng: np.random.Generator, *, n_steps: int = _RELAXATION_STEPS) -> DoubleArray:
+            rng: np.random.Generator, *, begin: BoolArray | None = None,
+            beside: DoubleArray | None = None, n_steps: int = _RELAXATION_STEPS) -> DoubleArray:
     """Centres of `number` cells that share weighted points evenly.
 
     Parameters
@@ -149,6 +176,10 @@ def relaxed(points: DoubleArray, weights: DoubleArray, number: int, jitter: Doub
     jitter : array, shape (3,)
         Largest random shift of a start from its point.
     rng : numpy Generator
+    begin : bool array, shape (p,), optional
+        Points at which centres may begin; some at least.
+    beside : array, shape (m, 3), optional
+        Centres of further cells, which stay where they are.
     n_steps : int
         Of Lloyd's relaxation: each centre moves to the weighted mean of the points nearest to it.
 
@@ -156,16 +187,19 @@ def relaxed(points: DoubleArray, weights: DoubleArray, number: int, jitter: Doub
     -------
     array, shape (number, 3)
     """
-    share = np.cumsum(weights) / weights.sum()
+    standing = np.empty((0, 3)) if beside is None else beside
+    starts = weights if begin is None else weights * begin
+    share = np.cumsum(starts) / starts.sum()
     picked = np.searchsorted(share, (np.arange(number) + 0.5) / number)
     centres = points[np.minimum(picked, len(points) - 1)]
     centres = centres + rng.uniform(-1, 1, (number, 3)) * jitter
     weighted = points * weights[:, None]
     for _ in range(n_steps):
-        _, nearest = cKDTree(centres).query(points)
-        total = np.bincount(nearest, weights, number)
+        _, nearest = cKDTree(np.concatenate([centres, standing])).query(points)
+        total = np.bincount(nearest, weights, number)[:number]
         filled = total > 0
-        sums = np.stack([np.bincount(nearest, column, number) for column in weighted.T], axis=1)
+        sums = np.stack([np.bincount(nearest, column, number)[:number] for column in weighted.T],
+                        axis=1)
         centres[filled] = sums[filled] / total[filled, None]
     return np.asarray(centres)
 

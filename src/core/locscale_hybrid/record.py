@@ -25,6 +25,7 @@ from .reseed import SeedChange
 from .resolution import Resolution
 from .scaled_maps import ScaledMaps
 from .timings import Timings
+from .warm_start import Update
 
 SCHEMA = "locscale-hybrid-record/1"
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -62,6 +63,8 @@ class RunFacts:
         Of the input, the reference and the output.
     reseeded : SeedChange, optional
         None where the change with the seed was not measured.
+    update : Update, optional
+        None for a full run.
     """
 
     inputs: HybridInputs
@@ -81,6 +84,7 @@ class RunFacts:
     timings: Timings
     amplitudes: AmplitudeCurves
     reseeded: SeedChange | None
+    update: Update | None = None
 
 
 def build_record(facts: RunFacts) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def build_record(facts: RunFacts) -> dict[str, Any]:
                  "mass_kilodalton": facts.mask.mass},
         "hybrid_model": _hybrid_model(facts),
         "adp": None if facts.adps is None else _adp(facts.adps, facts.free),
+        "update": None if facts.update is None else facts.update.as_dict(),
         "scaling": _scaling(facts.scaled),
         "amplitudes": _amplitudes(facts.amplitudes),
         "reseed_check": _reseeded(facts.reseeded),
@@ -122,6 +127,8 @@ def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
     if adps is not None and facts.free is not None and facts.free.work is not None:
         lines.append(("FSC of the model", f"{facts.free.work:.3f} work, {facts.free.free:.3f} free "
                       "(refined on half map 1 alone)"))
+    if facts.update is not None:
+        lines.append(("update", facts.update.statement(facts.kind)))
     lines.append(("weight", facts.scaled.statement))
     if facts.symmetry_correlation is not None:
         lines.append(("symmetry", f"{facts.parameters.point_group}, correlation of the output with "

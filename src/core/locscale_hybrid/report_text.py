@@ -51,6 +51,8 @@ def _refinement(record: Record) -> str:
     prior = f"{adp['tau_square_angstrom']:g} Å² between neighbours"
     how = (f"with the restraint ({prior}) that half map 2 preferred" if adp["validated"] else
            f"with a restraint of {prior} that no half map has validated")
+    if _is_unjudged(record) and record["parameters"]["neighbour_tau"] is None:
+        how = f"with the restraint ({prior}) of the earlier run that this one updates"
     return f"B factors of all atoms were refined against the map to {limit}, {how}."
 
 
@@ -68,6 +70,23 @@ def _scaling(record: Record) -> str:
             f"{averaged}; {weight}.")
 
 
+def _is_unjudged(record: Record) -> bool:
+    """Whether it is an update of which half map 2 was not asked."""
+    update = record["update"]
+    return (update is not None and not update["validated_anew"]
+            and record["observed"]["kind"] == "halves")
+
+
+def _update_row(record: Record) -> Rows:
+    """What an update started from."""
+    update = record["update"]
+    if update is None:
+        return []
+    number, origin = update["pseudo_atoms"], record["inputs"]["previous_record"]["path"]
+    return [("update", f"of {PurePath(origin).name}: {number['kept']:,} of its pseudo-atoms stay, "
+             f"{number['dropped']:,} go, {number['added']:,} are new")]
+
+
 def table_rows(record: Record) -> Rows:
     """The numbers that a person looks for first."""
     resolution, mask = record["resolution"], record["mask"]
@@ -80,6 +99,7 @@ def table_rows(record: Record) -> Rows:
     if "model" in record["inputs"]:
         rows.append(("coverage", f"the model explains {model['model_coverage_of_mask']:.0%} of "
                      "the density in the mask"))
+    rows += _update_row(record)
     rows += _b_rows(model["b_iso_square_angstrom"])
     if adp is not None and adp["refined_on_half_map_1"] is not None:
         free = adp["refined_on_half_map_1"]
@@ -150,6 +170,8 @@ def caveats(record: Record) -> list[str]:
     if record["observed"]["kind"] != "halves":
         said.append("There was one map and no half maps: the resolution and the B factors are not "
                     "validated, and noise is told from signal by the solvent or not at all.")
+    elif _is_unjudged(record):
+        said.append(_unjudged(record["update"]["earlier_validation"]))
     elif adp is not None:
         said.append("The hybrid model was refined against both half maps, so its FSC with them is "
                     "no validation; the work and free curves are.")
@@ -158,6 +180,15 @@ def caveats(record: Record) -> list[str]:
         said.append("The sharpened half maps share their gains, so their FSC is a diagnostic and "
                     "no resolution.")
     return said
+
+
+def _unjudged(earlier: Mapping[str, Any] | None) -> str:
+    """The caveat of an update that half map 2 has not judged."""
+    was = "" if earlier is None else (f" The hybrid model that it began with had a work FSC of "
+                                      f"{earlier['fsc_work']:.3f} and a free one of "
+                                      f"{earlier['fsc_free']:.3f}.")
+    return ("This is an update: the hybrid model was refined against both half maps and half map 2 "
+            f"has not judged it; --validate makes it do so.{was}")
 
 
 def _limits(record: Record) -> list[str]:

@@ -24,7 +24,7 @@ _FIRST_USED = {
     "voxel_size": "mask", "resolution": "mask", "fdr": "mask",
     "complete_model": "pseudo-atoms", "point_group": "pseudo-atoms",
     "symmetry_centre": "pseudo-atoms", "seed": "pseudo-atoms",
-    "refiner": "adp", "b_steps": "adp", "neighbour_tau": "adp",
+    "refiner": "adp", "b_steps": "adp", "neighbour_tau": "adp", "validate": "adp",
     "region": "scaling",
     "b_floor": "scaling", "model_resolution": "scaling", "scaling": "scaling", "window": "scaling",
     "window_voxels": "scaling", "stride": "scaling", "taper": "scaling", "weight": "scaling",
@@ -33,7 +33,8 @@ _FIRST_USED = {
 _ELSEWHERE = ("outputs", "reseed_check")  # see _of_parameters
 _SCALED_OUTPUTS = ("gain", "resolution")  # what scaling makes only when it is asked for
 _FILES = {"half_map_1": "mask", "half_map_2": "mask", "full_map": "mask", "mask": "mask",
-          "model": "pseudo-atoms", "monomer_library": "pseudo-atoms", "weight_map": "scaling"}
+          "model": "pseudo-atoms", "monomer_library": "pseudo-atoms",
+          "previous_record": "pseudo-atoms", "weight_map": "scaling"}
 _LIBRARIES = ("numpy", "scipy", "gemmi")
 
 
@@ -64,6 +65,13 @@ def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
     return keys
 
 
+def parameters_before_scaling() -> list[str]:
+    """Names of the parameters on which the hybrid model depends."""
+    names = [field.name for field in dataclasses.fields(HybridParameters)]
+    return [name for name in names if name not in (*_ELSEWHERE, "validate")
+            and _FIRST_USED.get(name, "mask") != "scaling"]
+
+
 def _of_parameters(inputs: HybridInputs, parameters: HybridParameters,
                    kind: Kind) -> dict[str, Any]:
     """The parameters as JSON values, without those that change no kept result."""
@@ -73,6 +81,8 @@ def _of_parameters(inputs: HybridInputs, parameters: HybridParameters,
         del values["window"]
     if kind == "halves" and inputs.model is not None and not parameters.complete_model:
         del values["seed"]
+    if inputs.previous_record is None:
+        del values["validate"]
     values["scaling outputs"] = [name for name in _SCALED_OUTPUTS if name in parameters.outputs]
     return values
 

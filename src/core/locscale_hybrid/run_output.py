@@ -1,0 +1,88 @@
+"""Writing what a run has found: maps, hybrid model, report, record."""
+
+from pathlib import Path
+
+from . import __version__
+from .hybrid_model import write_hybrid
+from .maps import Map
+from .previous_run import model_file_entry
+from .record import RunFacts, build_record
+from .report import map_labels, write_maps, write_record
+from .run_files import RunInput
+
+
+def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, Path]:
+    """Write the maps, the hybrid model and the record; the record last.
+
+    Parameters
+    ----------
+    facts : RunFacts
+    given : RunInput
+        Its first map gives the frame.
+    reference : Map
+
+    Returns
+    -------
+    dict of str to Path
+        Everything beside the two maps and the record, by its name among `parameters.OUTPUTS`, or
+        "report".
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    outputs, frame = facts.outputs, given.frame
+    labels = _labels(facts)
+    extra = _extra_maps(facts, reference)
+    files = {name: outputs.extra_map(name) for name in extra}
+    write_maps({files[name]: volume for name, volume in extra.items()}, frame, labels)
+    if "model" in facts.parameters.outputs:
+        files["model"] = outputs.named("_model.cif")
+        write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
+                     provenance={"version": __version__, "resolution": facts.resolution.d_min})
+    write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
+               labels)
+    record = build_record(facts)
+    if outputs.report:
+        files["report"] = outputs.named("_report.html")
+    record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
+    record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
+                         "record": str(outputs.record),
+                         **{name: str(path) for name, path in files.items()}}
+    if outputs.report:
+        from .run_report import write_run_report
+
+        write_run_report(files["report"], record, facts, given.observed.average, reference)
+    write_record(outputs.record, record)
+    return files
+
+
+def _labels(facts: RunFacts) -> list[str]:
+    """What the header of every output map says."""
+    hybrid = facts.hybrid
+    atoms = f"{hybrid.n_atoms} atoms" if hybrid.n_atoms else "no model"
+    reference = (f"reference: {atoms} + {hybrid.n_pseudo} pseudo-atoms, "
+                 f"{facts.parameters.point_group}, d {facts.resolution.d_min:.2f} A")
+    return map_labels(__version__, facts.scaled.label, reference,
+                      validated=facts.adps is not None and facts.adps.validated,
+                      note="" if facts.update is None else "update of an earlier run")
+
+
+def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
+    """The maps that were asked for beside the two that are always written."""
+    asked, scaled = facts.parameters.outputs, facts.scaled
+    maps: dict[str, Map] = dict(scaled.volumes)
+    if "halves" in asked and scaled.half_1 is not None and scaled.half_2 is not None:
+        maps |= {"sharpened_half1": scaled.half_1, "sharpened_half2": scaled.half_2}
+    if "mask" in asked:
+        maps["mask"] = Map(facts.mask.soft, facts.mask.grid, "mask")
+    if "reference" in asked:
+        maps["reference"] = reference
+    if {"localB", "provenance"} & asked:
+        from .run_report import local_b_map, provenance_map
+    if "localB" in asked:
+        maps["localB"] = local_b_map(facts)
+    if "provenance" in asked:
+        maps["provenance"] = provenance_map(facts)
+    return maps

@@ -1,0 +1,313 @@
+"""Updates: an edited model starts from the hybrid model of an earlier run, or says why not.
+
+All data are simulated.
+"""
+
+import dataclasses
+import json
+import shutil
+from importlib.resources import files
+
+import gemmi
+import jsonschema
+import mrcfile
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from locscale_hybrid import HybridParameters, InputError, output_paths, run_hybrid
+from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid.pool import ProcessExecutor
+from locscale_hybrid.previous_run import PreviousRun, find_previous, require_repeatable
+from locscale_hybrid.report_text import caveats, deeds, table_rows
+from locscale_hybrid.structure import read_model
+from tests.program import RESOLUTION, make_case
+
+PARAMETERS = HybridParameters(resolution=RESOLUTION, outputs=frozenset({"model", "mask"}))
+TAKEN_OUT = range(8, 12)        # residues
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return make_case(tmp_path_factory.mktemp("case"))
+
+
+@pytest.fixture(scope="module")
+def edited(case):
+    """The inputs with a model that lacks four residues."""
+    structure = gemmi.read_structure(str(case.inputs.model))
+    chain = structure[0][0]
+    for place in reversed(TAKEN_OUT):
+        del chain[place]
+    path = case.folder / "edited.cif"
+    structure.make_mmcif_document().write_file(str(path))
+    return dataclasses.replace(case.inputs, model=path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Runs the pipeline in a folder of its own; called with a name, inputs and changes."""
+    def run(name, inputs, executor=None, report=False, **changes):
+        folder = tmp_path_factory.mktemp(name)
+        return run_hybrid(inputs, dataclasses.replace(PARAMETERS, **changes),
+                          output_paths(folder / f"{name}.mrc", report=report), executor=executor)
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(case, made):
+    return made("first", case.inputs)
+
+
+@pytest.fixture(scope="module")
+def again(edited, first):
+    return dataclasses.replace(edited, previous_record=first.record)
+
+
+@pytest.fixture(scope="module")
+def update(again, made):
+    return made("update", again, report=True)
+
+
+def record_of(result):
+    return json.loads(result.record.read_text())
+
+
+def values(result):
+    with mrcfile.open(result.linear) as opened:
+        return opened.data.astype(np.float64)
+
+
+def codes(result):
+    return [finding.code for finding in result.findings]
+
+
+def message(result, code):
+    return next(finding.message for finding in result.findings if finding.code == code)
+
+
+def atoms(result):
+    return read_model(result.files["model"], keep_pseudo_atoms=True)
+
+
+def test_update_differs_from_a_full_run_no_more_than_two_seeds_do(edited, made, update):
+    full, other = made("full", edited), made("other", edited, seed=2)
+    with mrcfile.open(full.files["mask"]) as opened:
+        inside = opened.data > 0.5
+    expected = values(full)[inside]
+    of_seed, of_update = (np.sqrt(np.mean((values(result)[inside] - expected) ** 2))
+                          for result in (other, update))
+    assert of_update < 1.5 * of_seed
+
+
+def test_pseudo_atoms_stay_where_they_were_and_fill_what_the_model_gave_up(case, first, update):
+    before, now = atoms(first), atoms(update)
+    moved = cKDTree(now.positions[now.is_pseudo]).query(before.positions[before.is_pseudo])[0]
+    assert np.median(moved) < 0.5
+    number = record_of(update)["update"]["pseudo_atoms"]
+    assert number["kept"] + number["added"] == now.is_pseudo.sum()
+    assert number["kept"] + number["dropped"] == before.is_pseudo.sum()
+    gone = [atom.pos.tolist() for place in TAKEN_OUT
+            for atom in gemmi.read_structure(str(case.inputs.model))[0][0][place]]
+    assert number["added"] == pytest.approx(len(gone), rel=0.5)
+    assert np.median(cKDTree(now.positions[now.is_pseudo]).query(gone)[0]) < 1.5
+
+
+def test_grown_model_takes_the_place_of_pseudo_atoms(case, again, update, made):
+    """The residues are put back, in an update of the update."""
+    back = made("back", dataclasses.replace(case.inputs, previous_record=update.record))
+    now, number = atoms(back), record_of(back)["update"]["pseudo_atoms"]
+    assert number["dropped"] > 0.5 * record_of(update)["update"]["pseudo_atoms"]["added"]
+    model = now.positions[~now.is_pseudo]
+    assert cKDTree(model).query(now.positions[now.is_pseudo])[0].min() > 1.2
+    assert record_of(back)["update"]["updates_since_full_run"] == 2
+
+
+def test_validation_of_the_earlier_run_is_told_as_such(first, update):
+    before, now = record_of(first), record_of(update)
+    free = before["adp"]["refined_on_half_map_1"]["fsc_free"]
+    assert now["adp"]["refined_on_half_map_1"] is None and not now["adp"]["validated"]
+    assert now["adp"]["tau_square_angstrom"] == before["adp"]["tau_square_angstrom"]
+    assert now["update"]["earlier_validation"]["fsc_free"] == free
+    assert now["update"]["earlier_validation"]["record_sha256"] == now["inputs"][
+        "previous_record"]["sha256"]
+    said = message(update, "update")
+    assert "half map 2 has not judged this hybrid model" in said
+    assert f"free FSC of {free:.3f} is that of the earlier one" in said and "--validate" in said
+    assert "adp-not-validated" not in codes(update)
+    assert dict(update.summary)["update"] == said and "FSC of the model" not in dict(update.summary)
+    with mrcfile.open(update.output) as opened:
+        labels = opened.get_labels()
+    assert any("NOT VALIDATED" in label for label in labels)
+    assert "update of an earlier run" in labels
+
+
+def test_report_says_what_is_stale(update):
+    record = record_of(update)
+    assert any("half map 2 has not judged it" in text for text in caveats(record))
+    assert not any("work and free curves" in text for text in caveats(record))
+    assert any("of the earlier run that this one updates" in text for text in deeds(record))
+    assert "of its pseudo-atoms stay" in dict(table_rows(record))["update"]
+    assert "has not judged it" in update.files["report"].read_text()
+
+
+def test_validation_is_repeated_where_asked(again, made, update):
+    result = made("validated", again, validate=True)
+    adp = record_of(result)["adp"]
+    assert adp["validated"] and adp["refined_on_half_map_1"]["fsc_free"] > 0
+    assert "half map 2 was asked anew" in message(result, "update")
+
+
+def test_record_of_an_update_keeps_to_the_schema(update, first):
+    schema = json.loads(files("locscale_hybrid").joinpath("record_schema.json").read_text("utf-8"))
+    for result in (first, update):
+        jsonschema.Draft202012Validator(schema).validate(record_of(result))
+
+
+def test_same_bytes_again_and_for_two_processes(again, made, update, tmp_path):
+    with ProcessExecutor(2) as executor:
+        result = made("update", again, executor)
+    for name in ("output", "linear"):
+        assert getattr(result, name).read_bytes() == getattr(update, name).read_bytes()
+    assert result.files["model"].read_bytes() == update.files["model"].read_bytes()
+
+
+def job(*words):
+    return request_of(*given_options([str(word) for word in words])).job
+
+
+def test_option_takes_over_what_the_earlier_run_was_asked_for(first, edited, again):
+    asked = job("--update", first.record, "-mc", edited.model, "-o", "second.mrc")
+    assert asked.inputs == again
+    assert asked.parameters == PARAMETERS
+
+
+def test_record_of_an_update_repeats_it(update, again):
+    repeated = job("--from", update.record, "-o", "third.mrc")
+    assert (repeated.inputs, repeated.parameters) == (again, PARAMETERS)
+
+
+def test_update_cannot_be_repeated_without_what_it_started_from(first, update, tmp_path):
+    copy = tmp_path / "first.json"
+    shutil.copyfile(first.record, copy)
+    record = record_of(first)
+    require_repeatable(copy)
+    record["hybrid_model"]["file"]["path"] = str(tmp_path / "lost.cif")
+    copy.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"cannot be repeated .*lost\.cif is missing or has "
+                       "changed"):
+        require_repeatable(copy)
+    later = record_of(update)
+    later["inputs"]["previous_record"]["path"] = str(copy)
+    (tmp_path / "later.json").write_text(json.dumps(later))
+    with pytest.raises(InputError, match=r"record's previous record .* has changed"):
+        job("--from", tmp_path / "later.json")
+
+
+def test_two_records_to_begin_with_are_refused(first):
+    with pytest.raises(InputError, match="leave --from and --warm_start out"):
+        job("--update", first.record, "--from", first.record)
+
+
+def test_record_of_the_earlier_run_is_not_written_over(first, again, edited):
+    with pytest.raises(InputError, match="is also the input previous record: give another name"):
+        run_hybrid(again, PARAMETERS, output_paths(first.output))
+
+
+def test_hybrid_model_is_found_beside_a_record_that_was_moved(first, again, tmp_path):
+    record = record_of(first)
+    record["hybrid_model"]["file"]["path"] = "/nowhere/first_model.cif"
+    (tmp_path / "first.json").write_text(json.dumps(record))
+    shutil.copyfile(first.files["model"], tmp_path / "first_model.cif")
+    moved = dataclasses.replace(again, previous_record=tmp_path / "first.json")
+    found = find_previous(moved, PARAMETERS, read_model(moved.model))
+    assert isinstance(found, PreviousRun) and found.is_pseudo.sum() == atoms(first).is_pseudo.sum()
+
+
+def without(result, tmp_path, *names):
+    """A copy of the record without a value deep in it."""
+    record = record_of(result)
+    inner = record
+    for name in names[:-1]:
+        inner = inner[name]
+    inner[names[-1]] = None
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(record))
+    return path
+
+
+def test_run_that_kept_no_hybrid_model_is_no_start(first, again, tmp_path):
+    inputs = dataclasses.replace(
+        again, previous_record=without(first, tmp_path, "hybrid_model", "file"))
+    found = find_previous(inputs, PARAMETERS, read_model(inputs.model))
+    assert found.message == ("a full run, not an update of changed.json: that run kept no hybrid "
+                             "model; give it --outputs model, or -op, to make updates quick")
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({"point_group": "C2"}, "point group was C1 and is C2"),
+    ({"seed": 3}, "seed was 1 and is 3"),
+    ({"resolution": 4.0}, "resolution was 3.4 and is 4.0"),
+    ({"refiner": "none"}, "refiner was own and is none")])
+def test_other_parameters_of_the_hybrid_model_are_no_start(again, changes, text):
+    parameters = dataclasses.replace(PARAMETERS, **changes)
+    found = find_previous(again, parameters, read_model(again.model))
+    assert text in found.message
+
+
+@pytest.mark.parametrize("changes", [{"weight": "soft"}, {"b_floor": 30.0}, {"window": 30.0}])
+def test_other_scaling_is_no_hindrance(again, changes):
+    parameters = dataclasses.replace(PARAMETERS, **changes)
+    assert isinstance(find_previous(again, parameters, read_model(again.model)), PreviousRun)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_shifts_that_half_map_2_gained_from_are_taken_over(first, again, tmp_path, taken):
+    record = record_of(first)
+    record["findings"] = [{"code": "coordinate-errors"}] if taken else []
+    (tmp_path / "first.json").write_text(json.dumps(record))
+    inputs = dataclasses.replace(again, previous_record=tmp_path / "first.json")
+    assert find_previous(inputs, PARAMETERS, read_model(inputs.model)).shifted is taken
+
+
+def test_other_map_is_no_start(again, tmp_path):
+    other = tmp_path / "half1.mrc"
+    other.write_bytes(again.half_map_2.read_bytes())
+    found = find_previous(dataclasses.replace(again, half_map_1=other), PARAMETERS,
+                          read_model(again.model))
+    assert "half map 1 is another file now" in found.message
+
+
+def test_mask_for_one_run_alone_is_no_start(again):
+    found = find_previous(dataclasses.replace(again, mask=again.half_map_1), PARAMETERS,
+                          read_model(again.model))
+    assert "mask was given for this run alone" in found.message
+
+
+def test_unchanged_model_is_no_start(case, again):
+    found = find_previous(dataclasses.replace(again, model=case.inputs.model), PARAMETERS,
+                          read_model(case.inputs.model))
+    assert "the model has not changed" in found.message
+
+
+def test_mostly_changed_model_is_no_start(again):
+    model = read_model(again.model)
+    far = dataclasses.replace(model, positions=model.positions + 30.0)
+    found = find_previous(again, PARAMETERS, far)
+    assert "100% of the model has changed since the last full run (limit 50%)" in found.message
+
+
+def test_file_that_is_no_record_is_refused(again, tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    inputs = dataclasses.replace(again, previous_record=tmp_path / "x.json")
+    with pytest.raises(InputError, match="names no input: this is no record of a run"):
+        find_previous(inputs, PARAMETERS, read_model(again.model))
+
+
+def test_run_that_cannot_be_an_update_is_a_full_run(case, again, first, made):
+    result = made("first", dataclasses.replace(case.inputs, previous_record=first.record))
+    assert "a full run, not an update of first.json" in message(result, "full-run")
+    assert result.linear.read_bytes() == first.linear.read_bytes()
+    record = record_of(result)
+    assert record["update"] is None and "previous_record" not in record["inputs"]
+    assert record["adp"]["validated"] and "--warm_start" not in record["command"]
