@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from .band_transform import BandTransform
 from .fourier import FourierSpace, resize
 from .maps import ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape, Vector
 
@@ -61,6 +62,11 @@ class Band:
     def grid(self) -> Grid:
         """The sampling grid."""
         return self.space.grid
+
+    @cached_property
+    def transform(self) -> BandTransform:
+        """Transforms between parts of the sampling grid and these coefficients."""
+        return BandTransform(self.space.shape, self.index)
 
     @cached_property
     def count(self) -> DoubleArray:

@@ -18,9 +18,10 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from .band import SAMPLING, Band, sampling_shape
+from .band_transform import Part
 from .errors import InputError
 from .fourier import FourierSpace
-from .gaussians import Sources, gather, gather_gradient, spread
+from .gaussians import Sources, extent, gather, gather_gradient, spread
 from .maps import ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape
 
 PSEUDO = "pseudo"  # what a pseudo-atom is made of: the mean scatterer of protein
@@ -108,6 +109,21 @@ class _Drawing:
     shift: float
     sources: list[tuple[IntArray, Sources]]
 
+    def extent(self, grid: Grid) -> Part:
+        """The part of a grid that the atoms are drawn in."""
+        parts = [extent(sources, grid.shape, grid.voxel_size) for _, sources in self.sources
+                 if len(sources)]
+        z, y, x = (slice(min(s.start for s in axis), max(s.stop for s in axis))
+                   for axis in zip(*parts, strict=True)) if parts else (slice(0, 1),) * 3
+        return z, y, x
+
+    def moved_into(self, part: Part, grid: Grid) -> "_Drawing":
+        """The same with positions relative to the first voxel of a part."""
+        start = np.array([s.start for s in part[::-1]]) * grid.voxel_size
+        return replace(self, sources=[
+            (members, replace(sources, positions=sources.positions - start))
+            for members, sources in self.sources])
+
 
 class Scatterers:
     """Atoms in a periodic box.
@@ -170,8 +186,8 @@ class Scatterers:
         nyquist = 2 * max(space.voxel_size)
         shape = sampling_shape(space.grid.cell, nyquist)
         drawing = self._draw(np.asarray(b_iso, dtype=np.float64), nyquist, reach=_FULL_REACH)
-        result = _along_z(_along_rows(self._density(drawing, self.grid.resampled(shape)),
-                                      space.shape), space.shape[0])
+        drawn = self._density(drawing, self.grid.resampled(shape), shape)
+        result = _along_z(_along_rows(drawn, space.shape), space.shape[0])
         result *= np.float32(space.grid.size / np.prod(shape))
         slab = max(1, _SLAB_VOXELS // (result.shape[1] * result.shape[2]))
         for begin in range(0, len(result), slab):
@@ -193,8 +209,9 @@ class Scatterers:
             Only these atoms (indices or mask).
         """
         drawing = self._draw(b_iso, band.d_min, which)
-        transform = band.space.forward(self._density(drawing, band.grid))
-        return transform.reshape(-1)[band.index] * _factor(band.s_squared, drawing.shift)
+        part = drawing.extent(band.grid)
+        values = self._density(drawing.moved_into(part, band.grid), band.grid, _shape_of(part))
+        return band.transform.forward(values, part) * _factor(band.s_squared, drawing.shift)
 
     def contract(self, packed: ComplexArray, b_iso: DoubleArray, band: Band) -> DoubleArray:
         """Sum over the band's sampling grid of a field times each atom's density.
@@ -211,8 +228,7 @@ class Scatterers:
         array, shape (n,)
             For atoms of occupancy 1.
         """
-        drawing = self._draw(b_iso, band.d_min)
-        field = band.space.backward(band.unpack(packed * _factor(band.s_squared, drawing.shift)))
+        drawing, field = _field_around(self._draw(b_iso, band.d_min), packed, band)
         result = np.empty(len(self))
         for members, sources in drawing.sources:
             result[members] = gather(sources, field, band.grid.voxel_size)
@@ -221,8 +237,7 @@ class Scatterers:
     def contract_gradient(self, packed: ComplexArray, b_iso: DoubleArray, band: Band,
                           which: IntArray) -> DoubleArray:
         """Derivative of `contract` with respect to the positions of `which`, shape (k, 3)."""
-        drawing = self._draw(b_iso, band.d_min, which)
-        field = band.space.backward(band.unpack(packed * _factor(band.s_squared, drawing.shift)))
+        drawing, field = _field_around(self._draw(b_iso, band.d_min, which), packed, band)
         result = np.empty((len(self), 3))
         for members, sources in drawing.sources:
             result[members] = gather_gradient(sources, field, band.grid.voxel_size)
@@ -250,13 +265,27 @@ class Scatterers:
             groups.append((members, Sources(positions, amplitudes, widths, reach)))
         return _Drawing(shift, groups)
 
-    def _density(self, drawing: _Drawing, grid: Grid) -> FloatArray:
-        """The drawn density, occupancies included."""
-        values = np.zeros(grid.shape, dtype=np.float32)
+    def _density(self, drawing: _Drawing, grid: Grid, shape: Shape) -> FloatArray:
+        """The drawn density, occupancies included, in a box of so many voxels of a grid."""
+        values = np.zeros(shape, dtype=np.float32)
         for members, sources in drawing.sources:
             weighted = sources.amplitudes * self.occupancies[members, None]
             spread(replace(sources, amplitudes=weighted), values, grid.voxel_size)
         return values
+
+
+def _field_around(drawing: _Drawing, packed: ComplexArray,
+                  band: Band) -> tuple[_Drawing, FloatArray]:
+    """A field without the shift in B around the atoms, and the atoms relative to that part."""
+    part = drawing.extent(band.grid)
+    field = band.transform.backward(packed * _factor(band.s_squared, drawing.shift), part)
+    return drawing.moved_into(part, band.grid), field
+
+
+def _shape_of(part: Part) -> Shape:
+    """Numbers of voxels of a part."""
+    z, y, x = (axis.stop - axis.start for axis in part)
+    return z, y, x
 
 
 def _needed_width(d_min: float) -> float:
