@@ -12,7 +12,7 @@ CASE_HEAD = ("case", "d_min Å", "pseudo-atoms / missing", "tau", "work", "free"
              "reference error unm", "perfect", "outside mask", "re-seeded rms/sd", "CPU s")
 WEIGHT_HEAD = ("case", "shut at d_min", "by looking weight", "least u at atoms", "atoms u < .5",
                "C_ref - FSC at d, sharpened", "unscaled", "at 1.1 d, sharpened", "unscaled")
-B_HEAD = ("case, complete model", "rmsd Å²", "r", "atoms")
+B_HEAD = ("case, complete model", "rmsd Å²", "r", "0.3 Å beside: rmsd Å²", "r", "atoms")
 
 
 def measured(names: list[str], cases: Path) -> dict[str, dict]:
@@ -33,7 +33,8 @@ def tables_by_name(found: dict[str, dict]) -> dict[str, str]:
             "cases": table(CASE_HEAD, [_case(name, case) for name, case in found.items()]),
             "weight": table(WEIGHT_HEAD, [_weight(name, case) for name, case in found.items()]),
             "b": table(B_HEAD, [(name, *(case["perfect_run"][key] for key in
-                                         ("b_rmsd", "b_correlation", "b_atoms")))
+                                         ("b_rmsd", "b_correlation", "b_rmsd_beside",
+                                      "b_correlation_beside", "b_atoms")))
                                 for name, case in found.items() if "perfect_run" in case])}
 
 

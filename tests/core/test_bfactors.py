@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gemmi
 import numpy as np
 import pytest
 from numpy.random import default_rng
@@ -19,6 +20,7 @@ from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.observed import ObservedMaps
 from locscale_hybrid.refinement_grid import refinement_data
+from locscale_hybrid.structure import model_of
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, BLUR = (52, 50, 60), 1.1, 80.0
@@ -169,6 +171,30 @@ def test_conjugate_gradients_solve_what_a_dense_solver_solves():
     made = _conjugate_gradients(lambda x: matrix @ x, np.diag(matrix).copy(), right,
                                 tolerance=1e-10, n_max=200)
     np.testing.assert_allclose(made, np.linalg.solve(matrix, right), rtol=1e-6)
+
+
+def test_altlocs_metals_and_partial_occupancies_get_their_b():
+    structure = small_model(72, centre=box_centre(SHAPE, VOXEL), b_iso=(20, 110))
+    chain = structure[0][0]
+    for residue in (chain[8], chain[30], chain[50]):  # a side chain in two places
+        for number in range(4, 8):
+            other = residue[number].clone()
+            residue[number].altloc, other.altloc = "A", "B"
+            residue[number].occ, other.occ = 0.6, 0.4
+            other.pos = other.pos + gemmi.Position(0.9, -0.4, 0.5)
+            residue.add_atom(other)
+    for residue, element in ((chain[0], "Fe"), (chain[40], "Zn")):
+        residue[5].element = gemmi.Element(element)
+    maps = observed(structure, SHAPE, VOXEL, 3.0, BLUR)
+    model = model_of(structure, "model")
+    assert len(model) == 72 * 8 + 3 * 4 and {"Fe", "Zn"} < set(model.elements)
+    atoms = Scatterers(maps.average.grid, model.positions, model.elements, model.occupancies)
+    fit = b_steps(refinement_data(maps, 3.0).average, atoms, np.full(len(model), 100.0),
+                  neighbours_of(atoms.positions), tau=8.0, n_steps=5)
+    off = fit.b_iso - model.b_iso - np.median(fit.b_iso - model.b_iso)
+    assert np.corrcoef(fit.b_iso, model.b_iso)[0, 1] > 0.95
+    odd = (model.occupancies < 1) | (model.elements == "Fe") | (model.elements == "Zn")
+    assert odd.sum() == 26 and np.abs(off[odd]).max() < 25
 
 
 def test_coarse_data_give_one_b_to_each_of_two_groups():
