@@ -73,6 +73,7 @@ CASES = {
     "enolase-3.0-coordinates": replace(ENOLASE, coordinate_noise=0.3),
     "enolase-3.0-seed7": replace(ENOLASE, seed=7),
     "enolase-3.0-seed11": replace(ENOLASE, seed=11),
+    "enolase-3.0-half": replace(ENOLASE, drop_last=0.5, seed=23),
     "plasmepsin-D2-seed7": replace(PLASMEPSIN, seed=7),
     "plasmepsin-D2-seed11": replace(PLASMEPSIN, seed=11),
     "apoferritin-O-3.2": Case(DATA / "3ajo_chainA.pdb.gz", box=120, voxel_size=1.3, resolution=3.2,

@@ -85,7 +85,7 @@ def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, objec
     stem = bench.run("default")
     spent = time.process_time() - began
     result: dict[str, object] = {"case": bench.case.described(), "run_cpu_seconds": spent}
-    result["run"] = _about_run(bench, stem)
+    result["run"] = _about_run(bench, stem) | _b_errors(bench, stem, "model_partial.cif")
     policies = ("adaptive",) if brief else POLICIES
     result["policies"] = {policy: _judged(bench, bench.scaled(stem, policy))
                           for policy in policies}
@@ -96,8 +96,10 @@ def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, objec
     perfect = bench.run("perfect", "model_full.cif", complete_model=False)
     result["perfect"] = {policy: _judged(bench, bench.scaled(perfect, policy))
                          for policy in ("adaptive", "soft") if policy in policies}
-    result["perfect_run"] = (_about_run(bench, perfect) | _b_errors(bench, perfect)
-                             | _b_errors_beside(bench, result["run"]["d_min"]))
+    result["perfect_run"] = (_about_run(bench, perfect)
+                             | _b_errors(bench, perfect, "model_full.cif"))
+    if bench.symmetry is None:
+        result["perfect_run"] |= _b_errors_beside(bench, result["run"]["d_min"])
     result["unscaled"] = bench.truth.judge(bench.observed.average.values.astype(float))
     return result
 
@@ -180,11 +182,13 @@ def _about_run(bench: Bench, stem: Path) -> dict[str, object]:
             **reference_error(bench.truth, reference)}
 
 
-def _b_errors(bench: Bench, stem: Path) -> dict[str, float]:
-    """Refined B of the complete model against the true ones, after one common shift."""
+def _b_errors(bench: Bench, stem: Path, model: str) -> dict[str, float]:
+    """Refined B of the atoms that a run was given against the true ones, after a common shift."""
+    given, _ = positions_of(bench.folder / model)
     positions, b_iso = positions_of(stem.with_name(f"{stem.name}_model.cif"))
-    distance, match = cKDTree(positions).query(bench.truth.full)
-    b_iso, true = b_iso[match][distance < 0.1], bench.truth.b_iso[distance < 0.1]
+    distance, match = cKDTree(positions).query(given)
+    true = bench.truth.b_iso[cKDTree(bench.truth.full).query(given)[1]]
+    b_iso, true = b_iso[match][distance < 0.01], true[distance < 0.01]
     return {"b_rmsd": float((b_iso - true).std()),
             "b_correlation": float(np.corrcoef(b_iso, true)[0, 1]), "b_atoms": len(true)}
 
