@@ -74,6 +74,8 @@ venv-pipeliner: .venv-pipeliner/.ready
 .venv-servalcat/.ready: pyproject.toml .ci/make_venv
 	.ci/make_venv .venv-servalcat $(PYTHON)
 	.venv-servalcat/bin/python $(pip) --editable '.[servalcat]' 'pytest>=8.2' hypothesis jsonschema
+	.venv-servalcat/bin/python $(pip) coot-headless-api \
+	|| echo 'no monomer library: what refines coordinates will be skipped'
 	@touch $@
 
 .venv-pipeliner/.ready: pyproject.toml .ci/make_venv

@@ -33,7 +33,8 @@ def tables_by_name(found: dict[str, dict]) -> dict[str, str]:
                                             for line in _policies(name, case)]),
             "cases": table(CASE_HEAD, [_case(name, case) for name, case in found.items()]),
             "weight": table(WEIGHT_HEAD, [_weight(name, case) for name, case in found.items()]),
-            "b": table(B_HEAD, [_errors_of_b(name, case) for name, case in found.items()])}
+            "b": table(B_HEAD, [_errors_of_b(name, case) for name, case in found.items()
+                                if "perfect_run" in case])}
 
 
 def _policies(name: str, case: dict) -> list[tuple[object, ...]]:
@@ -66,7 +67,7 @@ def _errors_of_b(name: str, case: dict) -> tuple[object, ...]:
     whole, given = case["perfect_run"], case["run"]
     return (name, whole["b_atoms"], fixed(whole["b_rmsd"], 2), fixed(whole["b_correlation"]),
             fixed(whole.get("b_rmsd_beside"), 2), fixed(whole.get("b_correlation_beside")),
-            fixed(given["b_rmsd"], 2), fixed(given["b_correlation"]))
+            fixed(given.get("b_rmsd"), 2), fixed(given.get("b_correlation")))
 
 
 def _weight(name: str, case: dict) -> tuple[object, ...]:
