@@ -14,7 +14,11 @@ from tests.synthetic import box_centre, density, small_model
 # Odd, non-cubic, three voxel sizes, off the origin.
 ODD = Grid((30, 35, 41), (1.0, 1.003, 0.998), (-17.3, 40.0, 5.0))
 COARSE = Grid((24, 25, 26), (2.0, 2.0, 2.0), (3.0, 0.0, -9.0))
+WIDE = Grid((60, 66, 73), (1.0, 1.003, 0.998), (-17.3, 40.0, 5.0))  # room around the atoms
 FINE = Grid((31, 32, 33), (0.65, 0.65, 0.65))
+PLACES = [pytest.param(ODD, (0, 1), id="all over the box"),
+          pytest.param(WIDE, (0.4, 0.6), id="in its middle"),
+          pytest.param(WIDE, (-0.1, 0.05), id="over its corner")]
 
 
 def frequencies(grid):
@@ -159,12 +163,13 @@ def test_band_holds_the_shells_between_its_limits_and_a_map_keeps_its_coefficien
     assert np.allclose(band.shell_sum(np.ones(len(packed))), band.count)
 
 
-def test_coefficients_of_a_band_are_those_of_the_whole_grid():
+@pytest.mark.parametrize(("grid", "share"), PLACES)
+def test_coefficients_of_a_band_are_those_of_the_whole_grid(grid, share):
     rng = np.random.default_rng(4)
-    positions = np.array(ODD.origin) + rng.uniform(0, 1, (40, 3)) * ODD.cell
-    atoms = Scatterers(ODD, positions, rng.choice(["C", "O", PSEUDO], 40))
-    b, band = rng.uniform(40, 160, 40), Band(ODD, 3.0)
-    whole = band.pack(atoms.structure_factors(b, FourierSpace(ODD)), ODD.shape)
+    positions = np.array(grid.origin) + rng.uniform(*share, (40, 3)) * grid.cell
+    atoms = Scatterers(grid, positions, rng.choice(["C", "O", PSEUDO], 40))
+    b, band = rng.uniform(40, 160, 40), Band(grid, 3.0)
+    whole = band.pack(atoms.structure_factors(b, FourierSpace(grid)), grid.shape)
     part = atoms.coefficients(b, band)
     assert np.abs(part - whole).sum() < 1e-3 * np.abs(whole).sum()
     sides = atoms.coefficients(b, band, np.arange(15)) + atoms.coefficients(b, band,
@@ -172,12 +177,13 @@ def test_coefficients_of_a_band_are_those_of_the_whole_grid():
     assert np.abs(sides - part).sum() < 1e-3 * np.abs(part).sum()
 
 
-def test_contraction_is_the_sum_over_voxels_of_field_times_atom():
+@pytest.mark.parametrize(("grid", "share"), PLACES)
+def test_contraction_is_the_sum_over_voxels_of_field_times_atom(grid, share):
     rng = np.random.default_rng(5)
-    positions = np.array(ODD.origin) + rng.uniform(0, 1, (6, 3)) * ODD.cell
+    positions = np.array(grid.origin) + rng.uniform(*share, (6, 3)) * grid.cell
     species = np.array(["C", "O", "S", PSEUDO, "C", "N"])
-    atoms, b, band = Scatterers(ODD, positions, species), rng.uniform(50, 200, 6), Band(ODD, 3.0)
-    field = band.pack(FourierSpace(ODD).forward(rng.normal(size=ODD.shape)), ODD.shape)
+    atoms, b, band = Scatterers(grid, positions, species), rng.uniform(50, 200, 6), Band(grid, 3.0)
+    field = band.pack(FourierSpace(grid).forward(rng.normal(size=grid.shape)), grid.shape)
     values = band.space.backward(band.unpack(field)).astype(np.float64)
     for number in range(6):
         alone = atoms.coefficients(b, band, np.array([number]))
