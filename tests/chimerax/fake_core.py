@@ -42,7 +42,7 @@ def main():
         return 0
     if behaviour == "hang":
         Path(job["outputs"]["map"]).with_name("pid").write_text(str(os.getpid()))
-        time.sleep(60)
+        time.sleep(3600)
     finish(job)
     return 0
 

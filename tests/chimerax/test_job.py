@@ -108,7 +108,7 @@ def test_stopped_run_leaves_no_process_and_no_file(session, run, opened, fake_co
     from chimerax_core import process_events
     (job,), (pid,) = hanging(session, run, fake_core)
     run(command.format(id=job.id))
-    assert process_events(session, lambda: job.ended and gone(pid), timeout=30)
+    assert process_events(session, lambda: job.ended and gone(pid))
     assert not folders_left(tmp_path)
     assert "was stopped" in session.log.text("info")
     assert not session.log.text("error", "bug")
@@ -121,18 +121,18 @@ def test_two_runs_at_once_are_kept_apart(session, run, opened, fake_core):
     jobs, pids = hanging(session, run, fake_core, count=2)
     assert jobs[0].request.folder.path != jobs[1].request.folder.path
     jobs[0].terminate()
-    assert process_events(session, lambda: jobs[0].ended and gone(pids[0]), timeout=30)
+    assert process_events(session, lambda: jobs[0].ended and gone(pids[0]))
     assert not jobs[1].ended and not gone(pids[1])
     assert run("locscale stop") == 1
-    assert process_events(session, lambda: gone(pids[1]), timeout=30)
+    assert process_events(session, lambda: gone(pids[1]))
 
 
 def test_closing_the_session_ends_its_runs(session, run, opened, fake_core, tmp_path):
     from chimerax_core import process_events
     _, pids = hanging(session, run, fake_core)
     run("close session")
-    assert process_events(session, lambda: gone(pids[0]), timeout=30)
-    process_events(session, lambda: not folders_left(tmp_path), timeout=30)
+    assert process_events(session, lambda: gone(pids[0]))
+    process_events(session, lambda: not folders_left(tmp_path))
     assert not folders_left(tmp_path)
 
 

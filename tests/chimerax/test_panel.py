@@ -1,6 +1,7 @@
 """The panel: what it says about the choices, what it runs, and what it looks like."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
         logic.poll()
         return "sharpened" in texts(logic, "warning")
 
-    assert process_events(session, found, timeout=30)
+    assert process_events(session, found)
     assert not logic.check_running
     assert "LocScale" not in session.log.text() + " ".join(session.log.statuses)
     logic.choices.symmetry = "C3"
@@ -132,9 +133,9 @@ def test_progress_compare_and_update(session, logic, run, fake_core):
     job = run(logic.command() + " wait false")
     assert process_events(session, lambda: job.fraction == 0.5)
     fraction, text = logic.progress()
-    assert fraction == 0.5 and text.startswith("#1 half1.mrc: scaling, 0:0")
+    assert fraction == 0.5 and re.fullmatch(r"#1 half1.mrc: scaling, \d+:\d\d", text)
     run("locscale stop")
-    assert process_events(session, lambda: job.ended, timeout=30)
+    assert process_events(session, lambda: job.ended)
     fake_core("ok")
     result = run(logic.command())
     first = model_of(session, "1")
@@ -222,7 +223,7 @@ def test_stop_ends_the_run(session, panel, run, fake_core):
     panel._refresh()
     assert panel.progress_bar.value() == 500 and panel.buttons["Stop"].isEnabled()
     panel.buttons["Stop"].click()
-    assert process_events(session, lambda: job.ended, timeout=30)
+    assert process_events(session, lambda: job.ended)
     panel._refresh()
     assert not panel.buttons["Stop"].isEnabled()
 
@@ -253,7 +254,7 @@ def test_picture_of_the_panel(session, panel, run, fake_core, monkeypatch):
     from chimerax.locscale import panel as panel_module
     monkeypatch.setattr(panel_module, "CHECK_AFTER", 0.0)
     assert process_events(session, lambda: panel._refresh() or "sharpened" in
-                          panel.notice_label.text(), timeout=30)
+                          panel.notice_label.text())
     fake_core("hang")
     job = run(panel.logic.command() + " wait false")
     assert process_events(session, lambda: job.fraction == 0.5)

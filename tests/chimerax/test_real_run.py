@@ -14,6 +14,8 @@ import psutil
 import pytest
 from real_case import make_case
 
+from locscale_hybrid.progress import STAGES
+
 HARNESS = Path(__file__).parent / "harness"
 
 
@@ -136,21 +138,55 @@ def until_stage(session, run, stage, command):
     """Start a run and wait until it is in a stage."""
     from chimerax_core import process_events
     job = run(command + " wait false")
-    assert process_events(session, lambda: job.ended or job.stage == stage, timeout=120)
+    assert process_events(session, lambda: job.ended or job.stage == stage)
     assert not job.ended, job.error
     return job
 
 
-@pytest.mark.parametrize("stage", ["checking the input", "placing pseudo-atoms",
-                                   "refining B factors", "scaling"])
-def test_stop_in_a_stage_leaves_nothing(session, run, opened, own_temporary_folder, stage):
+def held_in(stage, folder, monkeypatch):
+    """From now on the core waits for ever in a stage."""
+    from chimerax.locscale import child
+    program = folder / "python-held"
+    script = Path(__file__).parent / "held_core.py"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{script}" {stage!r} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(child, "python_of_application", lambda: program)
+
+
+@pytest.mark.parametrize("stage", list(STAGES))
+def test_stop_in_each_stage_leaves_nothing_and_a_second_run_is_fine(
+        session, run, opened, own_temporary_folder, tmp_path, monkeypatch, stage):
+    """In the last stage one of the files is already under its name."""
+    from chimerax.locscale.job import STAGES as WORDS
+    from chimerax_core import process_events
+    before, kept = family(), tmp_path / "kept"
+    command = (f'locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none saveTo "{kept}"')
+    with monkeypatch.context() as patch:
+        held_in(stage, tmp_path, patch)
+        job = until_stage(session, run, WORDS[stage], command)
+        if stage == "output":
+            assert process_events(session, lambda: os.listdir(kept))
+        run("locscale stop")
+        assert process_events(session, lambda: job.ended and not family() - before)
+    assert not os.listdir(own_temporary_folder) and not os.listdir(kept)
+    assert not session.log.text("error", "bug") and not session.tasks.list()
+    assert [model.id_string for model in session.models.list() if "." not in model.id_string] == [
+        "1", "2", "3"]
+    if stage in ("scaling", "output"):
+        assert run(command).id_string == "4"
+    else:                               # as good, and quicker
+        assert run("locscale check #1 #2 model #3 sym D2") is not None
+
+
+@pytest.mark.parametrize("stage", ["placing pseudo-atoms", "scaling"])
+def test_stop_amid_the_work_leaves_nothing(session, run, opened, own_temporary_folder, stage):
     from chimerax_core import process_events
     before = family()
     job = until_stage(session, run, stage,
                       "locscale hybrid #1 #2 model #3 sym D2 processes 2 scaling windows")
     assert family() - before
     run("locscale stop")
-    assert process_events(session, lambda: job.ended and not family() - before, timeout=30)
+    assert process_events(session, lambda: job.ended and not family() - before)
     assert not os.listdir(own_temporary_folder)
     assert not session.log.text("error", "bug")
 
@@ -163,9 +199,9 @@ def test_killed_core_is_one_error_and_leaves_no_process(session, run, opened,
                       "locscale hybrid #1 #2 model #3 processes 2 scaling windows")
     others = family() - before
     os.kill(job._child.process.pid, signal.SIGKILL)
-    assert process_events(session, lambda: job.ended, timeout=30)
+    assert process_events(session, lambda: job.ended)
     assert "it was killed by signal 9 (out of memory?)" in session.log.text("error")
-    assert process_events(session, lambda: not any(map(psutil.pid_exists, others)), timeout=30)
+    assert process_events(session, lambda: not any(map(psutil.pid_exists, others)))
     assert not os.listdir(own_temporary_folder)
 
 
@@ -194,16 +230,16 @@ def test_killed_rank_is_one_error_and_leaves_no_process(session, run, opened,
     job = until_stage(session, run, "scaling",
                       "locscale hybrid #1 #2 model #3 processes 2 scaling windows")
     begun = job.fraction
-    assert process_events(session, lambda: job.fraction > begun or job.ended, timeout=60)
+    assert process_events(session, lambda: job.fraction > begun or job.ended)
     os.kill(ranks(family() - before)[-1], signal.SIGKILL)
-    assert process_events(session, lambda: job.ended, timeout=30)
+    assert process_events(session, lambda: job.ended)
     errors = session.log.text("error")
     if job.error:
         assert "rank" in errors and errors.strip() == job.error.strip()
     else:            # its last task was done when it was killed: a result, which keeps its folder
         assert job.result is not None and not errors
         job.result.delete()
-    assert process_events(session, lambda: not family() - before, timeout=30)
+    assert process_events(session, lambda: not family() - before)
     assert not os.listdir(own_temporary_folder)
 
 
@@ -218,7 +254,7 @@ for path in {paths!r}:
 job = run(session, "locscale hybrid #1 #2 model #3 processes 2 scaling windows wait false")
 process_events(session, lambda: job.stage == "scaling" and job._child is not None)
 print(job._child.process.pid, file=out, flush=True)
-process_events(session, lambda: False, timeout=60)
+process_events(session, lambda: False, timeout=600)
 """
 
 
@@ -233,7 +269,7 @@ def test_killed_chimerax_leaves_no_process(case, tmp_path):
                            psutil.Process(child).children(recursive=True))]
         application.kill()
     _gone, alive = psutil.wait_procs(
-        [psutil.Process(pid) for pid in others if psutil.pid_exists(pid)], timeout=30)
+        [psutil.Process(pid) for pid in others if psutil.pid_exists(pid)], timeout=300)
     assert not alive
 
 

@@ -83,7 +83,7 @@ def test_second_update_at_the_same_time_is_refused(session, refused, run, opened
     assert "#4 half1.mrc LocScale is being updated already (scaling, 50 %)" in refused(
         "locscale hybrid update #4")
     run("locscale stop")
-    assert process_events(session, lambda: job.ended, timeout=30)
+    assert process_events(session, lambda: job.ended)
     fake_core("ok")
     assert run("locscale hybrid update #4").id_string == "4"
 

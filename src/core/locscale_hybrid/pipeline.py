@@ -32,7 +32,7 @@ from .run_files import RunInput, job_folder, read_run_input
 from .run_output import write_output
 from .scaled_maps import ScaledMaps
 from .scaling import scale_map, window_edge
-from .servalcat_engine import require_library, require_restraints, require_servalcat
+from .servalcat_engine import require_engine, require_restraints
 from .stage_keys import stage_keys
 from .stage_results import MaskResult, PlacedAtoms
 from .stage_store import StageKey, StageStore
@@ -96,7 +96,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
     .. [2] Bharadwaj, Jakobi (2022) Faraday Discuss. 240:168-183, :doi:`10.1039/D2FD00078D`.
     """
     check_outputs(outputs, inputs)
-    _check_engine(inputs, parameters)
+    require_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     workers = executor or SerialExecutor()
     with fft_share(1), job_folder(outputs) as folder:
@@ -149,7 +149,7 @@ def check_only(inputs: HybridInputs, parameters: HybridParameters,
     InputError
         If the input cannot be used.
     """
-    _check_engine(inputs, parameters)
+    require_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     with fft_share(1), run.stage("checks"):
         run.check(inputs, read_run_input(inputs, parameters))
@@ -357,15 +357,6 @@ class _Run:
         region = self.region(given)
         inside = mask.solid if region is None else within(mask.solid, region)
         return seed_change(first.output.values, second.output.values, inside, other.seed)
-
-
-def _check_engine(inputs: HybridInputs, parameters: HybridParameters) -> None:
-    """Refuse what needs servalcat, or its library, where they are not."""
-    if parameters.refiner == "servalcat":
-        require_servalcat()
-    if inputs.monomer_library is not None:
-        require_servalcat("--refine_coordinates")
-        require_library(inputs.monomer_library)
 
 
 def _group(given: RunInput) -> Symmetry | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from . import __version__
+from .files import all_or_none
 from .hybrid_model import write_hybrid
 from .maps import Map
 from .previous_run import model_file_entry
@@ -36,25 +37,27 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
     labels = _labels(facts)
     extra = _extra_maps(facts, reference)
     files = {name: outputs.extra_map(name) for name in extra}
-    write_maps({files[name]: volume for name, volume in extra.items()}, frame, labels)
     if "model" in facts.parameters.outputs:
         files["model"] = outputs.named("_model.cif")
-        write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
-                     provenance={"version": __version__, "resolution": facts.resolution.d_min})
-    write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
-               labels)
-    record = build_record(facts)
     if outputs.report:
         files["report"] = outputs.named("_report.html")
-    record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
-    record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
-                         "record": str(outputs.record),
-                         **{name: str(path) for name, path in files.items()}}
-    if outputs.report:
-        from .run_report import write_run_report
+    with all_or_none([*files.values(), outputs.linear, outputs.map, outputs.record]):
+        write_maps({files[name]: volume for name, volume in extra.items()}, frame, labels)
+        if "model" in files:
+            write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
+                         provenance={"version": __version__, "resolution": facts.resolution.d_min})
+        write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
+                   labels)
+        record = build_record(facts)
+        record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
+        record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
+                             "record": str(outputs.record),
+                             **{name: str(path) for name, path in files.items()}}
+        if outputs.report:
+            from .run_report import write_run_report
 
-        write_run_report(files["report"], record, facts, given.observed.average, reference)
-    write_record(outputs.record, record)
+            write_run_report(files["report"], record, facts, given.observed.average, reference)
+        write_record(outputs.record, record)
     return files
 
 

@@ -21,6 +21,7 @@ from .launch import PACKAGES, child_environment, python_executable, start, stop
 from .maps import DoubleArray, Map
 from .mrc import write_map
 from .observed import ObservedMaps
+from .parameters import HybridInputs, HybridParameters
 from .structure import atom_positions, empty_structure, moved_structure
 from .symmetry import Symmetry
 
@@ -40,6 +41,15 @@ _MANY = 8  # names that a message lists
 
 Report = Callable[[float], None]
 _AtomName = tuple[str, str, str, str]  # chain, residue number, atom, conformation
+
+
+def require_engine(inputs: HybridInputs, parameters: HybridParameters) -> None:
+    """Refuse what needs servalcat, or its library, where they are not."""
+    if parameters.refiner == "servalcat":
+        require_servalcat()
+    if inputs.monomer_library is not None:
+        require_servalcat(_COORDINATES)
+        require_library(inputs.monomer_library)
 
 
 def require_servalcat(option: str = "--refiner servalcat") -> None:

@@ -425,7 +425,7 @@ def run(session, command, **kw):
     return run_command(session, command, **kw)
 
 
-def process_events(session, until=None, timeout=30.0):
+def process_events(session, until=None, timeout=300.0):
     """Do on this (the main) thread what other threads handed to it.
 
     Takes up calls made through ``session.ui.thread_safe`` and fires the
