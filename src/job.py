@@ -297,7 +297,7 @@ class LocScaleJob(Task):
             failure = error
         self.ended = True
         if self.result is None and not self.request.keep_folder:
-            self.request.folder.remove()    # the result could not be shown
+            self.request.folder.remove_in_background()    # the result could not be shown
         if self.id in session.tasks:
             session.tasks.remove(self)
         if self.stopped:

@@ -176,4 +176,4 @@ def _is_open(model):
 def _remove_folder(record):
     """Delete the files of a result."""
     if record.folder is not None:
-        record.folder.remove()
+        record.folder.remove_in_background()

@@ -60,7 +60,7 @@ def start_check(session, maps, keywords, *, wait=None, quiet=False):
 
     def deliver(outcome):
         """Close the list of findings in the log."""
-        folder.remove()
+        folder.remove_in_background()
         if not quiet:
             log_text.log_check(session.logger, request.title, outcome.findings)
         return outcome.findings
@@ -127,7 +127,7 @@ class Delivery:
             self._shell_line(outcome.inputs), companions, _links(outcome.result),
             self.chosen.library, self.request.folder)
         if previous and previous.folder not in (None, kept.folder):
-            previous.folder.remove()
+            previous.folder.remove_in_background()
         results(session).add(kept)
         log_text.log_record(session.logger, kept, findings=False)   # they are in the log already
         return volume

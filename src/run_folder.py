@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -50,6 +51,10 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         if not self.path.exists():
             atexit.unregister(self.remove)
+
+    def remove_in_background(self):
+        """Delete everything in a thread: files of a large map take longer than a frame."""
+        threading.Thread(target=self.remove).start()
 
     def remove_soon(self, seconds=8.0):
         """Delete everything, once processes that still write to it have ended; for a thread."""

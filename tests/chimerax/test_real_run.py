@@ -239,8 +239,8 @@ def test_killed_rank_is_one_error_and_leaves_no_process(session, run, opened,
     else:            # its last task was done when it was killed: a result, which keeps its folder
         assert job.result is not None and not errors
         job.result.delete()
-    assert process_events(session, lambda: not family() - before)
-    assert not os.listdir(own_temporary_folder)
+    assert process_events(session, lambda: not family() - before
+                          and not os.listdir(own_temporary_folder))
 
 
 CRASH = """

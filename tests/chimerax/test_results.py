@@ -127,15 +127,6 @@ def test_session_with_closed_inputs_is_saved(session, run, opened, tmp_path):
     run("locscale info #4")
 
 
-def test_files_of_a_result_go_when_it_is_closed(session, run, opened):
-    result = run("locscale hybrid #1 #2")
-    folder = record_of(session, result).folder.path
-    assert folder.is_dir()
-    run("close #4")
-    assert not folder.exists()
-    assert record_of(session, result) is None
-
-
 def test_result_that_was_saved_to_a_file_is_updated(session, run, opened, tmp_path):
     result = run("locscale hybrid #1 #2")
     run(f'save "{tmp_path / "sharp.mrc"}" models #4')
@@ -149,3 +140,19 @@ def test_model_given_at_update_replaces_the_one_recorded(session, run, opened, t
     run("open " + write_model(tmp_path / "better.pdb"))
     run("locscale hybrid update #4 model #5")
     assert record_of(session, result).inputs["model"] == "#5 better.pdb"
+
+
+def test_files_of_a_closed_result_go_in_a_thread(session, run, opened, monkeypatch):
+    """Those of a map of 300^3 take 0.2 s to delete, and the window would stand still."""
+    import threading
+
+    from chimerax_core import process_events
+    result = run("locscale hybrid #1 #2")
+    folder = record_of(session, result).folder
+    threads = []
+    remove = folder.remove
+    monkeypatch.setattr(folder, "remove", lambda: (threads.append(threading.current_thread()),
+                                                   remove()))
+    run("close #4")
+    assert process_events(session, lambda: not folder.path.exists())
+    assert threads and threading.main_thread() not in threads
