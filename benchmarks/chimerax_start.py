@@ -94,7 +94,8 @@ def measure(session, run, edge, folder, *, unsaved):
             used = time.process_time() - used
     assert job.error is None, job.error
     row = (edge, "copies" if unsaved else "files", entered, child, used,
-           max(ticks.lengths[:before]), max(ticks.cpu[:before]), max(ticks.lengths[before:]), max(ticks.cpu[before:]),
+           max(ticks.lengths[:before]), max(ticks.cpu[:before]),
+           max(ticks.lengths[before:]), max(ticks.cpu[before:]),
            sum(length > LATE for length in ticks.lengths))
     run(session, "close")
     return row, ticks.stacks

@@ -153,6 +153,8 @@ def test_files_of_a_closed_result_go_in_a_thread(session, run, opened, monkeypat
     remove = folder.remove
     monkeypatch.setattr(folder, "remove", lambda: (threads.append(threading.current_thread()),
                                                    remove()))
+    assert folder.path.is_dir()
     run("close #4")
+    assert record_of(session, result) is None
     assert process_events(session, lambda: not folder.path.exists())
     assert threads and threading.main_thread() not in threads
