@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from .blas_threads import one_blas_thread
 from .errors import LocScaleError, StageError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
@@ -197,10 +198,13 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def fft_share(workers: int) -> Iterator[None]:
-    """Within it scipy's FFT uses this process's share of the cores among `workers` processes."""
+    """Within it scipy's FFT uses this process's share of the cores among `workers` processes.
+
+    BLAS uses one thread: its sums, unlike those of the FFT, depend on the number.
+    """
     import scipy.fft
 
-    with scipy.fft.set_workers(max(1, cores() // max(workers, 1))):
+    with one_blas_thread(), scipy.fft.set_workers(max(1, cores() // max(workers, 1))):
         yield
 
 
