@@ -9,9 +9,11 @@ import pytest
 
 from locscale_hybrid.checks import (
     check_content,
+    check_coverage,
     check_inputs,
     check_resolution,
     halves_beside,
+    model_coverage,
     partner_of,
 )
 from locscale_hybrid.errors import InputError
@@ -235,6 +237,29 @@ def test_ca_trace_and_a_handful_of_atoms_are_warned_of():
     assert (found.code, found.values["residues"]) == ("ca-only", 40)
     assert codes(check_content(model_of(small_model(2), "few"))) == {"few-atoms"}
     assert check_content(model_of(small_model(9), "enough")) == []
+
+
+def test_coverage_is_the_share_of_the_mask_within_6_angstrom_of_an_atom():
+    grid, solid = Grid((40, 40, 40), (1.0,) * 3, (5.0, 0.0, 0.0)), np.zeros((40,) * 3, bool)
+    solid[5:35, 5:35, 5:35] = True
+    one = np.array([[25.0, 20.0, 20.0]])
+    share = 4 / 3 * np.pi * 6**3 / 30**3
+    assert model_coverage(grid, solid, one) == pytest.approx(share, abs=0.003)
+    assert model_coverage(grid, solid, one + 500) == 0
+    assert model_coverage(grid, solid, np.empty((0, 3))) == 0
+    assert model_coverage(grid, solid, grid.position_of(np.argwhere(solid)[::7])) == 1
+
+
+def test_too_few_atoms_for_the_density_is_a_warning_with_what_would_fit():
+    found, = check_coverage("m.pdb", 100, 10_000.0, 0.25, completed=False)
+    assert (found.code, found.level) == ("low-coverage", "warning")
+    assert ("m.pdb has too few atoms for the density: its 100 atoms and what is near them are 25 % "
+            "of the mask of 10000 Å³, which holds up to 585; the rest is scaled by the global "
+            "curve alone; fill it with --complete_model") in found.message
+    assert check_coverage("m.pdb", 100, 10_000.0, 0.25, completed=True) == []
+    found, = check_coverage("m.pdb", 9, 10_000.0, 0.03, completed=True)
+    assert "the reference will be almost all pseudo-atoms" in found.message
+    assert check_coverage("m.pdb", 400, 10_000.0, 0.7, completed=False) == []
 
 
 def test_findings_of_the_model_are_passed_on(case):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import gemmi
 import mrcfile
 import numpy as np
 import pytest
@@ -155,6 +156,22 @@ def test_model_is_used_as_it_is_when_it_is_not_to_be_completed(case, tmp_path):
     result = run_hybrid(case.inputs, parameters, output_paths(tmp_path / "out.mrc"))
     model = read_model(result.files["model"], keep_pseudo_atoms=True)
     assert len(model) == 8 * N_GIVEN
+    coverage = json.loads(result.record.read_text())["hybrid_model"]["model_coverage_of_mask"]
+    assert 0.6 < coverage < 0.95
+
+
+def test_too_few_atoms_for_the_density_are_told_in_the_record(case, tmp_path):
+    structure = gemmi.read_structure(str(case.inputs.model))
+    while len(structure[0][0]) > 12:
+        del structure[0][0][-1]
+    structure.make_mmcif_document().write_file(str(tmp_path / "few.cif"))
+    inputs = dataclasses.replace(case.inputs, model=tmp_path / "few.cif")
+    parameters = dataclasses.replace(case.parameters, complete_model=False, refiner="none")
+    result = run_hybrid(inputs, parameters, output_paths(tmp_path / "out.mrc"))
+    told, = (finding for finding in json.loads(result.record.read_text())["findings"]
+             if finding["code"] == "low-coverage")
+    assert told["message"].startswith("few.cif has too few atoms for the density: its 96 atoms ")
+    assert told["values"]["coverage_percent"] < 50
 
 
 def test_skipped_refinement_keeps_the_b_of_the_file(case, tmp_path):

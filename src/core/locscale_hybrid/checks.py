@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace
 from .input_quality import check_quality, spectra_of
-from .maps import ComplexArray, DoubleArray, Grid, Vector
+from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Vector
 from .model_fit import CHANCE, CoarseMap, ModelFit, best_magnification, fit_model, in_box
 from .observed import ObservedMaps
 from .parameters import HybridInputs
@@ -27,6 +28,11 @@ _POOR_RESOLUTION = 8.0
 _FEW_ATOMS = 20
 _OVERLAPS = 0.3              # share of the best correlation that a model has where it belongs
 _SHIFTED = 0.8
+_COVERED = 6.0               # Å from a model atom; masks reach 3 Å beyond the density
+_WELL_COVERED = 0.7          # of the mask; less is said where nothing completes the model
+_HARDLY_COVERED = 0.1        # less is said always
+_PROTEIN_DENSITY = 0.0585    # atoms that scatter per Å^3
+_COVER_SAMPLES = 20_000      # voxels
 _UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
 _HALF_NAMES = re.compile(r"(half[-_]?(?:map)?[-_]?)([12ab])(?![0-9a-z])", re.IGNORECASE)
 _PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
@@ -160,6 +166,59 @@ def check_content(model: AtomicModel) -> list[Finding]:
                                 f"{model.name} has a B of zero or less on {zero} of {count} "
                                 "atoms; this does no harm, B is refined anew", {"atoms": zero}))
     return findings
+
+
+def model_coverage(grid: Grid, solid: BoolArray, positions: DoubleArray) -> float:
+    """Share of a mask, 0 to 1, that lies within 6 Å of an atom.
+
+    Parameters
+    ----------
+    grid : Grid
+    solid : bool array, shape grid.shape
+        The mask.
+    positions : array, shape (n, 3)
+        Å, atoms of the model and its symmetry copies.
+    """
+    chosen = np.flatnonzero(solid)
+    if not len(positions) or not chosen.size:
+        return 0.0
+    chosen = chosen[:: max(1, chosen.size // _COVER_SAMPLES)]
+    voxels = np.stack(np.unravel_index(chosen, solid.shape), axis=1)
+    distance, _ = cKDTree(positions).query(grid.position_of(voxels), distance_upper_bound=_COVERED)
+    return float(np.isfinite(distance).mean())
+
+
+def check_coverage(name: str, n_atoms: int, volume: float, coverage: float, *,
+                   completed: bool) -> list[Finding]:
+    """Whether a model has enough atoms for the density it shall be the reference of.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    n_atoms : int
+        Of the model and its symmetry copies.
+    volume : float
+        Å^3, of the mask.
+    coverage : float
+        See `model_coverage`.
+    completed : bool
+        Whether pseudo-atoms will fill the rest.
+    """
+    if coverage >= (_HARDLY_COVERED if completed else _WELL_COVERED):
+        return []
+    remedy = ("the reference will be almost all pseudo-atoms, and nothing of the model's B; check "
+              "that this is the model meant, and give the point group if it is one of many copies"
+              if completed else
+              "the rest is scaled by the global curve alone; fill it with --complete_model, or "
+              "give a mask of the modelled part with -ma")
+    return [Finding(
+        "low-coverage", "warning",
+        f"{name} has too few atoms for the density: its {n_atoms} atoms and what is near them are "
+        f"{100 * coverage:.0f} % of the mask of {volume:.0f} Å³, which holds up to "
+        f"{_PROTEIN_DENSITY * volume:.0f}; {remedy}",
+        {"coverage_percent": 100 * coverage, "atoms": n_atoms,
+         "mask_cubic_angstrom": volume})]
 
 
 def check_fit(grid: Grid, average: ComplexArray, model: AtomicModel, *,

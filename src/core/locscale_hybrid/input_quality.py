@@ -11,6 +11,14 @@ from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace, real_product
 from .fsc import FscCurve
+from .half_alignment import (
+    AGREE_BAND,
+    RELATED,
+    Alignment,
+    agreement,
+    align_halves,
+    alignment_findings,
+)
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, IntArray
 from .observed import ObservedMaps, solvent_region
 
@@ -23,8 +31,6 @@ EDGE_DROP = 20.0            # fall within 3 shells where such an empty tail begi
 MASKED_SHARE = 0.05         # of the solvent at exactly one value
 _STEP = 3                   # shells
 _COARSE = 8.0               # Å, no edge of a filter is looked for coarser than this
-_AGREE_BAND = (25.0, 10.0)  # Å, where halves of one data set agree and others do not
-_RELATED = 0.3              # mean FSC there that halves of one data set surpass
 _OPPOSED = -0.3
 
 
@@ -42,12 +48,15 @@ class Spectra:
         Mean Re(F1 F2*) where there are halves, else the power: what holds no noise.
     fsc : array, optional
         Correlation of the halves, where they are real ones.
+    alignment : Alignment, optional
+        How real halves lie to each other.
     """
 
     frequency: DoubleArray
     power: DoubleArray
     signal: DoubleArray
     fsc: DoubleArray | None
+    alignment: Alignment | None = None
 
     @property
     def resolution(self) -> float | None:
@@ -67,8 +76,10 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
     shared = space.shell_sum(real_product(first, second))
     norm = np.sqrt(space.power(first) * space.power(second))
     fsc = np.divide(shared, norm, out=np.zeros_like(shared), where=norm > 0)
-    return Spectra(space.frequency, power, shared / np.maximum(space.count, 1),
-                   fsc if observed.kind == "halves" else None)
+    signal = shared / np.maximum(space.count, 1)
+    if observed.kind != "halves":
+        return Spectra(space.frequency, power, signal, None)
+    return Spectra(space.frequency, power, signal, fsc, align_halves(space, first, second))
 
 
 def check_quality(observed: ObservedMaps, spectra: Spectra, *,
@@ -93,7 +104,7 @@ def check_quality(observed: ObservedMaps, spectra: Spectra, *,
     findings = [*_masked(observed), *_filtered(name, edge)]
     findings += _sharpened(name, spectra, edge, resolution)
     if spectra.fsc is not None:
-        findings += _halves(observed, spectra.frequency, spectra.fsc)
+        findings += _halves(observed, spectra, spectra.fsc)
     return findings
 
 
@@ -161,13 +172,6 @@ def fsc_return(frequency: DoubleArray, fsc: DoubleArray) -> float | None:
     return float(frequency[back[0]]) if back.size else None
 
 
-def agreement_of_halves(frequency: DoubleArray, fsc: DoubleArray) -> float:
-    """Mean FSC between 25 and 10 Å, finer than envelopes and coarser than most noise."""
-    inside = (frequency > 1 / _AGREE_BAND[0]) & (frequency < 1 / _AGREE_BAND[1])
-    inside[2:5] |= np.count_nonzero(inside) < 3
-    return float(fsc[inside].mean())
-
-
 def _runs_of_three(flags: BoolArray) -> IntArray:
     """Where three flags in a row are set, the origin left out."""
     return np.asarray(np.flatnonzero(flags[1:-2] & flags[2:-1] & flags[3:]) + 1, dtype=np.intp)
@@ -227,22 +231,24 @@ def _sharpened(name: str, spectra: Spectra, edge: float | None,
         "maps", {"wilson_b": b, "resolution_angstrom": max(known)})]
 
 
-def _halves(observed: ObservedMaps, frequency: DoubleArray, fsc: DoubleArray) -> list[Finding]:
+def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[Finding]:
     """Whether the halves agree where they must, and only there."""
     assert observed.half_1 is not None and observed.half_2 is not None
     first, second = observed.half_1.name, observed.half_2.name
-    findings = []
-    band = f"between {_AGREE_BAND[0]:g} and {_AGREE_BAND[1]:g} Å"
-    agreement = agreement_of_halves(frequency, fsc)
-    if agreement < _OPPOSED:
-        raise InputError(f"{first} and {second} are opposed: their FSC {band} is {agreement:.2f}, "
+    frequency, findings = spectra.frequency, []
+    if spectra.alignment is not None:
+        findings = alignment_findings((first, second), observed.average.grid, spectra.alignment)
+    band = f"between {AGREE_BAND[0]:g} and {AGREE_BAND[1]:g} Å"
+    shared = agreement(frequency, fsc)
+    if shared < _OPPOSED:
+        raise InputError(f"{first} and {second} are opposed: their FSC {band} is {shared:.2f}, "
                          "so one has its contrast inverted; invert it")
-    if agreement < _RELATED:
+    if shared < RELATED and not findings:
         findings.append(Finding(
             "halves-unrelated", "warning",
-            f"{first} and {second} share little: their FSC {band} is {agreement:.2f}, and halves "
+            f"{first} and {second} share little: their FSC {band} is {shared:.2f}, and halves "
             "of one data set have 0.9 and more; check that both are of one reconstruction and not "
-            "shifted or turned", {"fsc": agreement}))
+            "turned against each other", {"fsc": shared}))
     back = fsc_return(frequency, fsc)
     if back is not None:
         findings.append(Finding(

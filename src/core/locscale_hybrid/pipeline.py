@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .adp import ModelFsc, RefinedAdps, overfitting
-from .checks import check_inputs, check_resolution
+from .checks import check_coverage, check_inputs, check_resolution, model_coverage
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .coordinates import refined_model
 from .cutout import Box, box_of, require_density, soft_box, within
@@ -132,7 +132,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             amplitudes = amplitude_curves(given.observed.average, reference, scaled.output,
                                           run.looked_at(given, mask), d_min=resolution.d_min)
             facts = RunFacts(inputs, parameters, outputs, workers.name, given.observed.kind,
-                             resolution, mask, _coverage(completion), hybrid, adps, free, scaled,
+                             resolution, mask, run.coverage, hybrid, adps, free, scaled,
                              correlation, run.progress.findings, run.timings, amplitudes, reseeded,
                              run.update)
             written = write_output(facts, given, reference)
@@ -167,6 +167,7 @@ class _Run:
     keys: Mapping[str, StageKey] = field(default_factory=dict)
     previous: PreviousRun | None = None
     update: Update | None = None
+    coverage: float = 0.0       # share of the density that the model explains
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -263,6 +264,11 @@ class _Run:
         if self.parameters.complete_model or given.model is None:
             region = unmodelled_region(given.observed, mask.solid, assembly.positions)
             self.note(region.findings)
+        if given.model is not None:
+            near = model_coverage(mask.grid, mask.solid, assembly.positions)
+            self.coverage = near if region is None else region.coverage
+            self.note(check_coverage(given.model.name, len(assembly.positions), mask.volume, near,
+                                     completed=region is not None))
         return Completion(assembly, data, given.observed.kind, region, self.parameters)
 
     def placed(self, completion: Completion, given: RunInput) -> HybridModel:
@@ -362,11 +368,6 @@ class _Run:
 def _group(given: RunInput) -> Symmetry | None:
     """The point group; None for C1."""
     return None if given.symmetry.is_trivial else given.symmetry
-
-
-def _coverage(completion: Completion) -> float:
-    """Share of the density that the model explains; 1 where nothing was to be completed."""
-    return 1.0 if completion.region is None else completion.region.coverage
 
 
 def _symmetry_correlation(given: RunInput, mask: Mask, output: Map) -> float | None:
