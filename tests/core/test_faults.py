@@ -18,7 +18,7 @@ import pytest
 
 from locscale_hybrid.progress import STAGES
 from tests.program import ROOT, Program, children, make_case
-from tests.toy_tasks import is_alive, wait_until
+from tests.toy_tasks import ORPHAN_SECONDS, is_alive, wait_until
 
 OLD = b"the old output"
 INTERRUPTED = "interrupted; no file is left half written"
@@ -106,17 +106,27 @@ def test_signal_in_any_stage_ends_the_run_and_leaves_the_old_output(place, undis
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_killed_program_leaves_no_process(place, tmp_path, processes):
+def test_killed_program_leaves_no_process_and_no_folder(place, tmp_path, processes):
     words = ["--mpiexec", failing_mpiexec(tmp_path)] if processes > 1 else []
     with place.start(*words, processes=processes) as program:
         program.until("scaling")
         if processes > 1:
-            wait_until(lambda: len(children(program.process.pid)) >= processes)
+            wait_until(lambda: any(map(_is_of_the_pool, children(program.process.pid))))
         those = children(program.process.pid)
+        assert [path.name[:9] for path in place.temporary.iterdir()] == ["locscale-"]
         program.process.kill()
-        wait_until(lambda: not any(map(is_alive, those)), seconds=5.0)
+        wait_until(lambda: not any(map(is_alive, those)), seconds=ORPHAN_SECONDS)
         assert program.end() == -signal.SIGKILL
-    assert (place.out / "out.mrc").read_bytes() == OLD
+    assert place.is_as_before()
+
+
+@pytest.mark.parametrize("stage", ["checks", "mask", "adp", "output"])
+def test_folder_of_a_program_killed_in_any_stage_goes(place, stage):
+    with place.start() as program:
+        program.until(stage)
+        program.process.kill()
+        program.end()
+    wait_until(lambda: list(place.temporary.iterdir()) == [])
 
 
 def test_killed_child_ends_the_run_with_its_name(place, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import Program, children, make_case
-from tests.toy_tasks import is_alive, wait_until
+from tests.toy_tasks import ORPHAN_SECONDS, is_alive, wait_until
 
 pytestmark = [pytest.mark.mpi,
               pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
@@ -91,7 +91,7 @@ def test_signal_while_ranks_work_ends_all(case, tmp_path, temporary, number):
         program.process.send_signal(number)
         assert program.end() in (130, 0)
         assert program.said("result") or "interrupted" in program.error
-    wait_until(lambda: not any(map(is_alive, ranks)), seconds=5.0)
+    wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
     assert list(temporary.iterdir()) == []
     assert case.hashes() == before
 
@@ -101,7 +101,7 @@ def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
         ranks = at_work(program, 3)
         os.kill(ranks[1], signal.SIGKILL)
         code = program.end()
-    wait_until(lambda: not any(map(is_alive, ranks)), seconds=5.0)
+    wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
     assert list(temporary.iterdir()) == []
     if program.said("result"):     # killed before it was up: a pool did the work, or it was over
         assert code == 0
@@ -115,7 +115,7 @@ def test_killed_program_leaves_no_rank(case, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 3, *LONGER) as program:
         ranks = at_work(program, 3)
         program.process.kill()
-        wait_until(lambda: not any(map(is_alive, ranks)), seconds=5.0)
+        wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
     assert not (tmp_path / "out.mrc").exists()
 
 

@@ -108,7 +108,7 @@ def test_silent_rank_ends_all_after_the_patience(mpi, plan, rank, fault):
     assert code == 3
     assert len(re.findall(rf"error: rank {rank} of 3 has been silent for \d+ s in task \d+",
                           output)) == 1
-    toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+    toy_tasks.wait_until(lambda: gone(folder), seconds=toy_tasks.ORPHAN_SECONDS)
 
 
 @pytest.mark.parametrize("fault", ["kill", pytest.param("crash", marks=pytest.mark.long)])
@@ -116,7 +116,7 @@ def test_rank_that_dies_ends_all(mpi, plan, fault):
     folder = plan(faulty=[5], fault=fault, seconds=0.02)
     code, _, _ = mpi.run(*mpi.toy_map("world", 3, folder))
     assert code != 0
-    toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+    toy_tasks.wait_until(lambda: gone(folder), seconds=toy_tasks.ORPHAN_SECONDS)
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long),
@@ -136,7 +136,8 @@ def test_stopped_launcher_leaves_no_rank_and_no_output(mpi, tmp_path, temporary,
         pids = list(toy_tasks.workers(found[0]))
         process.send_signal(number)
         assert process.wait(20) != 0
-    toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, pids)), seconds=5.0)
+    toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, pids)),
+                         seconds=toy_tasks.ORPHAN_SECONDS)
     assert not (tmp_path / "out.mrc").exists()
 
 

@@ -66,7 +66,7 @@ def test_killed_parent_leaves_no_rank(mpi, plan, temporary, fault):
     with process:
         toy_tasks.wait_until(lambda: len(toy_tasks.workers(folder)) == 3)
         process.kill()
-        toy_tasks.wait_until(lambda: gone(folder), seconds=5.0)
+        toy_tasks.wait_until(lambda: gone(folder), seconds=toy_tasks.ORPHAN_SECONDS)
 
 
 @pytest.mark.parametrize("delay", [0.1, pytest.param(0.3, marks=pytest.mark.long), 0.5,
@@ -84,7 +84,7 @@ def test_parent_killed_while_ranks_start_leaves_no_rank(mpi, plan, temporary, de
         toy_tasks.wait_until(ranks)
         time.sleep(delay)
         process.kill()
-        toy_tasks.wait_until(lambda: not ranks(), seconds=5.0)
+        toy_tasks.wait_until(lambda: not ranks(), seconds=toy_tasks.ORPHAN_SECONDS)
 
 
 def test_waiting_ranks_sleep(mpi, plan):

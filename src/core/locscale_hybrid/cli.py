@@ -28,6 +28,7 @@ from .executors import (
     serve,
 )
 from .findings import Finding
+from .folder_keeper import FolderKeeper
 from .installation import other_locscale
 from .interrupt import EXIT_CODE, Interruption
 from .jobs import Job
@@ -206,7 +207,7 @@ def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruptio
 
 @contextlib.contextmanager
 def _scratch(interruption: Interruption) -> Iterator[Path]:
-    """A temporary folder for this user alone that goes however the run ends."""
+    """A temporary folder for this user alone that goes however the run ends, killed too."""
     try:
         folder = tempfile.mkdtemp(prefix="locscale-")
     except OSError as error:
@@ -214,10 +215,12 @@ def _scratch(interruption: Interruption) -> Iterator[Path]:
                          "folder with room") from None
     remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
     interruption.last_resort = remove
+    keeper = FolderKeeper(Path(folder))
     try:
         yield Path(folder)
     finally:
         remove()
+        keeper.close()
 
 
 def _executor(request: Request, launcher: Launcher | None, world: CommWorldExecutor | None,
