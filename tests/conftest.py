@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.message_table import VARIABLE, tell_of_refusals
+from tests.message_table import VARIABLE, tell_of_messages
 
 # A shell ignores these for what it runs in the background; programs that tests start inherit that.
 for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
@@ -12,4 +12,4 @@ for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SI
         signal.signal(number, usual)
 
 if os.environ.get(VARIABLE):
-    tell_of_refusals()
+    tell_of_messages()

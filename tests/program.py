@@ -17,7 +17,7 @@ from tests.synthetic import box_centre, half_maps, small_model
 ROOT = Path(__file__).parents[1]
 SHAPE, VOXEL, RESOLUTION = (44, 46, 48), 1.3, 3.4
 N_RESIDUES, N_GIVEN = 36, 24
-SECONDS = 120       # after which a test kills what it started
+SECONDS = 600       # after which a test kills what it started
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ class Program:
         output, self.errors = self.process.communicate()
         self.events += [json.loads(line) for line in output.splitlines()]
         tell_table("fault", self.process.returncode,
-                   *(event["message"] for event in self.said("error")))
+                   *(event["message"] for event in self.said("error")),
+                   *(event["message"] for event in self.said("finding")
+                     if event["code"].startswith(("mpi-", "stage-"))))
         return self.process.returncode
 
     def said(self, kind):

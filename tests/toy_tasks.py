@@ -108,7 +108,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition, seconds: float = 30.0) -> None:
+def wait_until(condition, seconds: float = 120.0) -> None:
     """Wait until a condition holds; fails when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -262,7 +262,7 @@ def test_signal_ends_with_130_and_leaves_nothing(tmp_path, number, processes):
     with start_toy(tmp_path, "-np", processes, faulty=[0], fault="hang") as process:
         until_scaling(process)
         process.send_signal(number)
-        assert process.wait(10) == 130
+        assert process.wait(120) == 130
         assert process.stderr.read() == b"locscale: interrupted; no file is left half written\n"
     assert list((tmp_path / "out").iterdir()) == []
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -273,14 +273,14 @@ def test_signal_during_a_deaf_stage_ends_all_the_same(tmp_path):
         until_scaling(process)
         toy_tasks.wait_until(lambda: any((tmp_path / "tmp").glob("*/*/who.txt")))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 130
+        assert process.wait(120) == 130
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_reader_that_stops_reading_does_not_stop_the_run(tmp_path):
     process = start_toy(tmp_path, "-np", "1", seconds=0.02)
     process.stdout.close()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
     assert (tmp_path / "out/out.mrc").exists()

@@ -105,7 +105,7 @@ def test_pool_ends_when_its_parent_is_killed(tmp_path):
     parent.kill()
     parent.wait()
     toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, toy_tasks.workers(tmp_path))),
-                         seconds=5.0)
+                         seconds=toy_tasks.ORPHAN_SECONDS)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts in /proc")
@@ -156,23 +156,32 @@ def test_mpi_flag_without_mpi4py_says_how_to_get_it(monkeypatch):
         comm_world({"PMI_RANK": "0", "PMI_SIZE": "2"})
 
 
-def test_clock_names_the_worker_that_is_overdue():
-    clock = Clock(patience=0.05, factor=2.0)
+@pytest.fixture
+def at(monkeypatch):
+    """Set the time that a clock sees, in s."""
+    return lambda seconds: monkeypatch.setattr(time, "monotonic", lambda: seconds)
+
+
+def test_clock_names_the_worker_that_is_overdue(at):
+    clock = Clock(patience=50.0, factor=2.0)
+    at(1000.0)
     clock.started(0, 7)
+    at(1049.0)
     assert clock.overdue() is None
-    time.sleep(0.1)
-    worker, task, seconds = clock.overdue()
-    assert (worker, task) == (0, 7)
-    assert seconds >= 0.05
+    at(1051.0)
+    assert clock.overdue() == (0, 7, 51.0)
     clock.finished(0)
     assert clock.overdue() is None
 
 
-def test_clock_is_patient_where_tasks_are_long():
+def test_clock_is_patient_where_tasks_are_long(at):
     clock = Clock(patience=0.0, factor=10.0, longest=60.0)
+    at(0.0)
     clock.started(0, 0)
-    time.sleep(0.02)
+    at(599.0)
     assert clock.overdue() is None
+    at(601.0)
+    assert clock.overdue() == (0, 0, 601.0)
 
 
 def test_failure_travels_as_json_values():

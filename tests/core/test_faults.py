@@ -51,9 +51,10 @@ class Place:
         self.temporary.mkdir()
         (self.out / "out.mrc").write_bytes(OLD)
 
-    def start(self, *words, processes=1, **keywords):
+    def start(self, *words, processes=1, environment=None, **keywords):
         return Program(*self.case.words, "-o", self.out / "out.mrc", "-np", processes, *words,
-                       environment={"TMPDIR": str(self.temporary)}, **keywords)
+                       environment={"TMPDIR": str(self.temporary), **(environment or {})},
+                       **keywords)
 
     def is_as_before(self):
         """Inputs and output are untouched and nothing else is there."""
@@ -225,6 +226,17 @@ def test_read_only_folder_is_refused_before_the_work(case):
     assert program.said("stage") == []
 
 
+def test_folder_that_becomes_read_only_during_the_run_is_one_sentence(case, small_disk, tmp_path):
+    (small_disk / "out.mrc").write_bytes(OLD)
+    with Program(*case.words, "-o", small_disk / "out.mrc", "-np", 1) as program:
+        program.until("adp")
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        assert program.end() == 2
+    assert "out_linear.mrc cannot be written: Read-only file system" in program.error
+    assert (small_disk / "out.mrc").read_bytes() == OLD
+    assert [path.name for path in small_disk.iterdir()] == ["out.mrc"]
+
+
 def test_output_folder_that_vanishes_is_one_sentence(place):
     with place.start() as program:
         program.until("pseudo-atoms")
@@ -283,6 +295,34 @@ def test_link_in_place_of_the_output_does_not_reach_its_target(place, undisturbe
         assert program.end() == 0
     assert target.read_text() == "precious"
     assert not (place.out / "out.mrc").is_symlink()
+    assert place.is_complete(undisturbed)
+
+
+JUMPING = """
+import itertools, time
+jump = itertools.cycle([-3.2e9, 4.1e9, 0.0, 86400.0])
+now = time.time
+time.time = lambda: max(0.0, now() + next(jump))
+time.time_ns = lambda: int(1e9 * time.time())
+"""
+
+
+def test_clock_that_jumps_by_a_century_changes_nothing(place, undisturbed, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(JUMPING)
+    path = os.pathsep.join(map(str, [tmp_path, ROOT / "src/core", ROOT]))
+    words = ["-op", place.temporary / "job", "--resume"]
+    with place.start(*words, environment={"PYTHONPATH": path}) as program:
+        program.until("scaling")
+        program.process.send_signal(signal.SIGTERM)
+        assert program.end() == 130
+    for number, kept in enumerate((place.temporary / "job/stages").iterdir()):
+        os.utime(kept, [(0, 0), (4e9, 4e9)][number % 2])
+    with place.start(*words, environment={"PYTHONPATH": path}) as program:
+        assert program.end() == 0
+        codes = [told["code"] for told in program.said("finding")]
+    assert "stage-resumed-adp" in codes
+    assert not place.is_complete(undisturbed)       # the job folder stays, as asked for
+    shutil.rmtree(place.temporary / "job")
     assert place.is_complete(undisturbed)
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests import toy_tasks
+from tests.message_table import tell_table
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 40
+SECONDS = 300       # after which a test gives up
 # Open MPI does not run as root or with more ranks than cores unless it is told that it may.
 PERMISSIONS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -54,6 +56,10 @@ class Family:
         """Exit code and both streams of a program that ends by itself."""
         with self.start(*words, environment=environment) as process:
             output, errors = process.communicate(timeout=SECONDS)
+        said = re.findall("^(?:error|locscale|warning|note|mpi-[a-z-]+): (.*)$", output + errors,
+                          re.MULTILINE)
+        if said:
+            tell_table("fault", process.returncode, *said)
         return process.returncode, output, errors
 
     def toy_map(self, kind, ranks, folder, patience=300.0):

@@ -4,7 +4,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +38,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"{path} cannot be written: {error.strerror or error}; make room or "
                          "write to another folder") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that became read-only says so for a missing file too
+            temporary.unlink()
 
 
 @contextmanager
