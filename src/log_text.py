@@ -117,6 +117,13 @@ def _gains(bands):
                      for band in chosen.values())
 
 
+# maps to colour a result by: palette, and what the link says
+_PALETTES = {"localB": ("cyanmaroon", "local B"), "resolution": ("cyanmaroon", "local resolution"),
+             "gain": ("cyanmaroon", "local gain at "),
+             "provenance": ("0,#bbbbbb:1,#6495ed:2,#ff8c00",
+                            "the source of the reference (model blue, pseudo-atoms orange)")}
+
+
 def _links(kept):
     """Links to act on a result."""
     spec = f"#{kept.volume.id_string}"
@@ -128,11 +135,13 @@ def _links(kept):
         if model.deleted:
             continue
         its = f"#{model.id_string}"
-        if model.name.endswith("localB"):
-            links.append(_command(f"color sample {spec} map {its} palette cyanmaroon",
-                                  "colour by local B"))
+        kind = model.name.split(", ")[-1]
+        if kind.split("_")[0] in _PALETTES:
+            palette, meaning = _PALETTES[kind.split("_")[0]]
+            links.append(_command(f"color sample {spec} map {its} palette {palette}",
+                                  f"colour by {meaning}{kind.partition('_')[2]}"))
         else:
-            links.append(_command(f"show {its} models", f"show {model.name.split(', ')[-1]}"))
+            links.append(_command(f"show {its} models", f"show {kind}"))
     for text, path in kept.files.items():
         if Path(path).exists():
             links.append(f'<a href="{escape(Path(path).as_uri())}">{escape(text)}</a>')

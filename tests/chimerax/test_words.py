@@ -1,5 +1,7 @@
 """Keywords, options of the command line, and messages: one table for all three."""
 
+from types import SimpleNamespace
+
 import pytest
 
 
@@ -84,3 +86,17 @@ def test_python_is_the_one_that_chimerax_names(chimerax_session, monkeypatch, tm
     monkeypatch.delattr(python_utils, "chimerax_python_executable")
     assert python_of_application() is None, "older and newer versions may lack it"
     assert sys.executable
+
+
+def test_maps_on_request_have_links_that_colour_the_result(chimerax_session):
+    from chimerax.locscale.log_text import _links
+    kinds = ("localB", "gain_5.0A", "resolution", "provenance", "mask")
+    companions = [SimpleNamespace(name=f"a LocScale, {kind}", id_string=f"5.{i}", deleted=False)
+                  for i, kind in enumerate(kinds)]
+    _, *links = _links(SimpleNamespace(volume=SimpleNamespace(id_string="4"), files={},
+                                       companions=companions))
+    assert "color sample #4 map #5.0 palette cyanmaroon" in links[0]
+    assert "colour by local gain at 5.0A" in links[1]
+    assert "colour by local resolution" in links[2]
+    assert "palette 0,#bbbbbb:1,#6495ed:2,#ff8c00" in links[3]
+    assert "show #5.4 models" in links[4]

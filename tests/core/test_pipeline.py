@@ -96,6 +96,9 @@ def test_labels_say_program_method_reference_and_validation(result):
     assert "weight adaptive" in labels
     assert f"{8 * N_GIVEN} atoms + " in labels
     assert "validated by half map 2" in labels
+    assert "map for looking and building" in labels
+    with mrcfile.open(result.linear) as file:
+        assert file.get_labels()[-1] == "linear map: measure and deposit this"
 
 
 def test_everything_asked_for_is_written_and_named_in_the_record(result):

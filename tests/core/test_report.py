@@ -209,6 +209,22 @@ def test_maps_on_request_are_in_the_frame_of_the_input_and_named(result):
             assert "locscale-hybrid" in file.get_labels()[0]
 
 
+@pytest.mark.parametrize(("name", "meaning"), [
+    ("localB", "local B above the best-ordered region, A^2"),
+    ("provenance", "source of the reference: 1 model, 2 pseudo-atoms, 0 neither"),
+    ("mask", "mask that bounded the work, 0 to 1"),
+    ("gain_8.3A", "local gain in the band at 8.3 A")])
+def test_header_of_a_map_says_what_its_values_are(result, name, meaning):
+    with mrcfile.open(result.files[name]) as file:
+        assert file.get_labels()[-1] == meaning
+
+
+def test_gains_are_not_negative(result):
+    gains = [read(path) for name, path in result.files.items() if name.startswith("gain_")]
+    assert len(gains) == 3
+    assert min(values.min() for values in gains) == 0       # outside the box of the work
+
+
 def test_provenance_has_the_model_pseudo_atoms_and_nothing_outside_the_mask(result):
     kinds, mask = read(result.files["provenance"]), read(result.files["mask"])
     assert set(np.unique(kinds)) == {0, 1, 2}

@@ -9,6 +9,23 @@ from .files import replacing
 from .maps import Map
 from .mrc import MapFrame, write_map
 
+_MEANINGS = {"map": "map for looking and building",
+             "linear": "linear map: measure and deposit this",
+             "sharpened_half1": "sharpened half map 1: a diagnostic, no resolution",
+             "sharpened_half2": "sharpened half map 2: a diagnostic, no resolution",
+             "localB": "local B above the best-ordered region, A^2",
+             "resolution": "local resolution, A; 0 where none was estimated",
+             "provenance": "source of the reference: 1 model, 2 pseudo-atoms, 0 neither",
+             "mask": "mask that bounded the work, 0 to 1",
+             "reference": "reference: density of the hybrid model, not of the data"}
+
+
+def map_meaning(kind: str) -> str:
+    """What the values of an output map are, for its header; `kind` is its name in the record."""
+    if kind.startswith("gain_"):
+        return f"local gain in the band at {kind.removeprefix('gain_').removesuffix('A')} A"
+    return _MEANINGS[kind]
+
 
 def write_maps(maps: Mapping[Path, Map], frame: MapFrame | None,
                labels: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from .hybrid_model import write_hybrid
 from .maps import Map
 from .previous_run import model_file_entry
 from .record import RunFacts, build_record
-from .report import map_labels, write_maps, write_record
+from .report import map_labels, map_meaning, write_maps, write_record
 from .run_files import RunInput
 
 
@@ -42,12 +42,14 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
     if outputs.report:
         files["report"] = outputs.named("_report.html")
     with all_or_none([*files.values(), outputs.linear, outputs.map, outputs.record]):
-        write_maps({files[name]: volume for name, volume in extra.items()}, frame, labels)
+        for name, volume in extra.items():
+            write_maps({files[name]: volume}, frame, [*labels, map_meaning(name)])
         if "model" in files:
             write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
                          provenance={"version": __version__, "resolution": facts.resolution.d_min})
-        write_maps({outputs.linear: facts.scaled.linear, outputs.map: facts.scaled.output}, frame,
-                   labels)
+        for name, path, volume in (("linear", outputs.linear, facts.scaled.linear),
+                                   ("map", outputs.map, facts.scaled.output)):
+            write_maps({path: volume}, frame, [*labels, map_meaning(name)])
         record = build_record(facts)
         record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
         record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),

@@ -349,7 +349,8 @@ def _volumes(job: _Job, work: BandWork, scaled: _Scaled) -> dict[str, FloatArray
     if "gain" in job.parameters.outputs:
         for band in shown_bands(scaled.gains, job.window, job.resolution):
             name = f"gain_{job.window / band:.1f}A"
-            volumes[name] = scaled.spread(scaled.gains[band].gain)
+            # the spline that spreads the coarse grid swings below zero outside the mask
+            volumes[name] = np.maximum(scaled.spread(scaled.gains[band].gain), 0)
     if "resolution" in job.parameters.outputs and len(scaled.maps) == 2:
         resolution = work.local.spread(local_resolution(work))
         finest = job.window / (work.filter.n_bands - 1)
