@@ -19,7 +19,7 @@ bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -no
 
 .PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
         test-servalcat test-oldest test-long bench lint types imports docs wheel bundle clean venv venv-dev \
-        venv-chimerax venv-openmpi venv-pipeliner picture
+        venv-chimerax venv-openmpi venv-pipeliner picture pictures validation
 
 help:
 	@echo 'make demo            run the example on shipped and simulated data (under two minutes)'
@@ -37,6 +37,8 @@ help:
 	@echo 'make lint types imports   ruff; mypy --strict; import-linter'
 	@echo 'make docs            the manual, into docs/_build/html; warnings are errors, doctests run'
 	@echo 'make picture         the picture of the README, into docs/images/result.png'
+	@echo 'make pictures        the pictures of the manual, of the example: all in docs/images'
+	@echo 'make validation      the figures of the manual, measured anew on simulated cases (an hour)'
 	@echo 'make wheel bundle    pip wheel and sdist; ChimeraX bundle wheel; into dist/'
 	@echo 'make clean           remove what make made, the environments included'
 
@@ -102,6 +104,10 @@ demo: .venv/.ready
 picture: .venv/.ready-docs
 	$(python) examples/picture.py docs/images/result.png
 
+pictures: picture
+	$(python) docs/pictures/axes.py docs/images/axes.png docs/tables/axes.md
+	$(python) docs/pictures/tutorial.py docs/images
+
 # ---- tests: one pytest report for each environment, in .reports ---------------------------------
 
 test: test-core test-mpi test-packaging test-chimerax
@@ -138,10 +144,14 @@ test-oldest: .venv-oldest/.ready
 bench: .venv/.ready-dev
 	$(python) benchmarks/run.py
 
+validation: .venv/.ready-docs
+	$(python) benchmarks/bias.py --docs docs
+	$(python) benchmarks/validation.py
+
 # ---- checks of the source -----------------------------------------------------------------------
 
 lint: .venv/.ready-dev
-	.venv/bin/ruff check .ci src tests examples benchmarks
+	.venv/bin/ruff check .ci src tests examples benchmarks docs
 
 types: .venv/.ready-dev
 	.venv/bin/mypy

@@ -255,7 +255,7 @@ def rows_of(found: list[dict], names: list[str]) -> list[tuple[object, ...]]:
                 level, noise, cc = (
                     np.array([[seed[run][kind][what][i] for i in chosen] for seed in found])
                     if found[0][run][kind][what] else None for what in ("level", "noise", "cc"))
-                figures.append(fixed(float(level.mean()), 2))
+                figures.append(fixed(float(level.mean().round(2)) + 0.0, 2))
                 if len(chosen) > 1:
                     figures.append(fixed(float(level.mean(axis=0).std(ddof=1)), 2))
                 figures.append(None if noise is None else

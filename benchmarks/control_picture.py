@@ -26,8 +26,7 @@ def draw(case: dict, path: Path) -> None:
         panel.axvspan(1 / (COARSER * d_min), frequency[-1], color="0.93", zorder=0)
         panel.axvline(1 / d_min, color="0.4", lw=0.8, ls="--")
         panel.text(1 / d_min, 1.0, f" d = {d_min:g} Å", fontsize=9, va="top")
-        panel.text(1 / (COARSER * d_min), 0.02, "noise alone ", fontsize=9, ha="right",
-                   color="0.3")
+        panel.text(1 / (COARSER * d_min), -0.07, " noise alone", fontsize=9, color="0.3")
         panel.set(title=title, xlabel="resolution (Å)", xlim=(1 / SHOWN[0], 1 / SHOWN[-1]),
                   ylim=(-0.1, 1.02), xticks=[1 / d for d in SHOWN],
                   xticklabels=[f"{d:g}" for d in SHOWN])

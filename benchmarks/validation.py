@@ -92,10 +92,14 @@ def stamp() -> dict[str, object]:
 
 
 def commit() -> str:
-    """The source's commit, marked where files differ from it; empty outside a repository."""
-    told = subprocess.run(["git", "describe", "--always", "--dirty=, changed", "--exclude=*"],
-                          cwd=ROOT, capture_output=True, text=True, check=False)
-    return told.stdout.strip()
+    """The source's commit, marked where the program differs from it; empty outside a repository."""
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True,
+                              check=False)
+
+    name = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", "src/core", "benchmarks").returncode == 1
+    return f"{name}, changed" if changed else name
 
 
 def rounded(value: object) -> object:

@@ -20,7 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build", "requirements.txt"]
+exclude_patterns = ["_build", "requirements.txt", "tables"]     # tables are included by pages
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
@@ -28,6 +28,8 @@ autodoc_typehints = "none"          # the docstrings name types, shapes and unit
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 highlight_language = "text"
 html_theme = "alabaster"
@@ -37,6 +39,9 @@ html_theme_options = {
     "description": "Local sharpening of cryo-EM maps with a partial model",
     "fixed_sidebar": True,
     "page_width": "1060px",
+    "font_family": FONTS,
+    "head_font_family": FONTS,
+    "font_size": "15px",
 }
 html_math_renderer = "mathml"       # formulas that need neither network nor script to be read
 

@@ -1,6 +1,7 @@
 """The manual says what the program says."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from locscale_hybrid.parameters import OUTPUTS
+
 ROOT = Path(__file__).parents[2]
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+FILES = (ROOT / "docs/files.md").read_text(encoding="utf-8")
 COMMAND_LINE = (ROOT / "docs/commandline.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.packaging
@@ -74,3 +78,18 @@ def test_every_option_has_its_line_and_no_line_is_without_option() -> None:
     rows = [line for line in COMMAND_LINE.splitlines() if line.startswith("| ")]
     explained = {option for row in rows for option in re.findall(r"`(--[a-z_]+)", row)}
     assert explained == offered
+
+
+def test_every_field_of_the_record_is_explained_and_every_output() -> None:
+    schema = json.loads((ROOT / "src/core/locscale_hybrid/record_schema.json").read_text("utf-8"))
+    rows = [line.split("|")[1] for line in FILES.splitlines() if line.startswith("| `")]
+    explained = {word for row in rows for word in re.findall(r"`([A-Za-z_]+)`", row)}
+    assert set(schema["properties"]) <= explained
+    assert set(OUTPUTS) - {"linear"} <= explained
+
+
+def test_tables_that_scripts_wrote_are_there_for_every_page() -> None:
+    included = {name for page in (ROOT / "docs").glob("*.md")
+                for name in re.findall(r"\{include\} (tables/\S+)", page.read_text("utf-8"))}
+    assert len(included) > 5
+    assert [name for name in sorted(included) if not (ROOT / "docs" / name).read_text()] == []
