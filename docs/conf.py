@@ -38,7 +38,7 @@ html_static_path = ["_static"]
 html_theme_options = {
     "description": "Local sharpening of cryo-EM maps with a partial model",
     "fixed_sidebar": True,
-    "page_width": "1060px",
+    "page_width": "1160px",
     "font_family": FONTS,
     "head_font_family": FONTS,
     "font_size": "15px",
