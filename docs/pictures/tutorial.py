@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,15 @@ def type_commands() -> None:
     """What the tutorial says, as it stands there, where its output is missing."""
     if (WORK / "simulated_locscale.json").exists() and (WORK / "emd3488_locscale.json").exists():
         return
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-e", "-c", typed_commands()], cwd=ROOT, check=True,
+                   env=os.environ | {"PATH": programs})
+
+
+def typed_commands() -> str:
+    """The commands of the tutorial."""
     blocks = TUTORIAL.read_text(encoding="utf-8").split("```")[1::2]
-    typed = "\n".join(block.removeprefix("sh\n") for block in blocks if block.startswith("sh\n"))
-    subprocess.run(["bash", "-e", "-c", typed], cwd=ROOT, check=True)
+    return "\n".join(block.removeprefix("sh\n") for block in blocks if block.startswith("sh\n"))
 
 
 def read(path: Path) -> np.ndarray:
