@@ -35,7 +35,7 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
     request = Request(
         handover, parameters,
         {"map": output, "processing_folder": folder.stages, "resume": True,
-         "report": bool(keywords.get("report"))},
+         "report": keywords.get("report") is not False},
         folder, processes=keywords.get("processes") or settings(session).processes or None,
         mpiexec=keywords.get("mpiexec") or settings(session).mpiexec or None,
         title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,

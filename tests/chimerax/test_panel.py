@@ -43,7 +43,7 @@ def test_command_holds_what_was_changed(logic):
 
 def test_command_of_the_panel_is_understood(logic, run, tmp_path):
     logic.choices.symmetry = "C2"
-    logic.choices.options = {"window": 30.0, "fdr": 0.05, "resolution": 3.5, "report": True,
+    logic.choices.options = {"window": 30.0, "fdr": 0.05, "resolution": 3.5, "report": False,
                              "outputs": ("linear",), "saveTo": str(tmp_path / "my folder"),
                              "seed": 7, "weight": "soft", "bFloor": 20.0}
     volume = run(logic.command())

@@ -17,8 +17,13 @@ def test_log_holds_inputs_shell_line_and_links(session, run, opened):
     assert "cxcmd:locscale hybrid update #4" in html
     shell = record_of(session, result).shell_line
     assert shell.startswith("locscale -hm ") and "half1.mrc" in shell and " -mc " in shell
-    assert "--complete_model" in shell and "-sym D2" in shell
+    assert "--complete_model" in shell and "-sym D2" in shell and "--print_report" in shell
     assert "--window 30.0" in shell
+
+
+def test_report_is_written_unless_it_is_declined(session, run, opened):
+    result = run("locscale hybrid #1 #2 report false")
+    assert "--print_report" not in record_of(session, result).shell_line
 
 
 def test_info_logs_the_table_again(session, run, opened):
