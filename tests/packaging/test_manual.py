@@ -93,3 +93,12 @@ def test_tables_that_scripts_wrote_are_there_for_every_page() -> None:
                 for name in re.findall(r"\{include\} (tables/\S+)", page.read_text("utf-8"))}
     assert len(included) > 5
     assert [name for name in sorted(included) if not (ROOT / "docs" / name).read_text()] == []
+
+
+def test_tables_of_the_validation_page_are_those_of_its_figures() -> None:
+    code = ("import json, validation as v; found = json.loads(v.STORE.read_text()); "
+            "print([name for name, text in v.tables(found).items() "
+            "if (v.TABLES / f'{name}.md').read_text() != text + '\\n'])")
+    told = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "benchmarks",
+                          capture_output=True, text=True).stdout
+    assert told.strip() == "[]"
