@@ -33,7 +33,7 @@ STATEMENTS = {
     "smooth": ("smooth weight: density smoothed by 1 Å over its noise; without data at the "
                "resolution limit it shows an FSC of up to 0.1 there at 3 Å, 0.2 at 4 Å"),
     "soft": ("soft weight: voxel-sharp, for looking only; without data at the resolution limit "
-             "it shows an FSC of 0.3 to 0.4 there: it invents resolution"),
+             "it shows an FSC of 0.3 to 0.5 there: it invents resolution"),
     "fdr": ("fdr weight: the soft-edged confidence mask; a mask's edge and shape add correlation "
             "at the resolution limit"),
     "file": ("weight from a file: what it invents depends on how sharp it is"),
