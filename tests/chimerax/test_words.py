@@ -93,8 +93,8 @@ def test_maps_on_request_have_links_that_colour_the_result(chimerax_session):
     kinds = ("localB", "gain_5.0A", "resolution", "provenance", "mask")
     companions = [SimpleNamespace(name=f"a LocScale, {kind}", id_string=f"5.{i}", deleted=False)
                   for i, kind in enumerate(kinds)]
-    _, *links = _links(SimpleNamespace(volume=SimpleNamespace(id_string="4"), files={}, parameters={},
-                                       companions=companions))
+    _, *links = _links(SimpleNamespace(volume=SimpleNamespace(id_string="4"), files={},
+                                       parameters={}, companions=companions))
     assert "color sample #4 map #5.0 palette cyanmaroon" in links[0]
     assert "colour by local gain at 5.0A" in links[1]
     assert "colour by local resolution" in links[2]
