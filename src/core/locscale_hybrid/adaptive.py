@@ -17,6 +17,7 @@ Steps = NDArray[np.int16]
 FINEST_UNWEIGHTED = 2.0  # times d_min: coarser bands keep weight 1
 
 _LEVELS = 1 << 12        # steps of the score
+_SLAB_VOXELS = 1 << 19   # worked on at a time
 _SPARSE = (slice(None, None, 2),) * 3  # voxels that stand for the others where powers are averaged
 _FEWEST_SIGNAL = 1e-3    # of the noise power: where none is seen
 _FEWEST_NOISE = 0.1      # of the typical sd: where the gain, and with it the noise, is 0
@@ -71,16 +72,33 @@ def adaptive_weight(evidence: BandEvidence, mean: FloatArray, difference: FloatA
         0 to 1.
     """
     steps, part, scores = _score_steps(evidence.score)
-    common = mean * mean
-    common -= difference * difference  # the product of the halves' bands
-    curve = _signal_curve(steps, scores, common, evidence)
-    del common
-    signal = curve[steps]
-    part *= np.append(np.diff(curve), np.float32(0))[steps]
-    signal += part
-    signal *= evidence.signal
-    np.add(signal, evidence.noise, out=part)
-    return np.asarray(np.divide(signal, part, out=signal, where=part > 0))
+    curve = _signal_curve(steps, scores, _common(steps, mean, difference), evidence)
+    rise = np.append(np.diff(curve), np.float32(0))
+    for slab in _slabs(steps):
+        signal, weight, step = curve[steps[slab]], part[slab], steps[slab]
+        weight *= rise[step]
+        signal += weight
+        signal *= evidence.signal[slab]
+        np.add(signal, evidence.noise[slab], out=weight)
+        np.divide(signal, weight, out=signal, where=weight > 0)
+        weight[...] = signal
+    return part
+
+
+def _slabs(steps: Steps) -> list[slice]:
+    """Pieces along z of a box that are worked on at a time: a large box has no room for copies."""
+    size = max(1, _SLAB_VOXELS // int(np.prod(steps.shape[1:])))
+    return [slice(begin, begin + size) for begin in range(0, len(steps), size)]
+
+
+def _common(steps: Steps, mean: FloatArray, difference: FloatArray) -> DoubleArray:
+    """Sum of the product of the halves' bands at each step."""
+    total = np.zeros(_LEVELS)
+    for slab in _slabs(steps):
+        product = mean[slab] * mean[slab]
+        product -= difference[slab] * difference[slab]
+        total += _sums(steps[slab], product)
+    return total
 
 
 def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
@@ -100,18 +118,19 @@ def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
     return steps, score, np.asarray(low + width * np.arange(_LEVELS), dtype=np.float64)
 
 
-def _signal_curve(steps: Steps, scores: DoubleArray, common: FloatArray,
+def _signal_curve(steps: Steps, scores: DoubleArray, common: DoubleArray,
                   evidence: BandEvidence) -> FloatArray:
     """The factor r at every step of the score.
 
     At each node of the curve the halves' product is weighed against a general curve, each by
     the inverse of its variance: a band without signal gets the general curve, not its own noise.
     """
-    count = np.bincount(steps.ravel(), minlength=_LEVELS)
+    count = np.sum([np.bincount(steps[slab].ravel(), minlength=_LEVELS)
+                    for slab in _slabs(steps)], axis=0)
     rank = (np.cumsum(count) - 0.5 * count) / max(int(count.sum()), 1)
     place = np.interp(rank, _QUANTILES, np.arange(len(_QUANTILES)))
     voxels = _at_nodes(place, count)
-    shared = _at_nodes(place, _sums(steps, common)) / np.maximum(voxels, 1e-9)
+    shared = _at_nodes(place, common) / np.maximum(voxels, 1e-9)
     score = _at_nodes(place, count * scores) / np.maximum(voxels, 1e-9)
     sparse = np.ascontiguousarray(steps[_SPARSE])
     some = np.maximum(_at_nodes(place, np.bincount(sparse.ravel(), minlength=_LEVELS)), 1e-9)

@@ -6,7 +6,7 @@ its pieces and writes its own slot.  The arithmetic is the same, so are the byte
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -176,6 +176,11 @@ class BandWork:
         for name, values in self.coefficients.items():
             save_array(folder / f"{name}.npy", values)
 
+    def use_files(self, folder: Path) -> None:
+        """Put what `save` wrote in place of the arrays in memory, which the workers share then."""
+        self.filter = BandFilter.load(folder, self.filter.grid, self.filter.window)
+        self.coefficients = _mapped(folder, self.coefficients)
+
     def save_plan(self, folder: Path) -> None:
         """Write what the next tasks are about."""
         self.flush()
@@ -197,12 +202,16 @@ class BandWork:
         rules = GainRules(plan["cap"], plan["noise_weight"])
         options = BandOptions(plan["window"], plan["block"], plan["n_low"], plan["resolution"],
                               plan["adaptive"], rules, plan["scaled"])
-        coefficients = {name: np.load(folder / f"{name}.npy", mmap_mode="r")
-                        for name in plan["coefficients"]}
+        coefficients = _mapped(folder, plan["coefficients"])
         slots = {name: np.load(folder / f"slot_{name}.npy", mmap_mode="r+")
                  for name in plan["slots"]}
         return cls(BandFilter.load(folder, grid, options.window), options,
                    np.load(folder / "inside.npy"), coefficients, slots, plan["bands"])
+
+
+def _mapped(folder: Path, names: Iterable[str]) -> dict[str, ComplexArray]:
+    """Coefficients that lie in files, mapped into memory."""
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
 
 
 def scale_band(work: BandWork, slot: int) -> None:
@@ -314,6 +323,7 @@ class BandRunner:
         self.wave = wave
         if not self.is_local:
             work.save(folder)
+            work.use_files(folder)
         self._make_slots()
 
     def scale(self, bands: list[int], report: Report) -> None:

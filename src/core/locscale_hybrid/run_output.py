@@ -78,8 +78,9 @@ def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
     """The maps that were asked for beside the two that are always written."""
     asked, scaled = facts.parameters.outputs, facts.scaled
     maps: dict[str, Map] = dict(scaled.volumes)
-    if "halves" in asked and scaled.half_1 is not None and scaled.half_2 is not None:
-        maps |= {"sharpened_half1": scaled.half_1, "sharpened_half2": scaled.half_2}
+    half_1, half_2 = (scaled.half_1, scaled.half_2) if "halves" in asked else (None, None)
+    if half_1 is not None and half_2 is not None:
+        maps |= {"sharpened_half1": half_1, "sharpened_half2": half_2}
     if "mask" in asked:
         maps["mask"] = Map(facts.mask.soft, facts.mask.grid, "mask")
     if "reference" in asked:

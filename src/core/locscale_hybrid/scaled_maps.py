@@ -47,8 +47,8 @@ class ScaledMaps:
         For looking: weighted, amplitudes restored.
     linear : Map
         For measuring and deposition: no voxel-sharp weight.
-    half_1, half_2 : Map, optional
-        The half maps with the gains and weights of the linear map.
+    difference : Map, optional
+        Half the difference of the half maps with the gains and weights of the linear map.
     weight : Map
         What the output was multiplied by, 0 to 1.
     policy : str
@@ -70,8 +70,7 @@ class ScaledMaps:
 
     output: Map
     linear: Map
-    half_1: Map | None
-    half_2: Map | None
+    difference: Map | None
     weight: Map
     policy: str
     label: str
@@ -81,6 +80,20 @@ class ScaledMaps:
     silent_share: float
     volumes: Mapping[str, Map] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def half_1(self) -> Map | None:
+        """Half map 1 with the gains and weights of the linear map, made when asked for."""
+        if self.difference is None:
+            return None
+        return self.linear.with_values(self.linear.values + self.difference.values)
+
+    @property
+    def half_2(self) -> Map | None:
+        """Half map 2, likewise."""
+        if self.difference is None:
+            return None
+        return self.linear.with_values(self.linear.values - self.difference.values)
 
 
 def band_reports(gains: Mapping[int, BandGain], window: float,

@@ -52,7 +52,7 @@ _REGION_MARGIN = 1.0       # windows around a region: density goes on there
 _WINDOWS_AROUND = 6.0      # Å around a region that get windows too, so that it has no edge
 _RESTORED_AROUND = 2.0     # Å around it that amplitudes are restored in
 _FADE = 0.32               # windows in which maps end at the faces of the box
-_WAVE_BYTES = 2 << 30      # of the results of the bands in hand
+_WAVE_BYTES = 320 << 20    # of the results of the bands in hand
 _SMALL_VOXELS = 1 << 21    # boxes up to here keep three bands in memory
 _FEWEST_IN_HAND = 3
 _SILENT_SHARE = 0.01       # of the mask, from which the user is told
@@ -250,8 +250,9 @@ def _bands_in_hand(work: BandWork, executor: Executor) -> int:
     size = work.filter.grid.size
     if executor.workers == 1:
         return min(_FEWEST_IN_HAND, n_bands) if size <= _SMALL_VOXELS else 1
-    fitting = _WAVE_BYTES // (12 * size)
-    return int(min(max(fitting, _FEWEST_IN_HAND, executor.workers), n_bands))
+    fitting = min(max(_WAVE_BYTES // (12 * size), _FEWEST_IN_HAND, executor.workers), n_bands)
+    turns = fitting // executor.workers or 1  # of every worker, before it waits for the others
+    return int(max(min(turns * executor.workers, n_bands), min(_FEWEST_IN_HAND, n_bands)))
 
 
 def _by_bands(job: _Job, runner: BandRunner, slope: float, progress: Progress) -> _Scaled:
@@ -333,11 +334,10 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled,
     inside = job.asked(given.mask) > 0.5
     silent[box] = (scaled.spread(share) > 0.5) & inside
     silent_share = float(silent.sum() / max(int(inside.sum()), 1))
-    halves = (None, None) if difference is None else (embed(linear + difference),
-                                                      embed(linear - difference))
     volumes = {name: embed(values) for name, values in _volumes(job, work, scaled).items()}
     return ScaledMaps(
-        embed(output), embed(linear), halves[0], halves[1], embed(weight, None), job.policy,
+        embed(output), embed(linear), None if difference is None else embed(difference),
+        embed(weight, None), job.policy,
         _label(job), STATEMENTS[job.policy],
         band_reports(scaled.gains, job.window, scaled.inside), silent, silent_share, volumes,
         tuple(_findings(job, silent_share)))

@@ -23,7 +23,7 @@ from .findings import Finding
 from .stage_codec import decode, encode
 
 _T = TypeVar("_T")
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST_TEXT = 256 << 20  # bytes of the JSON part
 _IN_NAME = 16              # digits of the key
 
