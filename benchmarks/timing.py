@@ -73,7 +73,8 @@ def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
         mates=hybrid.mates, wilson=False))
     timed("Wilson", lambda: correct_pseudo_atoms(start.data, scatterers, adps.b_iso,
                                                  hybrid.is_pseudo, mates=hybrid.mates))
-    timed("rerun on half map 1", lambda: free_fsc(start, given.observed.half_1, adps.tau))
+    timed("rerun on half map 1", lambda: free_fsc(start, place_pseudo_atoms(
+        start, start.data.with_half(1), given.observed.half_1), adps.tau))
     costs["atoms"] = {"model": hybrid.n_atoms, "pseudo": hybrid.n_pseudo}
     return costs
 

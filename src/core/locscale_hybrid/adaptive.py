@@ -82,7 +82,7 @@ def adaptive_weight(evidence: BandEvidence, mean: FloatArray, difference: FloatA
         np.add(signal, evidence.noise[slab], out=weight)
         np.divide(signal, weight, out=signal, where=weight > 0)
         weight[...] = signal
-    return part
+    return np.asarray(part)
 
 
 def _slabs(steps: Steps) -> list[slice]:
@@ -125,8 +125,9 @@ def _signal_curve(steps: Steps, scores: DoubleArray, common: DoubleArray,
     At each node of the curve the halves' product is weighed against a general curve, each by
     the inverse of its variance: a band without signal gets the general curve, not its own noise.
     """
-    count = np.sum([np.bincount(steps[slab].ravel(), minlength=_LEVELS)
-                    for slab in _slabs(steps)], axis=0)
+    count = np.zeros(_LEVELS, dtype=np.int64)
+    for slab in _slabs(steps):
+        count += np.bincount(steps[slab].ravel(), minlength=_LEVELS)
     rank = (np.cumsum(count) - 0.5 * count) / max(int(count.sum()), 1)
     place = np.interp(rank, _QUANTILES, np.arange(len(_QUANTILES)))
     voxels = _at_nodes(place, count)
@@ -149,7 +150,7 @@ def _signal_curve(steps: Steps, scores: DoubleArray, common: DoubleArray,
     prior_variance = np.maximum(np.square(_PRIOR_SPREAD * prior), 1e-30)
     factor = (shared / signal * prior_variance + prior * variance) / (prior_variance + variance)
     curve = np.interp(place, np.arange(len(_QUANTILES)), np.maximum(factor, 0))
-    return curve.astype(np.float32)
+    return np.asarray(curve, dtype=np.float32)
 
 
 def _sums(steps: Steps, values: FloatArray) -> DoubleArray:

@@ -121,19 +121,18 @@ def keep_given_b(completion: Completion, hybrid: HybridModel) -> HybridModel:
     return hybrid.with_values(b_iso=np.concatenate([given, pseudo]))
 
 
-def free_fsc(completion: Completion, half_1: Map, tau: float,
-             progress: Report = lambda done: None) -> ModelFsc:
+def free_fsc(completion: Completion, hybrid: HybridModel, tau: float) -> ModelFsc:
     """Work and free FSC of a model that half map 1 alone has completed and refined.
 
     Parameters
     ----------
     completion : Completion
-    half_1 : Map
+    hybrid : HybridModel
+        Placed on half map 1; its B are refined here.
     tau : float
         Å^2; that of the run.
     """
     target = completion.data.with_half(1)
-    hybrid = place_pseudo_atoms(completion, target, half_1, progress)
     scatterers, b = scatterers_of(hybrid, completion.data), hybrid.b_iso
     if completion.data.d_min <= _COARSE and len(hybrid):
         b = b_steps(target, scatterers, b, neighbours_of(hybrid.positions),

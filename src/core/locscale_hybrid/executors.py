@@ -42,7 +42,7 @@ class SerialExecutor:
     name = "serial"
 
     def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None) -> None:
+            progress: Report | None = None, patience: float | None = None) -> None:
         """Run the tasks in order; see `Executor.map`."""
         for index in range(count):
             function(folder, index)
@@ -158,14 +158,14 @@ class CommWorldExecutor:
         return ranks_named(self.workers)
 
     def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None) -> None:
+            progress: Report | None = None, patience: float | None = None) -> None:
         """Run the tasks on all ranks; see `Executor.map`."""
         command = {"function": task_name(function), "folder": str(folder)}
         for rank in range(1, self.workers):
             _send(self._comm, command, rank, _COMMAND)
             self._busy.add(rank)
-        dealer = _Dealer(self._comm, count, self._busy, Clock(self._patience), self._tell,
-                         self.when_stuck)
+        clock = Clock(max(self._patience, patience or 0.0))
+        dealer = _Dealer(self._comm, count, self._busy, clock, self._tell, self.when_stuck)
         with dealer, fft_share(self.workers):
             try:
                 self._work(dealer, function, folder, progress)

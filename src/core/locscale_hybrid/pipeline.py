@@ -33,8 +33,9 @@ from .run_output import write_output
 from .scaled_maps import ScaledMaps
 from .scaling import scale_map, window_edge
 from .servalcat_engine import require_engine, require_restraints
+from .side_by_side import place_both
 from .stage_keys import stage_keys
-from .stage_results import MaskResult, PlacedAtoms
+from .stage_results import MaskResult, PlacedPair
 from .stage_store import StageKey, StageStore
 from .symmetry import Symmetry, map_correlations
 from .tasks import Executor, fft_share
@@ -113,9 +114,9 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             given = run.with_refined_model(given, inputs.monomer_library, resolution, folder)
             completion = run.completion(given, mask, resolution)
         with run.stage("pseudo-atoms"):
-            hybrid = run.placed(completion, given)
+            hybrid, of_half_1 = run.placed(completion, given, workers, folder)
         with run.stage("adp"):
-            hybrid, adps, free = run.refined(completion, hybrid, given, folder)
+            hybrid, adps, free = run.refined(completion, hybrid, of_half_1, given, folder)
             files.keep_model("hybrid_model", hybrid, given.observed.average)
         with run.stage("reference"):
             reference = reference_map(given.observed.average.grid, hybrid,
@@ -271,15 +272,18 @@ class _Run:
                                      completed=region is not None))
         return Completion(assembly, data, given.observed.kind, region, self.parameters)
 
-    def placed(self, completion: Completion, given: RunInput) -> HybridModel:
-        """The hybrid model with its pseudo-atoms settled."""
+    def placed(self, completion: Completion, given: RunInput, executor: Executor,
+               folder: Path) -> tuple[HybridModel, HybridModel | None]:
+        """The hybrid model with its pseudo-atoms settled; that of half map 1, where it was made."""
         if self.previous is not None:
-            return self.updated(completion, self.previous, given)
-        atoms = self.store.kept(
-            PlacedAtoms, self.keys.get("pseudo-atoms"), lambda: PlacedAtoms.of(place_pseudo_atoms(
-                completion, completion.data.average, given.observed.average,
-                self.progress.update)))
-        return atoms.in_assembly(completion.assembly)
+            return self.updated(completion, self.previous, given), None
+        observed = given.observed
+        validated = observed.kind == "halves" and self.parameters.refiner != "none"
+        pair = self.store.kept(PlacedPair, self.keys.get("pseudo-atoms"), lambda: place_both(
+            completion, observed.average, observed.half_1 if validated else None, executor,
+            folder, self.progress.update))
+        half_1 = None if pair.half_1 is None else pair.half_1.in_assembly(completion.assembly)
+        return pair.average.in_assembly(completion.assembly), half_1
 
     def updated(self, completion: Completion, previous: PreviousRun,
                 given: RunInput) -> HybridModel:
@@ -291,23 +295,25 @@ class _Run:
         self.note([self.update.finding(given.observed.kind)])
         return warm.atoms.in_assembly(completion.assembly)
 
-    def refined(self, completion: Completion, hybrid: HybridModel, given: RunInput, folder: Path,
+    def refined(self, completion: Completion, hybrid: HybridModel, of_half_1: HybridModel | None,
+                given: RunInput, folder: Path,
                 ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
         """The hybrid model with its B refined, and what half map 2 says about it."""
         if self.parameters.refiner == "none":
             return keep_given_b(completion, hybrid), None, None
         adps = self.store.kept(
             RefinedAdps, self.keys.get("adp"),
-            lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.5)))
+            lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.6)))
         hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
         half_1 = given.observed.half_1
         asked = self.previous is None or self.parameters.validate
         if given.observed.kind != "halves" or half_1 is None or not asked:
             return hybrid, adps, None
-        free = self.store.kept(
-            ModelFsc, self.keys.get("validation"),
-            lambda: free_fsc(completion, half_1, adps.tau, self.progress.part(0.5, 1.0)))
+        free = self.store.kept(ModelFsc, self.keys.get("validation"), lambda: free_fsc(
+            completion, of_half_1 or place_pseudo_atoms(
+                completion, completion.data.with_half(1), half_1, self.progress.part(0.6, 1.0)),
+            adps.tau))
         gap = overfitting(free)
         self.note([gap] if gap is not None else [])
         return hybrid, adps, free

@@ -51,13 +51,14 @@ class ProcessExecutor:
         return f"{self.workers} processes"
 
     def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None) -> None:
+            progress: Report | None = None, patience: float | None = None) -> None:
         """Run the tasks in the pool; see `tasks.Executor.map`."""
         name = task_name(function)
         if not self._processes:
             self._start()
         try:
-            self._deal(name, folder, count, progress)
+            clock = Clock(max(self._patience, patience or 0.0))
+            self._deal(name, folder, count, clock, progress)
         except BaseException:
             self._end(0.0)
             raise
@@ -87,9 +88,10 @@ class ProcessExecutor:
                 self._connections.append(here)
         self._coming_up = set(range(self.workers))
 
-    def _deal(self, name: str, folder: Path, count: int, progress: Report | None) -> None:
+    def _deal(self, name: str, folder: Path, count: int, clock: Clock,
+              progress: Report | None) -> None:
         """Give each process a task, and the next one when it is done."""
-        clock, given, done = Clock(self._patience), 0, 0
+        given = done = 0
         free = [worker for worker in range(self.workers) if worker not in self._coming_up]
         while done < count:
             while free and given < count:

@@ -95,11 +95,14 @@ class RankSession:
             self._stack.close()
             raise
 
-    def map(self, function: Task, folder: Path, count: int, progress: Report | None) -> None:
+    def map(self, function: Task, folder: Path, count: int, progress: Report | None,
+            patience: float | None = None) -> None:
         """Have the ranks work on a plan; any failure ends them all."""
         failure = None
         try:
-            failure = self._map(task_name(function), folder, count, progress)
+            command = {"function": task_name(function), "folder": str(folder), "count": count,
+                       "patience": patience}
+            failure = self._map(command, progress)
         except BaseException:
             self._stack.close()
             raise
@@ -116,12 +119,10 @@ class RankSession:
                 pause()
         self._stack.close()
 
-    def _map(self, name: str, folder: Path, count: int,
-             progress: Report | None) -> Failure | None:
+    def _map(self, command: dict[str, Any], progress: Report | None) -> Failure | None:
         """Write the command, then read how far the ranks are; what a task failed of, if one did."""
         result = self._folder / f"result-{self._plans}.json"
-        write_values(self._command_file(),
-                     {"function": name, "folder": str(folder), "count": count})
+        write_values(self._command_file(), command)
         self._plans += 1
         pause, beat, seen = Pause(), -1, time.monotonic()
         while True:
@@ -142,7 +143,7 @@ class RankSession:
                 raise StageError(f"rank 0 of {self._ranks} has been silent for "
                                  f"{time.monotonic() - seen:.0f} s")
             if progress is not None:
-                progress(status.get("done", 0) / max(count, 1) if beat >= 0 else 0.0)
+                progress(status.get("done", 0) / max(command["count"], 1) if beat >= 0 else 0.0)
             pause()
         if progress is not None:
             progress(1.0)

@@ -52,14 +52,14 @@ class MpiexecExecutor:
         return ranks_named(self.workers) if self._pool is None else self._pool.name
 
     def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None) -> None:
+            progress: Report | None = None, patience: float | None = None) -> None:
         """Run the tasks on the ranks; see `tasks.Executor.map`."""
         if self._session is None and self._pool is None:
             self._start(function)
         if self._pool is not None:
-            self._pool.map(function, folder, count, progress=progress)
+            self._pool.map(function, folder, count, progress=progress, patience=patience)
         elif self._session is not None:
-            self._session.map(function, folder, count, progress)
+            self._session.map(function, folder, count, progress, patience)
 
     def close(self) -> None:
         """End the ranks: ask, SIGTERM, kill."""

@@ -5,14 +5,19 @@ into it; here a full disk is one sentence.
 """
 
 import errno
+import json
 import os
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import StageError
 from .maps import FloatArray
+from .stage_codec import decode, encode
+
+_T = TypeVar("_T")
 
 
 def save_array(path: Path, values: NDArray[np.generic]) -> None:
@@ -46,6 +51,30 @@ def shared_array(path: Path, shape: tuple[int, ...]) -> FloatArray:
     except OSError as error:
         raise _no_room(path, 4 * int(np.prod(shape)), error) from None
     return array
+
+
+def save_value(folder: Path, name: str, value: object) -> None:
+    """Write a value that `stage_codec.encode` takes: its arrays as files of their own.
+
+    Raises
+    ------
+    StageError
+        If there is no room for it.
+    """
+    tree, arrays = encode(value)
+    for part, values in arrays.items():
+        save_array(folder / f"{name}_{part}.npy", values)
+    (folder / f"{name}.json").write_text(json.dumps({"value": tree, "arrays": sorted(arrays)}),
+                                         encoding="utf-8")
+
+
+def load_value(kind: type[_T], folder: Path, name: str) -> _T:
+    """The value that `save_value` wrote; its arrays stay in their files, to be read only."""
+    stored = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    arrays: dict[str, NDArray[Any]] = {
+        part: np.load(folder / f"{name}_{part}.npy", mmap_mode="r") for part in stored["arrays"]}
+    result: _T = decode(kind, stored["value"], arrays)
+    return result
 
 
 def _no_room(path: Path, size: int, error: OSError) -> StageError:

@@ -42,7 +42,7 @@ class Executor(Protocol):
         """What to call it in the record."""
 
     def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None) -> None:
+            progress: Report | None = None, patience: float | None = None) -> None:
         """Run ``function(folder, index)`` for every index below `count`, in any order.
 
         Parameters
@@ -56,6 +56,8 @@ class Executor(Protocol):
             Number of tasks.
         progress : callable, optional
             Called in the caller's thread with the fraction done; may raise to stop the run.
+        patience : float, optional
+            s that a task of this plan may take, where that is more than the executor's own.
 
         Raises
         ------

@@ -112,7 +112,8 @@ def _run_plan(rank: _Rank, executor: CommWorldExecutor, command: dict[str, Any],
               result: Path) -> None:
     """Work on a plan with all ranks and write how it went."""
     try:
-        executor.map(load_task(command["function"]), Path(command["folder"]), command["count"])
+        executor.map(load_task(command["function"]), Path(command["folder"]), command["count"],
+                     patience=command.get("patience"))
     except Exception as error:
         failure = Failure("", str(error), "".join(getattr(error, "__notes__", [])))
         write_values(result, {"ok": False, "failure": failure.as_dict()})
