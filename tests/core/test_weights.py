@@ -1,5 +1,7 @@
 """Noise weights, adaptive weights, and what the map for looking is multiplied by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,13 @@ from locscale_hybrid.gains import (
 )
 from locscale_hybrid.local_power import LocalAverage
 from locscale_hybrid.maps import Grid
-from locscale_hybrid.weights import STATEMENTS, WeightInput, looking_weight, restore_amplitudes
+from locscale_hybrid.weights import (
+    STATEMENTS,
+    WeightInput,
+    adaptive_sigma,
+    looking_weight,
+    restore_amplitudes,
+)
 
 SHAPE = (48, 44, 40)
 GRID = Grid(SHAPE, (1.0, 1.0, 1.0))
@@ -218,6 +226,46 @@ def test_the_adaptive_policy_is_half_at_a_score_of_4():
     flat = full(4 * float(smooth.std()), SHAPE)
     weight = looking_weight("adaptive", given(average=flat, difference=difference), LOCAL)
     np.testing.assert_allclose(weight, 0.5, atol=0.01)
+
+
+def structure(d_min, seed):
+    """A random density without anything finer than d_min, strong in a ball and nothing outside."""
+    space = FourierSpace(GRID)
+    s = np.sqrt(space.s_squared)
+    values = np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32)
+    smooth = space.backward(space.forward(values) * ((s > 0.05) & (s < 1 / d_min)))
+    return np.asarray(smooth / smooth.std() * ball(), dtype=np.float32)
+
+
+def ball():
+    z, y, x = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in SHAPE)]
+    return np.sqrt(z**2 + y**2 + x**2) < 12
+
+
+def inventing(share):
+    """Coarse density, and a reference at d_min that looks the more like what is invented."""
+    density = structure(1.25 * 4.0, 3)
+    plain = given(average=density, linear=density, mask=ball().astype(np.float32),
+                  difference=0.2 * given().difference)
+    invented = looking_weight("adaptive", plain, LOCAL) * density
+    other = structure(2.2, 4)
+    return replace(plain, reference=np.float32(share) * invented + np.float32(1 - share) * other)
+
+
+def test_the_adaptive_weight_is_smoothed_until_it_invents_little():
+    least, most = 0.36 * 4.0, 0.6 * 4.0
+    alike, apart = adaptive_sigma(inventing(1.0)), adaptive_sigma(inventing(0.0))
+    assert apart == pytest.approx(least) and alike == pytest.approx(most)
+    between = [adaptive_sigma(inventing(share)) for share in (0.05, 0.1, 0.2, 0.4)]
+    assert between == sorted(between)
+
+
+def test_the_smoothing_does_not_depend_on_the_scale_of_the_maps():
+    plain = inventing(0.2)
+    scaled = replace(plain, **{name: getattr(plain, name) * np.float32(1000) for name in
+                               ("average", "difference", "linear", "linear_difference",
+                                "reference")})
+    assert adaptive_sigma(scaled) == pytest.approx(adaptive_sigma(plain), rel=1e-3)
 
 
 def test_the_other_policies_are_ones_the_mask_and_the_file():

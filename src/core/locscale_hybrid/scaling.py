@@ -313,13 +313,14 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled,
     difference = scaled.maps[1] if len(scaled.maps) == 2 else None
     user = None if job.weight_map is None else job.weight_map.values[box]
     given = WeightInput(grid, job.resolution, job.part(whole.values), job.half_difference,
-                        linear, difference, np.asarray(job.mask[box], dtype=np.float32), user)
+                        linear, difference, np.asarray(job.mask[box], dtype=np.float32), user,
+                        job.part(job.reference.values))
     weight = looking_weight(job.policy, given, work.local)
     region = given.mask if job.policy == "none" else weight
     if job.parameters.scaling == "windows":
         region = job.asked(region, _RESTORED_AROUND)
-    output = restore_amplitudes(linear * weight, region, job.part(job.reference.values), grid,
-                                job.resolution)
+    assert given.reference is not None
+    output = restore_amplitudes(linear * weight, region, given.reference, grid, job.resolution)
 
     def embed(values: FloatArray, group: Symmetry | None = symmetry) -> Map:
         """A box in the whole map, averaged over the group."""

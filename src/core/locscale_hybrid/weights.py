@@ -4,21 +4,27 @@ A weight that follows the density voxel by voxel looks clean and invents: coarse
 sharp weight has fine components that look like resolution.  Every policy says what it may invent.
 """
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from .errors import InputError
-from .fourier import FourierSpace
+from .fourier import FourierSpace, real_product, squared_modulus
 from .local_power import LocalAverage
-from .maps import BoolArray, DoubleArray, FloatArray, Grid, Map
+from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Map
+
+_log = logging.getLogger(__name__)
 
 FINEST = 0.85             # times d_min: nothing finer is in the map for looking
 
 _SMOOTH_SIGMA = 1.0       # Å, policy smooth
 _SMOOTH_SCORE = 4.0       # z^2 at which a weight is 1/2
-_ADAPTIVE_SIGMA = 0.36    # d_min, policy adaptive: sharper weights invent more
+_ADAPTIVE_SIGMAS = (0.36, 0.42, 0.48, 0.54, 0.6)  # d_min, policy adaptive: sharper invents more
+_MOST_INVENTED = 0.04     # correlation at d_min that coarse density times its weight may have
+_NO_DATA = 1.2            # times d_min, where density counts as coarse
+_AT_LIMIT = 0.05          # of 1/d_min either way: the shells that are looked at
 _ADAPTIVE_SCORE = 16.0
 _SOFT_SIGMA = 0.25        # d_min, policy soft
 _SOFT_SCORE = 4.0
@@ -28,8 +34,9 @@ _LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor 
 
 STATEMENTS = {
     "adaptive": ("adaptive weight: each band by what the coarser bands and both half maps say, "
-                 "then the density smoothed by 0.36 d over its noise; without data at the "
-                 "resolution limit it shows an FSC of 0.05 to 0.1 there at 3 Å, 0.2 at 4 Å"),
+                 "then the density over its noise, smoothed by 0.36 to 0.6 d, as far as keeps what "
+                 "that invents small; without data at the resolution limit it shows an FSC of up "
+                 "to 0.1 there"),
     "smooth": ("smooth weight: density smoothed by 1 Å over its noise; without data at the "
                "resolution limit it shows an FSC of up to 0.1 there at 3 Å, 0.2 at 4 Å"),
     "soft": ("soft weight: voxel-sharp, for looking only; without data at the resolution limit "
@@ -58,6 +65,8 @@ class WeightInput:
         Soft, 0 to 1.
     file : array, optional
         The user's weight.
+    reference : array, optional
+        What policy adaptive compares invented density with; None: the least smoothing is used.
     """
 
     grid: Grid
@@ -68,6 +77,7 @@ class WeightInput:
     linear_difference: FloatArray | None
     mask: FloatArray
     file: FloatArray | None = None
+    reference: FloatArray | None = None
 
 
 def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
@@ -116,13 +126,62 @@ def looking_weight(policy: str, given: WeightInput, local: LocalAverage) -> Floa
         noise = local.spread(local.power(given.linear_difference))
         smooth /= np.sqrt(np.maximum(noise, np.float32(1e-30)))
         return saturating(smooth, _SOFT_SCORE)
+    if policy == "smooth":
+        return _by_score(given, given.average, _SMOOTH_SIGMA, _SMOOTH_SCORE)
+    return _by_score(given, given.average, adaptive_sigma(given), _ADAPTIVE_SCORE)
+
+
+def adaptive_sigma(given: WeightInput) -> float:
+    """Least smoothing, Å, with which the weight invents hardly anything at the resolution limit.
+
+    What a weight invents is seen by leaving out all that is finer than 1.2 d_min: what density
+    and weight then show at d_min is their product alone.  As far as it looks like the reference
+    there, it would be taken for resolution.
+    """
+    finest = 1 / given.resolution
+    if given.reference is None:
+        return _ADAPTIVE_SIGMAS[0] * given.resolution
+    space = FourierSpace(given.grid)
+    s = np.sqrt(space.s_squared)
+    linear, average = (space.backward(space.forward(values) * (s <= finest / _NO_DATA))
+                       for values in (given.linear, given.average))
+    shells = np.flatnonzero(np.abs(s / np.float32(finest) - 1) < _AT_LIMIT)
+    weight = np.broadcast_to(space.multiplicity, s.shape).ravel()[shells]
+    del s
+
+    def at_limit(values: FloatArray) -> ComplexArray:
+        """Coefficients at d_min of what lies in the mask."""
+        return space.forward(_centred(values, given.mask)).ravel()[shells]
+
+    wanted, before = at_limit(given.reference), (0.0, 0.0)
+    for share in _ADAPTIVE_SIGMAS:
+        sharp = _by_score(given, average, share * given.resolution, _ADAPTIVE_SCORE)
+        sharp *= linear
+        invented = _correlation(at_limit(sharp), wanted, weight)
+        if invented <= _MOST_INVENTED:
+            if share > _ADAPTIVE_SIGMAS[0]:  # between this and the last: no jumps
+                part = (before[1] - _MOST_INVENTED) / (before[1] - invented)
+                share = before[0] + part * (share - before[0])
+            break
+        before = share, invented
+    _log.info("looking weight smoothed by %.3f d, invented at the limit: %.3f", share, invented)
+    return share * given.resolution
+
+
+def _by_score(given: WeightInput, density: FloatArray, sigma: float, half: float) -> FloatArray:
+    """Weight by smoothed density over the noise that is left in it."""
     assert given.difference is not None
-    sigma, half = ((_SMOOTH_SIGMA, _SMOOTH_SCORE) if policy == "smooth"
-                   else (_ADAPTIVE_SIGMA * given.resolution, _ADAPTIVE_SCORE))
     noise_sd = float(gaussian(given.difference, given.grid, sigma).std(dtype=np.float64))
-    smooth = gaussian(given.average, given.grid, sigma)
+    smooth = gaussian(density, given.grid, sigma)
     smooth /= np.float32(max(noise_sd, 1e-30))
     return saturating(smooth, half)
+
+
+def _correlation(a: ComplexArray, b: ComplexArray, weight: FloatArray) -> float:
+    """Correlation of two sets of coefficients; 0 where one is nothing."""
+    power = [float((weight * squared_modulus(x)).sum(dtype=np.float64)) for x in (a, b)]
+    cross = float((weight * real_product(a, b)).sum(dtype=np.float64))
+    return cross / float(np.sqrt(power[0] * power[1])) if min(power) > 0 else 0.0
 
 
 def saturating(score: FloatArray, half: float) -> FloatArray:
@@ -171,9 +230,14 @@ def restore_amplitudes(values: FloatArray, weight: FloatArray, reference: FloatA
 
 def _power_within(space: FourierSpace, values: FloatArray, region: FloatArray) -> DoubleArray:
     """Power in shells of a map inside a soft region, its mean there subtracted."""
+    return space.power(space.forward(_centred(values, region)))
+
+
+def _centred(values: FloatArray, region: FloatArray) -> FloatArray:
+    """A map inside a soft region, its mean there subtracted."""
     total = float(region.sum(dtype=np.float64))
     mean = float((values * region).sum(dtype=np.float64)) / total
-    return space.power(space.forward((values - np.float32(mean)) * region))
+    return np.asarray((values - np.float32(mean)) * region)
 
 
 def shut_share(weight: FloatArray, region: BoolArray) -> float:
