@@ -4,6 +4,7 @@ Refinement uses a sixth of the coefficients of a typical grid; sums and products
 over these alone.  The grid behind them is as coarse as the resolution allows.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -56,6 +57,7 @@ class Band:
         self.s_squared: FloatArray = whole.s_squared.reshape(-1)[self.index]
         columns = whole.shape[2] // 2 + 1
         self.multiplicity: FloatArray = whole.multiplicity[self.index % columns]
+        self._curves: dict[str, FloatArray] = {}
         self.space = FourierSpace(whole.grid)  # without the volumes that `whole` has made
 
     @property
@@ -96,6 +98,12 @@ class Band:
         """The coefficients of the band out of the rfft array of a map of the same box."""
         sampled = resize(coefficients, shape, self.space.shape)
         return np.asarray(sampled.reshape(-1)[self.index])
+
+    def once(self, name: str, function: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """A function of |s|^2 at each coefficient, computed the first time it is asked for."""
+        if name not in self._curves:
+            self._curves[name] = function(self.s_squared)
+        return self._curves[name]
 
     def unpack(self, packed: ComplexArray) -> ComplexArray:
         """The rfft array of the sampling grid, zero outside the band."""

@@ -211,7 +211,7 @@ class Scatterers:
         drawing = self._draw(b_iso, band.d_min, which)
         part = drawing.extent(band.grid)
         values = self._density(drawing.moved_into(part, band.grid), band.grid, _shape_of(part))
-        return band.transform.forward(values, part) * _factor(band.s_squared, drawing.shift)
+        return band.transform.forward(values, part) * _band_factor(band, drawing.shift)
 
     def contract(self, packed: ComplexArray, b_iso: DoubleArray, band: Band) -> DoubleArray:
         """Sum over the band's sampling grid of a field times each atom's density.
@@ -278,7 +278,7 @@ def _field_around(drawing: _Drawing, packed: ComplexArray,
                   band: Band) -> tuple[_Drawing, FloatArray]:
     """A field without the shift in B around the atoms, and the atoms relative to that part."""
     part = drawing.extent(band.grid)
-    field = band.transform.backward(packed * _factor(band.s_squared, drawing.shift), part)
+    field = band.transform.backward(packed * _band_factor(band, drawing.shift), part)
     return drawing.moved_into(part, band.grid), field
 
 
@@ -300,6 +300,13 @@ def _factor(s_squared: FloatArray, shift: float) -> FloatArray:
     for amplitude, width in zip(amplitudes, widths, strict=True):
         result += np.float32(amplitude) * np.exp(np.float32((shift - width) / 4) * s_squared)
     return result
+
+
+def _band_factor(band: Band, shift: float) -> FloatArray:
+    """`_factor` at the coefficients of a band, carbon's own part computed once."""
+    sharpened = np.exp(np.float32(shift / 4) * band.s_squared)
+    sharpened *= band.once(_CARRIER, lambda s_squared: _factor(s_squared, 0.0))
+    return np.asarray(sharpened)
 
 
 def _along_rows(values: FloatArray, shape: Shape) -> ComplexArray:
