@@ -311,7 +311,7 @@ class _Run:
         if given.observed.kind != "halves" or half_1 is None or not asked:
             return hybrid, adps, None
         free = self.store.kept(ModelFsc, self.keys.get("validation"), lambda: free_fsc(
-            completion, of_half_1 or place_pseudo_atoms(
+            completion, of_half_1 if of_half_1 is not None else place_pseudo_atoms(
                 completion, completion.data.with_half(1), half_1, self.progress.part(0.6, 1.0)),
             adps.tau))
         gap = overfitting(free)
