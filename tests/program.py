@@ -95,7 +95,7 @@ class Program:
         tell_table("fault", self.process.returncode,
                    *(event["message"] for event in self.said("error")),
                    *(event["message"] for event in self.said("finding")
-                     if event["code"].startswith(("mpi-", "stage-"))))
+                     if event["code"].startswith(("mpi-", "stage-not", "stage-dam"))))
         return self.process.returncode
 
     def said(self, kind):

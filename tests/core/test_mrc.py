@@ -4,6 +4,7 @@ import gzip
 import itertools
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import mrcfile
@@ -71,6 +72,24 @@ def test_uncompressed_float32_is_a_view_of_the_file(tmp_path):
         base = base.base
     assert isinstance(base, np.memmap)
     assert not values.flags.writeable
+
+
+def test_half_map_of_500_cubed_takes_no_memory_of_its_own(tmp_path):
+    side = 500
+    path = write_file(tmp_path / "a.mrc", nx=side, ny=side, nz=side, mx=side, my=side, mz=side,
+                      xlen=1.0 * side, ylen=1.0 * side, zlen=1.0 * side)
+    with path.open("r+b") as file:
+        file.truncate(1024)
+        file.truncate(1024 + 4 * side**3)       # without blocks on the disk
+        file.seek(1024 + 4 * side**3 // 2)
+        file.write(density().tobytes())
+    tracemalloc.start()
+    values = read_map(path).values
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert values.shape == (side,) * 3
+    assert values[side // 2, 0, :12] == pytest.approx(density()[0, 0])
+    assert peak < 16e6                          # of 500 MB
 
 
 @pytest.mark.parametrize("name", ["a.mrc.gz", "a.map.gz", "a.ccp4.gz", "a.map", "a.ccp4"])

@@ -142,7 +142,7 @@ def explain(error: BaseException) -> tuple[int, str, str]:
         return EXIT_CODE, Cancelled.code, "interrupted; no file is left half written"
     if isinstance(error, LocScaleError):
         return error.exit_code, error.code, str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _could_not_be_loaded(error):
         return _FAILED, "memory", ("there is not enough memory: use fewer processes with -np, or "
                                    "crop the maps")
     if isinstance(error, OSError) and error.strerror:
@@ -151,6 +151,12 @@ def explain(error: BaseException) -> tuple[int, str, str]:
     return _FAILED, StageError.code, (f"the run failed: {type(error).__name__}: {error}; this is "
                                       "a fault of the program: run it again with --debug and "
                                       "report what it shows")
+
+
+def _could_not_be_loaded(error: BaseException) -> bool:
+    """Whether a library found no room in memory."""
+    return isinstance(error, ImportError) and ("failed to map segment" in str(error)
+                                               or "Cannot allocate memory" in str(error))
 
 
 def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
