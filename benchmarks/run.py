@@ -75,7 +75,7 @@ def _timed_parts(asked: argparse.Namespace,
         for rows in speed.large(asked.cases):
             yield rows, {}
     if asked.peer is not None:
-        yield speed.peer(asked.peer, asked.cases), {}
+        yield speed.peer(asked.peer, asked.cases)
 
 
 def machine() -> dict[str, object]:

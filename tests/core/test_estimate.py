@@ -1,5 +1,7 @@
 """What is said before the work: time and memory, and another program of the same name."""
 
+import struct
+
 import mrcfile
 import numpy as np
 import pytest
@@ -47,6 +49,32 @@ def test_estimate_grows_with_the_work_and_falls_with_processes():
     assert estimate((100, 100, 100), 9000, 1, HybridParameters()).gigabytes > one.gigabytes
     assert estimate((100, 100, 100), 3000, 1,
                     HybridParameters(scaling="windows")).seconds > one.seconds
+
+
+# whole runs on simulated half maps by one process: edge of the box in voxels, voxel in Å, point
+# group, atoms in the model file; CPU seconds, and GiB at the peak where that was noted
+MEASURED = {
+    "enolase 3.0 Å": (112, 1.0, "C1", 2303, 12.8, 0.29),
+    "plasmepsin 3.2 Å": (96, 1.2, "D2", 7256, 21.0, 0.22),
+    "one chain of it": (96, 1.2, "D2", 1814, 19.5, None),
+    "haemoglobin 3.4 Å": (112, 1.0, "C1", 3389, 14.6, 0.29),
+    "apoferritin 3.2 Å": (120, 1.3, "O", 989, 62.1, None),
+    "packed, 300 voxels": (300, 1.0, "C1", 20727, 193.0, 1.28),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_estimate_is_within_a_factor_of_two_of_what_was_measured(tmp_path, case):
+    edge, voxel, group, atoms, seconds, gibibytes = MEASURED[case]
+    header = bytearray(1024)
+    struct.pack_into("<10i", header, 0, edge, edge, edge, 2, 0, 0, 0, edge, edge, edge)
+    struct.pack_into("<3f", header, 40, *[edge * voxel] * 3)
+    (tmp_path / "map.mrc").write_bytes(header)
+    (tmp_path / "model.pdb").write_text("ATOM\n" * atoms)
+    inputs = HybridInputs(full_map=tmp_path / "map.mrc", model=tmp_path / "model.pdb")
+    found = estimate_files(inputs, HybridParameters(point_group=group), 1)
+    assert 0.5 < found.seconds / seconds < 2
+    assert gibibytes is None or 0.5 < found.gigabytes / (gibibytes * 1.0737) < 2
 
 
 def test_another_locscale_in_the_environment_is_named(monkeypatch):

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import InputError
 from .parameters import HybridInputs, HybridParameters
 
 _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM = 0.0585
@@ -17,6 +18,7 @@ _CHUNK = 1 << 22
 # Seconds on one core of 2020 and bytes, fitted to whole runs on half maps.
 _SECONDS_ALWAYS = 2.0
 _SECONDS_PER_ATOM = 2.5e-3
+_SIDE_BY_SIDE = 0.7                   # of the refinement, where the placements run side by side
 _UPDATE_SHARE = 0.3                   # of the refinement, in an update
 _SECONDS_PER_VOXEL = 2.0e-6
 _SECONDS_PER_VOXEL_SCALING = 3.0e-6   # shared by the processes
@@ -76,6 +78,8 @@ def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
     refined = 0.0 if parameters.refiner == "none" else _SECONDS_PER_ATOM * atoms
     if update and not parameters.validate:
         refined *= _UPDATE_SHARE
+    elif processes > 1:
+        refined *= _SIDE_BY_SIDE
     seconds = (_SECONDS_ALWAYS + refined + _SECONDS_PER_VOXEL * voxels
                + scaling / max(processes, 1))
     workers = processes if processes > 1 else 0
@@ -95,11 +99,25 @@ def estimate_files(inputs: HybridInputs, parameters: HybridParameters,
     if header is None:
         return None
     shape, volume = header
-    atoms = 0 if inputs.model is None else _atoms(inputs.model)
-    if inputs.model is None:
-        atoms = int(volume * _MASK_SHARE * _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM)
+    atoms = int(volume * _MASK_SHARE * _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM)
+    if inputs.model is not None:
+        atoms = _with_copies(_atoms(inputs.model), parameters.point_group, atoms)
     return estimate(shape, atoms, processes, parameters, volume=volume,
                     update=inputs.previous_record is not None)
+
+
+def _with_copies(given: int, point_group: str, usual: int) -> int:
+    """Atoms with the copies that a point group adds, if the box then is filled more as usual.
+
+    The file may hold one unit or all of them: reading it would tell, and take its time.
+    """
+    from .point_groups import parse_point_group  # loads numpy
+
+    try:
+        every = given * parse_point_group(point_group).order
+    except InputError:  # the run says so
+        return given
+    return every if given * every < usual**2 else given
 
 
 def _volume_around(region: tuple[float, ...], window: float) -> float:

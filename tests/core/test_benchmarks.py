@@ -1,0 +1,87 @@
+"""The table of times, with a stand-in for the other program."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+PEER = """#!{python}
+import json, sys, time
+words = sys.argv[1:]
+with open({log!r}, "a") as stream:
+    stream.write(json.dumps(words) + "\\n")
+begin = time.process_time()
+while time.process_time() - begin < 0.3:
+    pass
+sys.exit({code})
+"""
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    """The module as its folder sees it: it is a program, no package."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    names = ("speed", "child", "table")
+    yield importlib.import_module("speed")
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def peer(tmp_path):
+    """Make a program that notes what it is asked for, and works for 0.3 CPU seconds."""
+    def make(code=0):
+        program = tmp_path / "locscale"
+        program.write_text(PEER.format(python=sys.executable, log=str(tmp_path / "log"),
+                                       code=code))
+        program.chmod(0o755)
+        return program
+
+    return make
+
+
+@pytest.fixture
+def without_ours(speed, monkeypatch, tmp_path):
+    """No simulation and no run of our own: only the other program is started."""
+    class Made:
+        def __init__(self, name):
+            group = "D2" if "D2" in name else "C1"
+            self.answer = {"folder": str(tmp_path / name), "point_group": group,
+                           "resolution": 3.0}
+
+    own = {"cpu_seconds": 0.1, "wall_seconds": 0.2, "peak_gib": 0.1}
+    monkeypatch.setattr(speed, "run_job", lambda job, name, folder: Made(name))
+    monkeypatch.setattr(speed, "whole_run", lambda name, cases: [speed.row("own", name, own)])
+
+
+def test_the_other_program_is_timed_in_turn_with_ours(speed, without_ours, peer, tmp_path):
+    rows, ratios = speed.peer(peer(), tmp_path)
+    assert [row["what"] for row in rows] == ["own", "locscale (peer)"] * 2
+    timed = [row["cpu_seconds"] for row in rows[1::2]]
+    assert all(0.3 <= seconds < 30 for seconds in timed)
+    assert list(ratios.values()) == pytest.approx([seconds / 0.1 for seconds in timed])
+    asked = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(asked) == 2 * speed.REPEATS
+    assert asked[0][:3] == ["-hm", str(tmp_path / "enolase-3.0/half1.mrc"),
+                            str(tmp_path / "enolase-3.0/half2.mrc")]
+    assert asked[-1][-2:] == ["-sym", "D2"] and "-sym" not in asked[0]
+
+
+def test_an_error_of_the_other_program_ends_the_table(speed, without_ours, peer, tmp_path, capfd):
+    with pytest.raises(subprocess.CalledProcessError):
+        speed.peer(peer(code=3), tmp_path)
+
+
+def test_rows_are_shown_as_one_table(speed):
+    cost = {"cpu_seconds": 2.0, "wall_seconds": 130.0, "peak_gib": 0.25}
+    lines = speed.shown([speed.row("bands", "a case", cost, 1000.0)]).splitlines()
+    assert lines[0].split("|")[1:-1] == [f" {name} " for name in
+                                         ("what ", "  case", "CPU s", "wall s", "peak GiB",
+                                          "voxels/CPU s")]
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
+        "bands", "a case", "2", "130", "0.25", "500"]
