@@ -130,6 +130,15 @@ class PanelLogic:
             self._start_check(signature)
 
     @property
+    def suggested_symmetry(self):
+        """The point group that the maps show, where another one is chosen; else None."""
+        if self._checked != self.choices.signature:
+            return None
+        symbols = [found["values"]["point_group"] for found in self.findings
+                   if found.get("code") == "symmetry-suggested"]
+        return symbols[0] if symbols else None
+
+    @property
     def check_running(self):
         """Whether the input is being looked at."""
         return self._check is not None

@@ -132,7 +132,15 @@ class LocScalePanel(ToolInstance):
         self.symmetry_entry = QLineEdit(choices.symmetry)
         self.symmetry_entry.setToolTip("Point group of the map: C1, C4, D2, T, O, I, …")
         self.symmetry_entry.textChanged.connect(self._choices_changed)
-        form.addRow("Symmetry", self.symmetry_entry)
+        self.suggestion = QPushButton()
+        self.suggestion.setToolTip("The maps show this symmetry; take it if they were "
+                                   "reconstructed with it")
+        self.suggestion.clicked.connect(self._take_suggestion)
+        self.suggestion.setVisible(False)
+        row = QHBoxLayout()
+        row.addWidget(self.symmetry_entry)
+        row.addWidget(self.suggestion)
+        form.addRow("Symmetry", row)
         self.mask_menu = self._model_menu(Volume, choices.mask, none="found from the maps")
         form.addRow("Mask", self.mask_menu)
         self.check_box = QCheckBox("Look at the maps as they are chosen")
@@ -211,6 +219,12 @@ class LocScalePanel(ToolInstance):
             widget.setVisible(half_maps)
         self._refresh()
 
+    def _take_suggestion(self, *_):
+        """Type the symmetry that the maps show."""
+        symbol = self.logic.suggested_symmetry
+        if symbol is not None:
+            self.symmetry_entry.setText(symbol)
+
     def _live_check_toggled(self, checked):
         """Look at the maps from now on, or no longer."""
         self.logic.live_check = settings(self.session).live_check = bool(checked)
@@ -230,6 +244,9 @@ class LocScalePanel(ToolInstance):
         text = "<br>".join(_notice_html(notice) for notice in notices)
         if text != self.notice_label.text():
             self.notice_label.setText(text)
+        symbol = self.logic.suggested_symmetry
+        self.suggestion.setVisible(symbol is not None)
+        self.suggestion.setText(f"Use {symbol}")
         progress = self.logic.progress()
         for widget in (self.progress_bar, self.progress_label):
             widget.setVisible(progress is not None)

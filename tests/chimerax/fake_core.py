@@ -27,6 +27,10 @@ def main():
         message="the resolution is an estimate, 3.4 Å; give it with -res if it is known")
     say(event="something-new", text="ignored by readers")
     if job["action"] == "check":
+        if job["parameters"]["point_group"] == "C1":
+            say(event="finding", level="note", code="symmetry-suggested",
+                message="the map looks D2-symmetric about voxel (14, 12, 10)",
+                values={"point_group": "D2", "correlation": 0.97})
         return 0
     say(event="stage", name="scaling", index=7, of=8)
     say(event="progress", fraction=0.5)

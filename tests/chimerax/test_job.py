@@ -157,8 +157,8 @@ def test_nothing_to_stop_is_said(session, run):
 
 def test_check_returns_the_findings(session, run, opened, tmp_path):
     findings = run("locscale check #1 #2 model #3")
-    assert [finding["code"] for finding in findings] == ["sharpened-input",
-                                                          "estimated-resolution"]
+    assert [finding["code"] for finding in findings] == ["sharpened-input", "estimated-resolution",
+                                                          "symmetry-suggested"]
     assert "LocScale check of #1 half1.mrc: 1 warning" in session.log.text("info")
     from chimerax_core import process_events
     assert process_events(session, lambda: not folders_left(tmp_path))

@@ -214,6 +214,26 @@ def test_closed_map_disables_start(session, panel, run):
     assert not panel.buttons["Start"].isEnabled()
 
 
+def test_symmetry_that_the_maps_show_is_offered(session, panel, monkeypatch):
+    from chimerax.locscale import panel as panel_module
+    from chimerax_core import process_events
+    monkeypatch.setattr(panel_module, "CHECK_AFTER", 0.0)
+    assert not panel.suggestion.isVisibleTo(panel.tool_window.ui_area)
+    choose_all(session, panel)
+
+    def offered():
+        panel._refresh()
+        return panel.suggestion.isVisibleTo(panel.tool_window.ui_area)
+
+    assert process_events(session, offered)
+    assert panel.suggestion.text() == "Use D2"
+    assert "the map looks D2-symmetric" in panel.notice_label.text().replace("The", "the")
+    panel.suggestion.click()
+    assert panel.symmetry_entry.text() == "D2"
+    assert panel.logic.command() == "locscale hybrid #1 #2 model #3 sym D2"
+    assert process_events(session, lambda: not offered())
+
+
 def test_stop_ends_the_run(session, panel, run, fake_core):
     from chimerax_core import process_events
     choose_all(session, panel)

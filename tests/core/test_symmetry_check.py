@@ -10,7 +10,12 @@ from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.mrc import read_map
 from locscale_hybrid.observed import without_solvent_mean
 from locscale_hybrid.symmetry import symmetry_of
-from locscale_hybrid.symmetry_check import check_symmetry, dense_region, low_passed
+from locscale_hybrid.symmetry_check import (
+    check_symmetry,
+    dense_region,
+    low_passed,
+    suggested_symmetry,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -61,6 +66,23 @@ def test_wrong_centre_is_refused_and_the_right_one_named():
 def test_map_without_any_symmetry_is_told_to_leave_it_out():
     with pytest.raises(InputError, match=r"none of C2 to C8.*leave the symmetry out"):
         check(DATA / "6272_crop.mrc.gz", "C2", 3.0)
+
+
+@pytest.mark.parametrize(("path", "symbol", "resolution"), [
+    (BETAGAL, "D2", 8.8), (TRPML1, "C4", 5.8), (HAEMOGLOBIN, "C2", None), (APOFERRITIN, "O", 2.6)])
+def test_symmetry_that_the_map_shows_is_suggested(path, symbol, resolution):
+    volume = without_solvent_mean(read_map(path))
+    found, = suggested_symmetry(volume.grid, FourierSpace(volume.grid).forward(volume.values),
+                                resolution=resolution)
+    assert (found.code, found.level) == ("symmetry-suggested", "note")
+    assert found.values["point_group"] == symbol and found.values["correlation"] >= 0.9
+    assert f"the map looks {symbol}-symmetric about voxel (" in found.message
+    assert f"give {symbol} as the point group if it was reconstructed with it" in found.message
+
+
+def test_nothing_is_suggested_for_a_map_without_symmetry():
+    volume = without_solvent_mean(read_map(DATA / "6272_crop.mrc.gz"))
+    assert suggested_symmetry(volume.grid, FourierSpace(volume.grid).forward(volume.values)) == []
 
 
 def test_low_pass_halves_the_amplitude_at_its_resolution():

@@ -21,7 +21,7 @@ from .observed import ObservedMaps
 from .parameters import HybridInputs
 from .structure import AtomicModel
 from .symmetry import Symmetry
-from .symmetry_check import check_symmetry
+from .symmetry_check import check_symmetry, suggested_symmetry
 
 COARSEST_RESOLUTION = 12.0   # Å, beyond which there is nothing to scale against
 _POOR_RESOLUTION = 8.0
@@ -40,7 +40,8 @@ _PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
 
 def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
                  symmetry: Symmetry | None = None, *, resolution: float | None = None,
-                 inputs: HybridInputs | None = None) -> list[Finding]:
+                 inputs: HybridInputs | None = None,
+                 suggest: bool = False) -> list[Finding]:
     """Everything about the input that the user must know.
 
     Parameters
@@ -53,6 +54,8 @@ def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
         of the halves says.
     inputs : HybridInputs, optional
         For what can be told by the names of the files.
+    suggest : bool
+        Without a symmetry, look for one that the map shows.
 
     Returns
     -------
@@ -80,6 +83,8 @@ def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
         findings += check_fit(grid, average, model, resolution=known)
     if symmetry is not None:
         findings += check_symmetry(grid, average, symmetry, resolution=known)
+    elif suggest:
+        findings += suggested_symmetry(grid, average, resolution=known)
     return sorted(findings, key=lambda finding: finding.level != "warning")
 
 

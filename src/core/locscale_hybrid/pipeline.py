@@ -153,7 +153,7 @@ def check_only(inputs: HybridInputs, parameters: HybridParameters,
     require_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     with fft_share(1), run.stage("checks"):
-        run.check(inputs, read_run_input(inputs, parameters))
+        run.check(inputs, read_run_input(inputs, parameters), suggest=True)
     return list(run.progress.findings)
 
 
@@ -184,7 +184,7 @@ class _Run:
             if finding.code not in said:
                 self.progress.found(finding)
 
-    def check(self, inputs: HybridInputs, given: RunInput) -> None:
+    def check(self, inputs: HybridInputs, given: RunInput, *, suggest: bool = False) -> None:
         """What can be told before the work."""
         window_edge(given.observed.average.grid, self.parameters)
         self.region(given)
@@ -192,7 +192,8 @@ class _Run:
         if inputs.monomer_library is not None and given.model is not None:
             require_restraints(given.model.structure, inputs.monomer_library)
         self.note(check_inputs(given.observed, given.model, _group(given),
-                               resolution=self.parameters.resolution, inputs=inputs))
+                               resolution=self.parameters.resolution, inputs=inputs,
+                               suggest=suggest))
 
     def region(self, given: RunInput) -> Box | None:
         """The voxels that alone are scaled; None for all."""

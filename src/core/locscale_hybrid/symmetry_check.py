@@ -1,5 +1,7 @@
 """Whether a map has the symmetry that is asked for, and which one it has if not."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
@@ -15,6 +17,7 @@ from .symmetry import (
     correlations_under,
     map_correlations,
     parse_point_group,
+    symmetry_of,
     voxel_turns,
 )
 from .turns import spline_coefficients
@@ -59,6 +62,37 @@ def check_symmetry(grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, *
     if worst < ABSENT:
         raise InputError(f"{fact}; {remedy}")
     return [Finding("symmetry-weak", "warning", f"{fact}; {remedy}", {"correlation": worst})]
+
+
+def suggested_symmetry(grid: Grid, coefficients: ComplexArray, *,
+                       resolution: float | None = None) -> list[Finding]:
+    """The largest point group that a map shows about the middle of its box.
+
+    Parameters
+    ----------
+    grid : Grid
+    coefficients : array
+        Of the map on that grid.
+    resolution : float, optional
+        Å; the low-pass is that of `check_symmetry`.
+
+    Returns
+    -------
+    list of Finding
+        One note, whose values name the group; none where the map shows no symmetry.
+    """
+    low = low_passed(grid, coefficients, max(6.0, 2 * (resolution or 0.0)))
+    nothing = symmetry_of(grid, "C1")
+    groups = fitting_groups(low, nothing, dense_region(low))
+    best = _largest(groups)
+    if best is None:
+        return []
+    return [Finding(
+        "symmetry-suggested", "note",
+        f"the map looks {best}-symmetric about voxel {_voxel_text(grid, nothing.centre)} "
+        f"(correlation with its copies {groups[best]:.2f} at worst): give {best} as the point "
+        "group if it was reconstructed with it",
+        {"point_group": best, "correlation": groups[best]})]
 
 
 def low_passed(grid: Grid, coefficients: ComplexArray, resolution: float) -> Map:
@@ -106,19 +140,24 @@ def _remedy(grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, low: Map
             region: BoolArray) -> str:
     """What would fit: another group, another axis or centre, or none."""
     groups = fitting_groups(low, symmetry, region)
-    orders = {symbol: parse_point_group(symbol).order for symbol in groups}
-    best = max(orders, key=lambda symbol: orders[symbol], default=None)
-    if best is None or orders[best] < min(symmetry.order, 12):
+    best = _largest(groups)
+    order = 1 if best is None else parse_point_group(best).order
+    if best is None or order < min(symmetry.order, 12):
         space = FourierSpace(grid)
         whole = Map(space.backward(coefficients), grid)
         index = np.ix_(*(np.arange(n) * m // n for n, m in zip(grid.shape, region.shape,
                                                                 strict=True)))
         settings = fitting_settings(whole, symmetry, region[index], least=PRESENT)
-        if settings and settings[0].order > (orders[best] if best else 1):
+        if settings and settings[0].order > order:
             return settings[0].sentence
     if best is None:
         return "none of C2 to C8, D2 to D8, T, O and I fits: leave the symmetry out"
     return f"{best} fits (correlation {groups[best]:.2f}): give {best} as the point group"
+
+
+def _largest(groups: Mapping[str, float]) -> str | None:
+    """The group with the most operators, the first of several."""
+    return max(groups, key=lambda symbol: parse_point_group(symbol).order, default=None)
 
 
 def _voxel_text(grid: Grid, position: Vector) -> str:
