@@ -10,6 +10,7 @@ from numpy.random import default_rng
 from locscale_hybrid.bfactors import (
     B_BOUNDS,
     _conjugate_gradients,
+    _levelled,
     at_bounds,
     b_steps,
     group_levels,
@@ -131,6 +132,16 @@ def test_an_atom_without_density_runs_to_the_upper_bound_and_is_counted(case):
                   neighbours_of(stray.positions), tau=8.0, n_steps=8)
     assert fit.b_iso[-1] == B_BOUNDS[1]
     assert at_bounds(fit.b_iso)[1] == 1
+
+
+def test_a_new_level_with_atoms_at_a_bound_gives_the_model_of_the_new_b(case):
+    data, atoms, b = case
+    start = np.where(np.arange(len(b)) < 3, 390.0, b)  # the level of the data is 80 higher
+    model = atoms.coefficients(start, data.band)
+    levelled, moved, _ = _levelled(data.average, atoms, start, model)
+    assert (levelled[:3] == B_BOUNDS[1]).all() and levelled[3:].max() < B_BOUNDS[1]
+    expected = atoms.coefficients(levelled, data.band)
+    assert np.abs(moved - expected).sum() < 1e-3 * np.abs(expected).sum()
 
 
 def test_the_prior_costs_nothing_for_equal_b_and_little_for_a_slope():

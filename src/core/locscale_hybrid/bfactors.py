@@ -175,10 +175,12 @@ def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
     if abs(shift) < _SLOPE_TRUST:
         return b_iso, model, fit
     b = np.clip(b_iso + shift, *B_BOUNDS)
-    if np.abs(b - b_iso - shift).max(initial=0.0) > 0:
-        model = scatterers.coefficients(b, target.band)
-    else:
-        model = model * np.exp(np.float32(-shift / 4) * target.band.s_squared)
+    blur = np.exp(np.float32(-shift / 4) * target.band.s_squared)
+    model = model * blur
+    held = np.flatnonzero(b != b_iso + shift)
+    if len(held):  # at a bound: few, so these alone are drawn again
+        model += (scatterers.coefficients(b, target.band, held)
+                  - scatterers.coefficients(b_iso, target.band, held) * blur)
     return b, model, evaluate(target, model)
 
 
