@@ -75,6 +75,21 @@ def test_failing_process_is_named_and_all_end(tmp_path, fault, sentence):
     assert not any(map(toy_tasks.is_alive, toy_tasks.workers(tmp_path)))
 
 
+def test_a_plan_of_long_tasks_gets_more_patience_never_less(tmp_path, monkeypatch):
+    asked = []
+
+    def clock(patience):
+        asked.append(patience)
+        return Clock(patience)
+
+    monkeypatch.setattr("locscale_hybrid.pool.Clock", clock)
+    toy_tasks.make_plan(tmp_path, 2)
+    with ProcessExecutor(2, patience=60.0) as pool:
+        for patience in (None, 900.0, 1.0):
+            pool.map(toy_tasks.write_slot, tmp_path, 2, patience=patience)
+    assert asked == [60.0, 900.0, 60.0]
+
+
 @pytest.mark.parametrize("fault", ["hang", "hang deaf"])
 def test_hanging_process_is_named_after_the_patience(tmp_path, fault):
     toy_tasks.make_plan(tmp_path, COUNT, fault=fault, faulty=[5])
