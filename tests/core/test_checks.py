@@ -21,7 +21,7 @@ from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mrc import read_map
 from locscale_hybrid.observed import ObservedMaps, observe_halves, observe_one
 from locscale_hybrid.parameters import HybridInputs
-from locscale_hybrid.structure import model_of, read_model
+from locscale_hybrid.structure import atom_positions, model_of, moved_structure, read_model
 from locscale_hybrid.symmetry import symmetry_of
 from tests.synthetic import box_centre, half_maps, small_model
 
@@ -133,6 +133,21 @@ def test_clean_simulated_case_raises_no_alarm(seed, resolution, solvent, blur, k
     observed, structure = simulated(seed, resolution, solvent=solvent, blur=blur)
     model = model_of(structure, "model.pdb")
     assert check_inputs(observed, model, resolution=resolution if known else None) == []
+
+
+@pytest.mark.parametrize(("name", "voxel", "resolution", "blur"), [
+    ("3J6B_9.pdb.gz", 1.1, 3.2, 60.0), ("6272.pdb.gz", 1.3, 3.8, 90.0),
+    ("3ajo_chainA.pdb.gz", 1.2, 3.0, 50.0), ("6272.pdb.gz", 1.0, 2.8, 40.0),
+    ("3J6B_9.pdb.gz", 1.5, 4.4, 150.0)])
+def test_clean_case_simulated_from_a_real_model_raises_no_alarm(name, voxel, resolution, blur):
+    model = read_model(DATA / name)
+    shape = tuple(int(side) for side in (np.ptp(model.positions, axis=0)[::-1] + 24) // voxel)
+    shift = np.array(box_centre(shape, voxel, ORIGIN)) - model.positions.mean(axis=0)
+    structure = moved_structure(model.structure, atom_positions(model.structure) + shift)
+    halves = half_maps(structure, shape, voxel, resolution, 3, blur=blur, solvent=0.35,
+                       origin=ORIGIN)
+    findings = check_inputs(observe_halves(*halves[:2]), model_of(structure, name))
+    assert codes(findings, "warning") == set()
 
 
 def test_partial_model_raises_no_alarm(case):

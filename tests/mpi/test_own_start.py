@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -214,6 +216,18 @@ class TestOpenMpi:
                          if "rmaps" not in name})
         assert code == 0
         assert f"has no slots for {ranks} ranks" in output
+
+    def test_launcher_of_another_family_is_explained_and_a_pool_is_used(self, mpi, tmp_path,
+                                                                        toy_plan):
+        mpich = Path(sys.executable).with_name("mpiexec")
+        if not mpich.exists():
+            pytest.skip("MPICH is not installed")
+        code, output, _ = mpi.run(
+            *mpi.toy_program("-np", "2", "--mpiexec", mpich, "-o", tmp_path / "out.mrc"),
+            environment=mpi.environment(**toy_plan()))
+        assert code == 0
+        assert "must be the same MPI" in output
+        assert "executor  2 processes" in output
 
     def test_root_is_explained_and_a_pool_is_used(self, mpi, tmp_path, toy_plan):
         if os.geteuid() != 0:
