@@ -50,7 +50,8 @@ def all_or_none(paths: Iterable[Path]) -> Iterator[None]:
         yield
     except BaseException:
         for path in new:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):     # what ended the writing says more
+                path.unlink()
         raise
 
 
