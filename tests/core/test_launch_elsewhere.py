@@ -1,0 +1,131 @@
+"""The launcher on Windows and macOS, with fakes for what only they have: no such system is here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from locscale_hybrid import launch
+
+
+class FakeProcess:
+    """A process that ends at what it is told to end at; keeps what was done to it, in order."""
+
+    pid = 4711
+
+    def __init__(self, ends_at):
+        self.done, self._ends_at, self.returncode = [], ends_at, None
+        self.stdin = self
+
+    def tell(self, what, code):
+        self.done.append(what)
+        if what == self._ends_at:
+            self.returncode = code
+
+    def close(self):
+        self.tell("stdin closed", 130)
+
+    def terminate(self):
+        self.tell("terminate", -15)
+
+    def kill(self):
+        self.tell("kill", -9)
+
+    def poll(self):
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("fake", timeout)
+        return self.returncode
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Windows' rules; returns the arguments of every program that was run."""
+    seen = []
+    monkeypatch.setattr(launch, "IS_WINDOWS", True)
+    monkeypatch.setattr(subprocess, "run", lambda words, **keywords: seen.append((words, keywords)))
+    return seen
+
+
+def test_child_has_a_group_of_its_own_and_no_console_on_windows(windows, monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **keywords: started.append(keywords))
+    launch.start_core(tmp_path / "job.json", python=Path("python.exe"))
+    launch.start(["mpiexec.exe"], {})
+    for keywords in started:
+        assert keywords["creationflags"] == 0x200 | 0x8000000     # of the Windows API
+        assert "start_new_session" not in keywords
+
+
+def test_child_has_a_session_of_its_own_elsewhere(monkeypatch):
+    monkeypatch.setattr(launch, "IS_WINDOWS", False)
+    assert launch.own_group() == {"start_new_session": True}
+
+
+def test_core_on_windows_ends_itself_and_its_children_when_stdin_closes(windows):
+    process = FakeProcess(ends_at="stdin closed")
+    assert launch.stop_core(process, grace=0) == 130
+    assert process.done == ["stdin closed"] and not windows
+
+
+def test_core_on_windows_that_does_not_is_ended_with_all_that_it_started(windows, monkeypatch):
+    process = FakeProcess(ends_at="taskkill")
+    monkeypatch.setattr(subprocess, "run", lambda words, **keywords: (
+        windows.append(words), process.tell("taskkill", 1)))
+    assert launch.stop_core(process, grace=0) == 1
+    assert windows == [["taskkill", "/T", "/F", "/PID", "4711"]]
+    assert process.done == ["stdin closed", "taskkill"]
+
+
+def test_core_that_taskkill_does_not_reach_is_killed(windows):
+    process = FakeProcess(ends_at="kill")
+    assert launch.stop_core(process, grace=0) == -9
+    assert process.done == ["stdin closed", "kill"]
+
+
+def test_core_elsewhere_gets_sigterm_then_sigkill(monkeypatch):
+    monkeypatch.setattr(launch, "IS_WINDOWS", False)
+    process = FakeProcess(ends_at="kill")
+    assert launch.stop_core(process, grace=0) == -9
+    assert process.done == ["stdin closed", "terminate", "kill"]
+
+
+@pytest.mark.parametrize(("application", "python"), [
+    ("ChimeraX 1.9/bin/ChimeraX.exe", "ChimeraX 1.9/bin/python.exe"),
+    ("ChimeraX.app/Contents/MacOS/ChimeraX",
+     "ChimeraX.app/Contents/bin/python{0.major}.{0.minor}")])
+def test_python_of_an_application_lies_below_its_prefix(tmp_path, monkeypatch, application, python):
+    """Where ChimeraX does not say it itself: the executable of this process is the application."""
+    python = python.format(sys.version_info)
+    for name in (application, python):
+        program = tmp_path / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    prefix = (tmp_path / python).parent
+    monkeypatch.setattr(sys, "executable", str(tmp_path / application))
+    monkeypatch.setattr(sys, "_base_executable", str(tmp_path / application))
+    monkeypatch.setattr(sys, "prefix", str(prefix if python.endswith(".exe") else prefix.parent))
+    assert launch.python_executable() == tmp_path / python
+
+
+def test_mpiexec_of_windows_has_its_ending(windows, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "MPI_WHEELS", ())
+    for name in ("mpiexec", "mpiexec.exe"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python.exe"))
+    monkeypatch.setenv("PATH", "")
+    assert [program.path for program in launch.mpiexec_candidates()] == [tmp_path / "mpiexec.exe"]
+
+
+def test_library_paths_of_the_macos_application_are_dropped(tmp_path):
+    inside, outside = tmp_path / "ChimeraX.app/Contents/lib", tmp_path / "own"
+    environment = launch.child_environment(
+        {"DYLD_LIBRARY_PATH": f"{inside}:{outside}", "__PYVENV_LAUNCHER__": "x"},
+        application=tmp_path / "ChimeraX.app/Contents")
+    assert environment["DYLD_LIBRARY_PATH"] == str(outside)
+    assert "__PYVENV_LAUNCHER__" not in environment
