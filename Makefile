@@ -109,6 +109,7 @@ picture: .venv/.ready-docs
 pictures: picture
 	$(python) docs/pictures/axes.py docs/images/axes.png docs/tables/axes.md
 	$(python) docs/pictures/tutorial.py docs/images
+	$(python) docs/pictures/help_pages.py
 
 # ---- tests: one pytest report for each environment, in .reports ---------------------------------
 

@@ -66,6 +66,7 @@ OTHER_OPTIONS = {
     "--number_processes": "the keyword processes",
     "--mpiexec": "mpiexec", "--outputs": "outputs", "--print_report": "report",
     "-p": "volume voxelSize", "--apix": "volume voxelSize", "--skip_refine": "refiner none",
+    "--update": "update", "--warm_start": "update",
     "--region": "zone or subregion", "--refine_coordinates": "refineCoordinates",
     "--complete_model": "completeModel",
     "-hm": "two half maps", "--halfmap_paths": "two half maps", "-em": "one full map",

@@ -61,6 +61,7 @@ def _editor(option, value):
     if option.default is None:
         return _optional_number(option, value)
     entry = QLineEdit(value)
+    entry.setPlaceholderText(option.empty)
     return entry, lambda: entry.text().strip()
 
 

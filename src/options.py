@@ -28,6 +28,8 @@ class Option:
     unit : str
     tip : str
         When to change it.
+    empty : str
+        What an entry without text means.
     is_specifier : bool
         The text is typed as it is, since the command does not take a specifier in quotes.
     """
@@ -41,6 +43,7 @@ class Option:
     high: float = 0
     unit: str = ""
     tip: str = ""
+    empty: str = ""
     is_specifier: bool = False
 
 
@@ -51,7 +54,7 @@ OPTIONS = (
            tip="bands: smoothed power of frequency bands; windows: LocScale's moving cube, slower"),
     Option("Scaling", "window", "Window", 25.0, low=5, high=100, unit="Å",
            tip="smaller follows the map more closely and is noisier"),
-    Option("Scaling", "zone", "Only around atoms", "", is_specifier=True,
+    Option("Scaling", "zone", "Only around atoms", "", empty="the whole map", is_specifier=True,
            tip="atoms, e.g. sel or #3/A:10-40: a quick look; the result is empty elsewhere"),
     Option("Scaling", "fdr", "False discovery rate of the mask", 0.01, low=1e-4, high=0.5,
            tip="smaller is a tighter mask"),
@@ -67,13 +70,13 @@ OPTIONS = (
            tip="the same seed gives the same map"),
     Option("Outputs", "outputs", "Also open", (), OUTPUTS,
            tip="opened hidden beside the result; measure and deposit the linear map"),
-    Option("Outputs", "saveTo", "Keep the files in folder", "",
+    Option("Outputs", "saveTo", "Keep the files in folder", "", empty="not kept",
            tip="empty: they go with the result"),
     Option("Outputs", "report", "Write a report with the curves", True,
            tip="the log has a link to it"),
     Option("Computing", "processes", "Processes", 0, low=0, high=4096,
            tip="0: all cores; the result is the same for any number"),
-    Option("Computing", "mpiexec", "MPI starter (mpiexec)", "",
+    Option("Computing", "mpiexec", "MPI starter (mpiexec)", "", empty="found by itself",
            tip="empty: searched for; used only where mpi4py is installed"),
 )
 REMEMBERED = ("weight", "scaling", "window", "fdr", "refiner", "processes", "mpiexec")

@@ -136,9 +136,26 @@ def test_help_page_of_the_command_is_found(chimerax_session):
     import os
 
     from chimerax.core import toolshed
-    for page in ("commands/locscale.html", "tools/locscalehybrid.html"):
+    for page in ("commands/locscale.html", "tools/locscalehybrid.html",
+                 "tools/locscaletutorial.html"):
         assert any(os.path.exists(os.path.join(folder, "user", page))
                    for folder in toolshed.get_help_directories())
+
+
+def test_pages_link_to_pictures_and_pages_that_are_shipped(chimerax_session):
+    """Pages of ChimeraX itself are not here."""
+    import re
+    from pathlib import Path
+
+    from chimerax import locscale
+    user = Path(locscale.__path__[0]) / "docs" / "user"
+    pages = sorted(user.glob("*/*.html"))
+    assert len(pages) == 3
+    for page in pages:
+        links = re.findall(r'(?:src|href)="([^"#:]+)', page.read_text(encoding="utf-8"))
+        ours = [link for link in links if "locscale" in link]
+        assert ours and all((page.parent / link).is_file() for link in ours), page
+        assert any(link.endswith(".png") for link in ours)
 
 
 def test_help_page_explains_every_keyword_of_every_command(chimerax_session):
