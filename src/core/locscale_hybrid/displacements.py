@@ -12,7 +12,7 @@ from .likelihood import Target, coordinate_gradient, evaluate
 from .maps import DoubleArray, IntArray
 
 SPREAD = 0.15  # Å along each axis, expected error of coordinates
-N_STEPS = 5
+N_STEPS = 8
 
 _LONGEST_STEP = 0.2  # Å
 _RELAXATION = 0.5  # of a step that takes neighbours for independent
