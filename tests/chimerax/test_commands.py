@@ -60,7 +60,7 @@ def test_keywords_may_be_shortened(run, opened):
     assert run("locscale hybrid #1 #2 mod #3 sym D2 res 3.5 win 20 scal win wei smooth pro 1")
 
 
-def test_every_parameter_of_the_core_has_a_keyword():
+def test_every_parameter_of_the_core_has_a_keyword(chimerax_session):
     """Except what the map itself says in ChimeraX."""
     from chimerax.locscale.arguments import KEYWORDS
 
@@ -70,7 +70,7 @@ def test_every_parameter_of_the_core_has_a_keyword():
     assert set(HybridParameters().as_dict()) - keywords == rest
 
 
-def test_every_option_of_the_command_line_has_its_word_in_chimerax():
+def test_every_option_of_the_command_line_has_its_word_in_chimerax(chimerax_session):
     """Except those that say where and how a program in a shell works."""
     from chimerax.locscale.arguments import KEYWORDS, OTHER_OPTIONS
     from chimerax.locscale.cmd import hybrid_description
