@@ -15,7 +15,6 @@ from .jobs import Job, read_job, read_record
 from .legacy_options import LEGACY_OPTIONS, REFUSED_COMMANDS
 from .outputs import output_paths
 from .parameters import OUTPUTS, WEIGHTS, HybridInputs, HybridParameters
-from .previous_run import require_repeatable
 
 _SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_size": "apix",
               "model_resolution": "model_resolution", "fdr": "fdr_threshold",
@@ -138,6 +137,8 @@ def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]
         if name != "model" or "record" in given:  # that of an update may have been edited
             recorded.check(name)
     if "previous_record" in kept:
+        from .previous_run import require_repeatable  # brings gemmi and scipy
+
         require_repeatable(kept["previous_record"])
     values = dict(recorded.parameters)
     if "complete_model" in given:
