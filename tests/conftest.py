@@ -1,9 +1,13 @@
-"""Makes the tables of messages where they are asked for, and gives signals back their meaning."""
+"""One thread for linear algebra, usual signals, and the tables of messages on request."""
 
 import os
 import signal
 
 from tests.message_table import VARIABLE, tell_of_messages
+
+# as the command line does; a stage that a test calls by itself rounds by the number of threads
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 # A shell ignores these for what it runs in the background; programs that tests start inherit that.
 for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
