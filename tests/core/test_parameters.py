@@ -18,6 +18,7 @@ from locscale_hybrid.parameters import HybridInputs, HybridParameters
     ({"window_voxels": 1}, r"window 1 voxels is out of range"),
     ({"stride": 0}, r"stride 0 voxels is out of range"),
     ({"b_steps": 0}, r"B steps 0 is out of range"),
+    ({"b_steps": 10**400}, r"B steps beyond 1e\+100 is out of range: give 1 to 100"),
     ({"b_floor": -1.0}, r"B floor -1 Å² is out of range"),
     ({"neighbour_tau": 0.0}, r"neighbour tau 0 Å² is out of range"),
     ({"scaling": "fast"}, r'scaling "fast" is unknown: give one of bands, windows'),

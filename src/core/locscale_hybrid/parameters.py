@@ -20,6 +20,7 @@ REFINERS = ("own", "servalcat", "none")
 TAPERS = ("none", "hann")
 OUTPUTS = ("linear", "halves", "localB", "gain", "resolution", "provenance", "mask", "reference",
            "model")
+_SHOWN = 1e100  # a number from here on is not written out
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ def _in_range(name: str, value: float | None, low: float, high: float, unit: str
     """Refuse a number outside low..high."""
     if value is not None and not low <= value <= high:
         text = f" {unit}" if unit else ""
-        raise InputError(f"{name} {value:g}{text} is out of range: give {low:g} to {high:g}{text}")
+        # a whole number may be too large for a float
+        given = f"{value:g}" if abs(value) < _SHOWN else f"beyond {_SHOWN:g}"
+        raise InputError(f"{name} {given}{text} is out of range: give {low:g} to {high:g}{text}")
 
 
 def _box(name: str, corners: tuple[float, ...] | None) -> None:
