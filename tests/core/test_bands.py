@@ -169,6 +169,17 @@ def test_a_constant_stays_a_constant_when_it_is_spread():
     np.testing.assert_allclose(spread, 2.5, rtol=1e-6)
 
 
+def test_planes_of_a_large_box_are_those_of_the_whole(monkeypatch):
+    local = LocalAverage((24, 28, 32), (1.0, 1.0, 1.0), 7.0)
+    coarse = noise(local.coarse_shape)
+    whole = np.maximum(local.spread(coarse), 0.25)
+    for small in (0, 1 << 21):
+        monkeypatch.setattr("locscale_hybrid.local_power._SMALL_VOXELS", small)
+        planes = local.planes(coarse, 0.25)
+        np.testing.assert_allclose(planes.part(slice(5, 12)), whole[5:12], atol=1e-6)
+        np.testing.assert_allclose(planes.sparse(2), whole[::2, ::2, ::2], atol=1e-6)
+
+
 def test_the_relative_slope_is_the_difference_in_b():
     grid = Grid((48, 48, 48), (1.0, 1.0, 1.0))
     bands = BandFilter.of_grid(grid, 20.0)

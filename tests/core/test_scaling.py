@@ -210,6 +210,24 @@ def test_a_pool_of_2_processes_gives_the_same_bytes_as_one_process(tmp_path):
     assert np.array_equal(one.linear.values, two.linear.values)
 
 
+def test_a_large_box_with_one_band_in_hand_gives_the_same_bytes_as_a_small_one(monkeypatch,
+                                                                               tmp_path):
+    observed, truth, mask = simulated()
+    small = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
+    monkeypatch.setattr("locscale_hybrid.scaling._SMALL_VOXELS", 0)
+    large = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
+    assert np.array_equal(small.output.values, large.output.values)
+    assert np.array_equal(small.linear.values, large.linear.values)
+
+
+def test_powers_spread_by_planes_change_a_map_by_rounding_alone(monkeypatch, tmp_path):
+    observed, truth, mask = simulated()
+    whole = scale(observed, truth, mask, folder=tmp_path, weight="adaptive").linear.values
+    monkeypatch.setattr("locscale_hybrid.local_power._SMALL_VOXELS", 0)
+    planes = scale(observed, truth, mask, folder=tmp_path, weight="adaptive").linear.values
+    assert relative(planes, whole) < 1e-5
+
+
 def test_windows_of_stride_3_differ_from_stride_1_by_less_than_1_percent(tmp_path):
     observed, truth, _ = simulated()
     mask = ball(truth.grid.shape, 12)

@@ -134,7 +134,7 @@ def evidence_of(score, halves, bands) -> tuple[BandEvidence, np.ndarray, np.ndar
     local = LocalAverage(SHAPE, GRID.voxel_size, 16 / np.sqrt(12))
     noise = local.power(difference)
     signal = signal_power(local.power(mean), noise)
-    evidence = BandEvidence(score, np.maximum(local.spread(signal), 0), local.spread(noise),
+    evidence = BandEvidence(score, local.planes(signal, 0.0), local.planes(noise, 0.0),
                             bands.modes_per_volume(4))
     return evidence, mean, difference
 

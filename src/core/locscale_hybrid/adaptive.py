@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .local_power import Planes, WholePlanes
 from .maps import DoubleArray, FloatArray
 
 Steps = NDArray[np.int16]
@@ -18,7 +19,7 @@ FINEST_UNWEIGHTED = 2.0  # times d_min: coarser bands keep weight 1
 
 _LEVELS = 1 << 12        # steps of the score
 _SLAB_VOXELS = 1 << 19   # worked on at a time
-_SPARSE = (slice(None, None, 2),) * 3  # voxels that stand for the others where powers are averaged
+_SPARSE = 2              # every so many-th voxel stands for the others where powers are averaged
 _FEWEST_SIGNAL = 1e-3    # of the noise power: where none is seen
 _FEWEST_NOISE = 0.1      # of the typical sd: where the gain, and with it the noise, is 0
 _NEIGHBOURS = 0.25       # correlation of the noise of two neighbouring hats
@@ -36,15 +37,15 @@ class BandEvidence:
     ----------
     score : array, shape (nz, ny, nx)
         Scaled map of the coarser bands over the sd of its noise; used up.
-    signal, noise : arrays, shape (nz, ny, nx)
+    signal, noise : Planes or WholePlanes
         Power of the band's signal and noise, averaged over the window.
     modes_per_voxel : float
         Independent values of the band in a voxel.
     """
 
     score: FloatArray
-    signal: FloatArray
-    noise: FloatArray
+    signal: Planes | WholePlanes
+    noise: Planes | WholePlanes
     modes_per_voxel: float
 
 
@@ -78,8 +79,8 @@ def adaptive_weight(evidence: BandEvidence, mean: FloatArray, difference: FloatA
         signal, weight, step = curve[steps[slab]], part[slab], steps[slab]
         weight *= rise[step]
         signal += weight
-        signal *= evidence.signal[slab]
-        np.add(signal, evidence.noise[slab], out=weight)
+        signal *= evidence.signal.part(slab)
+        np.add(signal, evidence.noise.part(slab), out=weight)
         np.divide(signal, weight, out=signal, where=weight > 0)
         weight[...] = signal
     return np.asarray(part)
@@ -133,9 +134,9 @@ def _signal_curve(steps: Steps, scores: DoubleArray, common: DoubleArray,
     voxels = _at_nodes(place, count)
     shared = _at_nodes(place, common) / np.maximum(voxels, 1e-9)
     score = _at_nodes(place, count * scores) / np.maximum(voxels, 1e-9)
-    sparse = np.ascontiguousarray(steps[_SPARSE])
+    sparse = np.ascontiguousarray(steps[::_SPARSE, ::_SPARSE, ::_SPARSE])
     some = np.maximum(_at_nodes(place, np.bincount(sparse.ravel(), minlength=_LEVELS)), 1e-9)
-    signal, noise = (_at_nodes(place, _sums(sparse, power[_SPARSE])) / some
+    signal, noise = (_at_nodes(place, _sums(sparse, power.sparse(_SPARSE))) / some
                      for power in (evidence.signal, evidence.noise))
     prior = np.square(score) / (np.square(score) + _PRIOR_SCORE)
     prior = _PRIOR_FLOOR + np.where(score > 0, prior, _PRIOR_NEGATIVE * prior)

@@ -90,7 +90,9 @@ def low_maps(work: BandWork, low: LowGain, n_low: int) -> FloatArray:
     """The coarsest bands, scaled: of the average and of half the difference."""
     curve = low.curve(work.filter.position[work.filter.low_piece(n_low)])
     names = ["average", "difference"] if work.has_noise else ["average"]
-    maps = [work.filter.low_component(work.coefficients[name], n_low, curve) for name in names]
+    maps = np.empty((len(names), *work.filter.grid.shape), dtype=np.float32)
+    for values, name in zip(maps, names, strict=True):
+        values[...] = work.filter.low_component(work.coefficients[name], n_low, curve)
     gain = low.factor
     if work.has_noise and work.options.rules.noise_weight:
         observed, noise = (work.local.power(values) for values in maps)
@@ -98,8 +100,8 @@ def low_maps(work: BandWork, low: LowGain, n_low: int) -> FloatArray:
         common = common_share(power, work.inside)
         squared = noise_weight(power, common, modes, doubt_of(common, modes))
         gain = gain * np.sqrt(squared)
-    spread = work.local.spread(gain)
-    return np.stack([values * spread for values in maps])
+    maps *= work.local.spread(gain)
+    return maps
 
 
 def unscaled_maps(work: BandWork) -> FloatArray:
@@ -119,6 +121,7 @@ class _Ladder:
         self._work = work
         self._running: RunningScale | None = None
         self._waiting: list[tuple[int, FloatArray, FloatArray]] = []
+        self._lends = "prefix" not in work.slots  # with one band in hand the sum itself serves
 
     def climb(self, wave: list[int]) -> None:
         """Fill in "prefix" and "deviation" for the weighted bands of a wave."""
@@ -140,7 +143,8 @@ class _Ladder:
     def _first(self, n_low: int) -> RunningScale:
         """The scaled map of the `n_low` coarsest bands."""
         values, difference = low_maps(self._work, coarsest_gain(self._work), n_low)
-        return RunningScale(values, np.sqrt(self._work.local.power(difference)))
+        amplitude = np.sqrt(self._work.local.power(difference))
+        return RunningScale(values.copy(), amplitude)  # a view would keep both maps
 
     def _add_up_to(self, last: int) -> None:
         """Add the waiting bands up to one."""
@@ -155,8 +159,12 @@ class _Ladder:
         n_low = self._work.options.n_low
         # the coarsest bands as one reach into band n_low
         running = self._running if band > n_low else self._first(n_low - 1)
-        self._work.slots["prefix"][slot] = running.values
-        self._work.slots["deviation"][slot] = running.deviation
+        slots = self._work.slots
+        if self._lends:
+            slots["prefix"] = running.values[None]
+        else:
+            slots["prefix"][slot] = running.values
+        slots["deviation"][slot] = running.deviation
 
 
 def _part(report: Report, begin: float, end: float) -> Report:

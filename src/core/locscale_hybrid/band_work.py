@@ -76,7 +76,8 @@ class BandWork:
         Sorted coefficients of "average", "reference" and, with halves, "difference".
     slots : dict of str to array
         "powers" (n_bands, 3, coarse), "weighted" (n_bands, 2, coarse), and one per band in hand:
-        "maps" (wave, 1 or 2, box), "prefix" (wave, box), "deviation" (wave, coarse).
+        "maps" (wave, 1 or 2, box), "prefix" (wave, box), "deviation" (wave, coarse).  "prefix"
+        is lent by who adds up the bands where one is in hand at a time.
     bands : list of int
         The bands in hand: what the tasks 0, 1, ... are about.
     """
@@ -269,8 +270,7 @@ def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence
     level = float(np.square(difference).mean(dtype=np.float64)) / max(float(noise.mean()), 1e-30)
     noise = noise * np.float32(level)
     signal = signal_power(observed * np.float32(level), noise)
-    zero = np.float32(0)
-    return BandEvidence(score, _spread(work, signal, zero), _spread(work, noise, zero),
+    return BandEvidence(score, work.local.planes(signal, 0.0), work.local.planes(noise, 0.0),
                         work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume)
 
 
@@ -357,7 +357,9 @@ class BandRunner:
             "powers": (work.filter.n_bands, 3, *coarse), "maps": (self.wave, n_maps, *box)}
         if work.options.adaptive:
             shapes |= {"weighted": (work.filter.n_bands, 2, *coarse),
-                       "prefix": (self.wave, *box), "deviation": (self.wave, *coarse)}
+                       "deviation": (self.wave, *coarse)}
+            if not self.is_local or self.wave > 1:
+                shapes["prefix"] = (self.wave, *box)
         for name, shape in shapes.items():
             if self.is_local:
                 work.slots[name] = np.zeros(shape, dtype=np.float32)

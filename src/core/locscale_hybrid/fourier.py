@@ -5,6 +5,7 @@ coefficient counts for itself and for its Friedel mate.  The number of FFT threa
 `scipy.fft.set_workers` says: the pipeline sets it once.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -57,8 +58,11 @@ class FourierSpace:
     @cached_property
     def shell_index(self) -> NDArray[np.int16]:
         """Shell of every coefficient; `n_shells` beyond Nyquist."""
-        index = np.rint(np.sqrt(self.s_squared) / np.float32(self.shell_width))
-        return np.minimum(index, self.n_shells).astype(np.int16)
+        result = np.empty(self.s_squared.shape, dtype=np.int16)
+        for plane, s_squared in zip(result, self.s_squared, strict=True):
+            index = np.rint(np.sqrt(s_squared) / np.float32(self.shell_width))
+            plane[...] = np.minimum(index, self.n_shells)
+        return result
 
     @cached_property
     def multiplicity(self) -> FloatArray:
@@ -90,13 +94,17 @@ class FourierSpace:
         -------
         array, shape (n_shells,)
         """
+        full = np.broadcast_to(values, self.shell_index.shape)
+        return self._sum_of(lambda part: full[part])
+
+    def _sum_of(self, values: Callable[[slice], NDArray[np.floating]]) -> DoubleArray:
+        """Sum over each shell of values that are made a few planes at a time."""
         index = self.shell_index
-        full = np.broadcast_to(values, index.shape)
         total = np.zeros(self.n_shells + 1)
         slab = max(1, _SLAB_COEFFICIENTS // (index.shape[1] * index.shape[2]))
         for begin in range(0, index.shape[0], slab):
             part = slice(begin, begin + slab)
-            weighted = (full[part] * self.multiplicity).ravel()
+            weighted = (values(part) * self.multiplicity).ravel()
             total += np.bincount(index[part].ravel(), weighted, self.n_shells + 1)
         return total[: self.n_shells]
 
@@ -106,7 +114,11 @@ class FourierSpace:
 
     def power(self, coefficients: ComplexArray) -> DoubleArray:
         """Sum of |F|^2 over each shell."""
-        return self.shell_sum(squared_modulus(coefficients))
+        return self._sum_of(lambda part: squared_modulus(coefficients[part]))
+
+    def cross_power(self, a: ComplexArray, b: ComplexArray) -> DoubleArray:
+        """Sum of Re(a conj(b)) over each shell."""
+        return self._sum_of(lambda part: real_product(a[part], b[part]))
 
     def spread(self, curve: NDArray[np.floating]) -> FloatArray:
         """A curve over shells as a volume of float32; 0 beyond Nyquist."""

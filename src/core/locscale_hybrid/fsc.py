@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .fourier import FourierSpace, real_product
+from .fourier import FourierSpace
 from .maps import ComplexArray, DoubleArray, FloatArray
 
 HALF_MAP_CRITERION = 0.143  # Rosenthal & Henderson (2003), for two half maps
@@ -66,7 +66,7 @@ def fourier_shell_correlation(space: FourierSpace, a: ComplexArray, b: ComplexAr
     FscCurve
         0 in empty shells and where either map has no power.
     """
-    cross = space.shell_sum(real_product(a, b))
+    cross = space.cross_power(a, b)
     norm = np.sqrt(space.power(a) * space.power(b))
     correlation = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
     return FscCurve(space.frequency, correlation)
@@ -75,8 +75,11 @@ def fourier_shell_correlation(space: FourierSpace, a: ComplexArray, b: ComplexAr
 def masked_coefficients(space: FourierSpace, values: FloatArray, mask: FloatArray) -> ComplexArray:
     """Coefficients of a map whose mean inside a soft mask is subtracted before masking."""
     weight = float(mask.sum(dtype=np.float64))
-    mean = float((values * mask).sum(dtype=np.float64)) / max(weight, 1e-12)
-    return space.forward((values - np.float32(mean)) * mask)
+    inside = values * mask
+    mean = float(inside.sum(dtype=np.float64)) / max(weight, 1e-12)
+    np.subtract(values, np.float32(mean), out=inside)
+    inside *= mask
+    return space.forward(inside)
 
 
 def randomise_phases(space: FourierSpace, coefficients: ComplexArray, beyond: float,
@@ -123,8 +126,10 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray, m
                                        masked_coefficients(space, half_2, mask))
     onset = _first_below(masked.correlation, 0.8)
     beyond = float(space.frequency[onset])
-    scrambled = [masked_coefficients(
-        space, space.backward(randomise_phases(space, part, beyond, rng)), mask) for part in free]
+    scrambled = []
+    while free:  # a large box has no room for both at once
+        part = space.backward(randomise_phases(space, free.pop(0), beyond, rng))
+        scrambled.append(masked_coefficients(space, part, mask))
     random = fourier_shell_correlation(space, scrambled[0], scrambled[1])
     corrected = masked.correlation.copy()
     tail = slice(onset + 2, None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import InputError
 from .findings import Finding
-from .fourier import FourierSpace, real_product
+from .fourier import FourierSpace
 from .fsc import FscCurve
 from .half_alignment import (
     AGREE_BAND,
@@ -73,7 +73,7 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
     if observed.half_1 is None or observed.half_2 is None:
         return Spectra(space.frequency, power, power, None)
     first, second = (space.forward(half.values) for half in (observed.half_1, observed.half_2))
-    shared = space.shell_sum(real_product(first, second))
+    shared = space.cross_power(first, second)
     norm = np.sqrt(space.power(first) * space.power(second))
     fsc = np.divide(shared, norm, out=np.zeros_like(shared), where=norm > 0)
     signal = shared / np.maximum(space.count, 1)

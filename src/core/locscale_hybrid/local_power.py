@@ -5,12 +5,63 @@ back to the voxels differs from the average on the full grid by 6e-4.  With bloc
 is that average itself.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
 from .maps import FloatArray, Shape, Vector
 
 _TRUNCATE = 4.0  # of the Gaussian, in sigma
+_SMALL_VOXELS = 1 << 21  # boxes up to here have room for a coarse array on every voxel
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """A coarse array on the voxels of a large box, made a few planes at a time.
+
+    Parameters
+    ----------
+    matrix : array, shape (nz, coarse nz)
+        Interpolation along z.
+    rows : array, shape (coarse nz, ny, nx)
+        Interpolated along y and x.
+    least : float
+        Lowest value.
+    """
+
+    matrix: FloatArray
+    rows: FloatArray
+    least: float
+
+    def part(self, planes: slice) -> FloatArray:
+        """Some planes."""
+        return self._product(self.matrix[planes], self.rows)
+
+    def sparse(self, step: int) -> FloatArray:
+        """Every so many-th voxel along every axis."""
+        return self._product(self.matrix[::step],
+                             np.ascontiguousarray(self.rows[:, ::step, ::step]))
+
+    def _product(self, matrix: FloatArray, rows: FloatArray) -> FloatArray:
+        """Interpolated along z."""
+        values = (matrix @ rows.reshape(len(rows), -1)).reshape(len(matrix), *rows.shape[1:])
+        return np.asarray(np.maximum(values, np.float32(self.least), out=values))
+
+
+@dataclass(frozen=True, eq=False)
+class WholePlanes:
+    """The same for values that are there already."""
+
+    values: FloatArray
+
+    def part(self, planes: slice) -> FloatArray:
+        """Some planes."""
+        return self.values[planes]
+
+    def sparse(self, step: int) -> FloatArray:
+        """Every so many-th voxel along every axis."""
+        return self.values[::step, ::step, ::step]
 
 
 class LocalAverage:
@@ -72,6 +123,14 @@ class LocalAverage:
         along_y = np.matmul(y, along_x)
         flat = z @ along_y.reshape(len(coarse), -1)
         return np.asarray(flat.reshape(self.shape), dtype=np.float32)
+
+    def planes(self, coarse: FloatArray, least: float) -> Planes | WholePlanes:
+        """`spread`, nowhere below a limit, by planes where the box is large."""
+        if self.block == 1 or int(np.prod(self.shape)) <= _SMALL_VOXELS:
+            return WholePlanes(np.asarray(np.maximum(self.spread(coarse), np.float32(least))))
+        z, y, x = self._matrices
+        rows = np.matmul(y, np.asarray(coarse, dtype=np.float32) @ x.T)
+        return Planes(z, np.asarray(rows, dtype=np.float32), least)
 
     def _smooth(self, coarse: FloatArray) -> FloatArray:
         """The Gaussian, on the coarse grid."""

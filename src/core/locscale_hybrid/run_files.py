@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import InputError
@@ -48,6 +48,10 @@ class RunInput:
     mask: Map | None
     weight: Map | None
     findings: tuple[Finding, ...]
+
+    def without_halves(self) -> "RunInput":
+        """What writing needs: half maps take room that a large box does not have."""
+        return replace(self, observed=replace(self.observed, half_1=None, half_2=None))
 
 
 def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInput:
