@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .beside import beside
 from .bfactors import (
     B_BOUNDS,
     ROUND_TAU,
@@ -30,7 +31,7 @@ from .fsc import FscCurve, fourier_shell_correlation
 from .likelihood import RefinementData, evaluate, weighted_correlation
 from .maps import BoolArray, DoubleArray, IntArray, Map
 from .observed import Kind
-from .wilson import correct_pseudo_atoms
+from .wilson import WilsonBands, correct_pseudo_atoms
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +117,8 @@ class RefinedAdps:
 def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
                 is_pseudo: BoolArray, *, kind: Kind, mates: IntArray | None = None,
                 tau: float | None = None, n_steps: int = 3, shifts: bool = False,
-                wilson: bool = True,
+                wilson: bool = True, together: bool = False,
+                tau_known: Callable[[float], None] = lambda tau: None,
                 progress: Callable[[float], None] = lambda done: None) -> RefinedAdps:
     """Refine the B of a hybrid model; coordinates stay.
 
@@ -141,6 +143,10 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
         map 2 gained before.
     wilson : bool
         Correct pseudo-atoms by local Wilson plots, where there are half maps.
+    together : bool
+        Prepare these plots in a thread while B are refined.
+    tau_known : callable
+        Told tau as soon as it is chosen, before the last steps.
     progress : callable
         Told the share that is done.
 
@@ -153,13 +159,16 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
         findings = [_coarse_finding(data.d_min)]
         return _result(data, scatterers, b, scatterers.occupancies, 0.0, (), findings)
     neighbours = neighbours_of(scatterers.positions)
+    wilson = wilson and data.half_1 is not None and bool(is_pseudo.any())
+    bands = beside(lambda: WilsonBands(data, scatterers.positions), together=together and wilson)
     scan: tuple[TauTrial, ...] = ()
     if tau is None and kind == "halves":
         b, tau, scan, findings = _validated(
             data, scatterers, b_iso, np.flatnonzero(~is_pseudo), neighbours, mates, n_steps,
-            lambda done: progress(0.75 * done))
+            tau_known, lambda done: progress(0.75 * done))
     else:
         tau, findings = _unvalidated_tau(kind, tau)
+        tau_known(tau)
         work = scatterers
         if shifts:
             b_iso = b_steps(data.average, scatterers, b_iso, neighbours, tau=tau,
@@ -169,15 +178,16 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
         b = b_steps(data.average, work, b_iso, neighbours, tau=tau,
                     n_steps=n_steps + _SCAN_STEPS, mates=mates).b_iso
     occupancies = scatterers.occupancies.copy()
-    if wilson and data.half_1 is not None:
-        b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates)
+    if wilson:
+        b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates,
+                                              bands=bands)
     progress(0.95)
     return _result(data, scatterers, b, occupancies, tau, scan, findings)
 
 
 def _validated(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, model: IntArray,
                neighbours: Neighbours, mates: IntArray | None, n_steps: int,
-               progress: Callable[[float], None],
+               tau_known: Callable[[float], None], progress: Callable[[float], None],
                ) -> tuple[DoubleArray, float, tuple[TauTrial, ...], list[Finding]]:
     """B from the average with the prior that half map 2 prefers, that prior, and the scan."""
     work, fit, noted = _shifted(data, scatterers, b_iso, model, neighbours, mates)
@@ -185,6 +195,7 @@ def _validated(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
     scan, b = scan_tau(data, work, fit, neighbours, mates=mates,
                        progress=lambda done: progress(0.3 + 0.5 * done))
     tau, findings = _chosen(scan, data)
+    tau_known(tau)
     if noted:
         work = displaced(data.average, scatterers, b, model, start=work.positions,
                          n_steps=_LAST_SHIFTS)

@@ -94,10 +94,13 @@ def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
 
 
 def refine(completion: Completion, hybrid: HybridModel, folder: Path,
-           progress: Report = lambda done: None) -> tuple[HybridModel, RefinedAdps]:
+           progress: Report = lambda done: None, *, together: bool = False,
+           tau_known: Callable[[float], None] = lambda tau: None,
+           ) -> tuple[HybridModel, RefinedAdps]:
     """Refine the B of a hybrid model against the average; half map 2 chooses the prior.
 
-    `folder` is for the files of another engine, where one is asked for.
+    `folder` is for the files of another engine, where one is asked for; see `adp.refine_adps`
+    for `together` and `tau_known`.
     """
     scatterers, data = scatterers_of(hybrid, completion.data), completion.data
     if completion.parameters.refiner == "servalcat":
@@ -108,7 +111,8 @@ def refine(completion: Completion, hybrid: HybridModel, folder: Path,
     adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo,
                        kind=completion.kind, mates=hybrid.mates,
                        tau=completion.parameters.neighbour_tau,
-                       n_steps=completion.parameters.b_steps, progress=progress)
+                       n_steps=completion.parameters.b_steps, together=together,
+                       tau_known=tau_known, progress=progress)
     return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .adp import ModelFsc, RefinedAdps, overfitting
+from .beside import Early, may_go_beside
 from .checks import check_coverage, check_inputs, check_resolution, model_coverage
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .coordinates import refined_model
@@ -37,7 +38,7 @@ from .side_by_side import place_both
 from .stage_keys import stage_keys
 from .stage_results import MaskResult, PlacedPair
 from .stage_store import StageKey, StageStore
-from .symmetry import Symmetry, map_correlations
+from .symmetry import Symmetry, least_correlation
 from .tasks import Executor, fft_share
 from .timings import Timings
 from .warm_start import Update, WarmAtoms, warm_pseudo_atoms, warm_refine
@@ -103,6 +104,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
     with fft_share(1), job_folder(outputs) as folder:
         with run.stage("checks"):
             given = read_run_input(inputs, parameters)
+            run.go_beside(given, workers, resume=outputs.resume)
             run.check(inputs, given)
             inputs = run.start_from(inputs, given)
             run.keep_stages(inputs, given, outputs, folder)
@@ -126,9 +128,11 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
             reseeded = run.reseeded(completion, given, mask, resolution, scaled, workers, folder)
+            del completion
+            given = given.without_halves()
         with run.stage("output"):
             correlation = (None if parameters.region is not None
-                           else _symmetry_correlation(given, mask, scaled.output))
+                           else least_correlation(scaled.output, given.symmetry, mask.solid))
             run.note(scaled.findings)
             amplitudes = amplitude_curves(given.observed.average, reference, scaled.output,
                                           run.looked_at(given, mask), d_min=resolution.d_min)
@@ -169,6 +173,8 @@ class _Run:
     previous: PreviousRun | None = None
     update: Update | None = None
     coverage: float = 0.0       # share of the density that the model explains
+    together: bool = False      # whether steps may go side by side
+    early_mask: Early[MaskResult] = field(default_factory=Early)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -191,9 +197,14 @@ class _Run:
         self.note(given.findings)
         if inputs.monomer_library is not None and given.model is not None:
             require_restraints(given.model.structure, inputs.monomer_library)
-        self.note(check_inputs(given.observed, given.model, _group(given),
-                               resolution=self.parameters.resolution, inputs=inputs,
-                               suggest=suggest))
+        self.note(check_inputs(given.observed, given.model, _group(given), inputs=inputs,
+                               resolution=self.parameters.resolution, suggest=suggest))
+
+    def go_beside(self, given: RunInput, executor: Executor, *, resume: bool) -> None:
+        """Let steps go side by side where there is room, the mask beside the checks first."""
+        self.together = may_go_beside(executor.workers, given.observed.average.grid.size)
+        if self.together and not resume:  # else it may be there already
+            self.early_mask.begin(lambda: self.mask_result(given))
 
     def region(self, given: RunInput) -> Box | None:
         """The voxels that alone are scaled; None for all."""
@@ -227,7 +238,7 @@ class _Run:
     def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
         """The mask at a first resolution, and the resolution inside it."""
         result = self.store.kept(MaskResult, self.keys.get("mask"),
-                                 lambda: self.mask_result(given))
+                                 lambda: self.early_mask.result(lambda: self.mask_result(given)))
         mask, resolution = result.mask, result.resolution
         region = self.region(given)
         if self.parameters.region is not None and region is not None:
@@ -240,7 +251,6 @@ class _Run:
         first = find_resolution(given.observed, asked=self.parameters.resolution)
         mask = confidence_mask(given.observed, fdr=self.parameters.fdr,
                                resolution=first.d_min, user_mask=given.mask)
-        self.progress.update(0.6)
         resolution = find_resolution(given.observed, asked=self.parameters.resolution,
                                      mask=mask.soft, model=given.model)
         return MaskResult(mask, resolution)
@@ -302,28 +312,39 @@ class _Run:
         """The hybrid model with its B refined, and what half map 2 says about it."""
         if self.parameters.refiner == "none":
             return keep_given_b(completion, hybrid), None, None
+        rerun: Early[ModelFsc] = Early()
+
+        def tau_known(tau: float) -> None:
+            """Fit half map 1 while the last steps are made on the average."""
+            if self.together and of_half_1 is not None:
+                rerun.begin(lambda: free_fsc(completion, of_half_1, tau))
+
         adps = self.store.kept(
             RefinedAdps, self.keys.get("adp"),
-            lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.6)))
+            lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.6),
+                                tau_known))
         hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
         half_1 = given.observed.half_1
         asked = self.previous is None or self.parameters.validate
         if given.observed.kind != "halves" or half_1 is None or not asked:
             return hybrid, adps, None
-        free = self.store.kept(ModelFsc, self.keys.get("validation"), lambda: free_fsc(
-            completion, of_half_1 if of_half_1 is not None else place_pseudo_atoms(
-                completion, completion.data.with_half(1), half_1, self.progress.part(0.6, 1.0)),
-            adps.tau))
+        free = self.store.kept(
+            ModelFsc, self.keys.get("validation"), lambda: rerun.result(lambda: free_fsc(
+                completion, of_half_1 if of_half_1 is not None else place_pseudo_atoms(
+                    completion, completion.data.with_half(1), half_1,
+                    self.progress.part(0.6, 1.0)), adps.tau)))
         gap = overfitting(free)
         self.note([gap] if gap is not None else [])
         return hybrid, adps, free
 
     def fitted(self, completion: Completion, hybrid: HybridModel, folder: Path,
-               progress: Callable[[float], None]) -> RefinedAdps:
+               progress: Callable[[float], None],
+               tau_known: Callable[[float], None]) -> RefinedAdps:
         """B refined, with the prior of the earlier run where there is one to start from."""
         if self.previous is None or self.parameters.validate:
-            return refine(completion, hybrid, folder, progress)[1]
+            return refine(completion, hybrid, folder, progress, together=self.together,
+                          tau_known=tau_known)[1]
         return warm_refine(completion, hybrid, self.previous, progress)
 
     def scaled(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
@@ -375,10 +396,3 @@ class _Run:
 def _group(given: RunInput) -> Symmetry | None:
     """The point group; None for C1."""
     return None if given.symmetry.is_trivial else given.symmetry
-
-
-def _symmetry_correlation(given: RunInput, mask: Mask, output: Map) -> float | None:
-    """Least correlation of the output with its images inside the mask."""
-    if given.symmetry.is_trivial:
-        return None
-    return float(map_correlations(output, given.symmetry, mask.solid).min())

@@ -203,6 +203,13 @@ def map_correlations(density: Map, symmetry: Symmetry,
     return correlations_under(density.values, voxel_turns(symmetry, density.grid), mask)
 
 
+def least_correlation(density: Map, symmetry: Symmetry, mask: BoolArray) -> float | None:
+    """Least correlation of a map with its images inside a mask; None without a point group."""
+    if symmetry.is_trivial:
+        return None
+    return float(map_correlations(density, symmetry, mask).min())
+
+
 def correlations_under(values: FloatArray, turns: Sequence[Turn], mask: BoolArray | None = None,
                        *, stop_below: float = -np.inf, samples: int = _SAMPLES,
                        coefficients: FloatArray | None = None) -> DoubleArray:

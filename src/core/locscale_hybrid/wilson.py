@@ -4,6 +4,7 @@ In each of ten bands the local cross power of the half maps is divided by the lo
 model; the slope of the logarithm on s^2 is a difference in B, its intercept one in occupancy.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +125,7 @@ def _lattice(band: Band, shape: Shape) -> Shape:
 
 def correct_pseudo_atoms(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
                          is_pseudo: BoolArray, *, mates: IntArray | None = None,
+                         bands: Callable[[], WilsonBands] | None = None,
                          ) -> tuple[DoubleArray, DoubleArray]:
     """Correct B and occupancy of pseudo-atoms by the local power of the data.
 
@@ -141,6 +143,8 @@ def correct_pseudo_atoms(data: RefinementData, scatterers: Scatterers, b_iso: Do
     is_pseudo : bool array, shape (n,)
     mates : array of int, shape (k, n), optional
         Symmetry copies; B and occupancy are averaged over them.
+    bands : callable, optional
+        Gives the `WilsonBands` of all positions, where they are made elsewhere.
 
     Returns
     -------
@@ -153,10 +157,10 @@ def correct_pseudo_atoms(data: RefinementData, scatterers: Scatterers, b_iso: Do
         return b, scatterers.occupancies.copy()
     moved = Scatterers(scatterers.grid, scatterers.positions, scatterers.species)
     reference = _well_modelled(scatterers.positions, is_pseudo)
-    bands = WilsonBands(data, scatterers.positions)
+    local_power = WilsonBands(data, scatterers.positions) if bands is None else bands()
     for _ in range(_PASSES):
         moved.set_occupancies(scatterers.occupancies * factor)
-        local = bands.compare(moved.coefficients(b, data.band))
+        local = local_power.compare(moved.coefficients(b, data.band))
         believed = 1 / (1 + (local.error[pseudo] / _SHRINKAGE) ** 2)
         shift = local.b_shift[pseudo] - np.median(local.b_shift[reference])
         level = local.log_power[pseudo] - np.median(local.log_power[reference])

@@ -1,0 +1,42 @@
+"""Work in a thread beside the caller's."""
+
+import threading
+
+import pytest
+
+from locscale_hybrid.beside import Early, beside, may_go_beside
+from locscale_hybrid.errors import InputError
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_result_is_the_same_beside_and_when_asked_for(together):
+    assert beside(lambda: 6 * 7, together=together)() == 42
+
+
+def test_a_function_begins_before_its_result_is_asked_for():
+    begun = threading.Event()
+    result = beside(begun.set, together=True)
+    assert begun.wait(60)
+    assert result() is None
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_a_function_raises_is_raised_where_its_result_is_asked_for(together):
+    def refuse() -> None:
+        raise InputError("the mask is empty")
+
+    result = beside(refuse, together=together)
+    with pytest.raises(InputError, match="the mask is empty"):
+        result()
+
+
+def test_what_was_begun_early_is_not_done_again():
+    early: Early[str] = Early()
+    early.begin(lambda: "early")
+    assert early.result(lambda: "late") == "early"
+    assert Early[str]().result(lambda: "late") == "late"
+
+
+def test_steps_go_side_by_side_with_two_workers_and_room():
+    assert may_go_beside(2, 300**3) and not may_go_beside(1, 300**3)
+    assert not may_go_beside(2, 512**3)
