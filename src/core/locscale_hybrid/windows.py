@@ -22,6 +22,7 @@ from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, IntArr
 from .parameters import HybridParameters
 
 BATCH = 64  # windows per matrix product: BLAS rounds differently for other sizes
+_IN_HAND = 8  # windows transformed at once: they and their spectra stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +93,6 @@ def _odd_up(n: int) -> int:
     return n + 1 - n % 2
 
 
-def profiles(windows: FloatArray, tables: WindowTables) -> FloatArray:
-    """Mean amplitude per shell of windows (m, n, n, n), shape (m, n_shells)."""
-    if tables.taper is not None:
-        windows = windows * tables.taper
-    spectra = scipy.fft.rfftn(windows, axes=(1, 2, 3)).reshape(len(windows), -1)
-    return np.asarray(np.abs(spectra) @ tables.averaging)
-
-
 def padded(values: FloatArray, edge: int, stride: int) -> FloatArray:
     """The box continued by itself so that every window lies in it."""
     half = edge // 2
@@ -110,13 +103,25 @@ def profiles_at(volume: FloatArray, points: IntArray, tables: WindowTables) -> F
     """Profiles of the windows centred on points (m, 3) of a padded box, in fixed batches."""
     edge = tables.edge
     result = np.empty((len(points), tables.n_shells), dtype=np.float32)
-    windows = np.empty((BATCH, edge, edge, edge), dtype=np.float32)
+    windows = np.empty((_IN_HAND, edge, edge, edge), dtype=np.float32)
+    amplitudes = np.empty((BATCH, len(tables.averaging)), dtype=np.float32)
     for begin in range(0, len(points), BATCH):
         batch = points[begin: begin + BATCH]
-        for window, (z, y, x) in zip(windows, batch, strict=False):
-            window[...] = volume[z: z + edge, y: y + edge, x: x + edge]
-        result[begin: begin + BATCH] = profiles(windows[: len(batch)], tables)
+        for first in range(0, len(batch), _IN_HAND):
+            few = batch[first: first + _IN_HAND]
+            for window, (z, y, x) in zip(windows, few, strict=False):
+                window[...] = volume[z: z + edge, y: y + edge, x: x + edge]
+            _amplitudes(windows[: len(few)], tables, amplitudes[first: first + len(few)])
+        result[begin: begin + BATCH] = amplitudes[: len(batch)] @ tables.averaging
     return result
+
+
+def _amplitudes(windows: FloatArray, tables: WindowTables, result: FloatArray) -> None:
+    """Fill in the amplitudes of windows; those of the half spectrum, flat."""
+    if tables.taper is not None:
+        windows *= tables.taper
+    spectra = scipy.fft.rfftn(windows, axes=(1, 2, 3)).reshape(len(windows), -1)
+    np.abs(spectra, out=result)
 
 
 class ShellComponents:
