@@ -25,9 +25,11 @@ from .gaussians import Sources, extent, gather, gather_gradient, spread
 from .maps import ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape
 
 PSEUDO = "pseudo"  # what a pseudo-atom is made of: the mean scatterer of protein
-_MIXTURE = (("C", 0.63), ("N", 0.17), ("O", 0.20))
 _CARRIER = "C"
+_PSEUDO_AMPLITUDE, _PSEUDO_WIDTH = 0.941, -1.3  # of carbon's factor, Å^2: the mean scatterer
 _TERM_WIDTHS = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)  # Å^2, Gaussians on top of carbon
+_PAIR_WIDTHS = (-4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0,
+                14.0, 16.0, 18.0, 20.0, 24.0, 28.0, 32.0, 38.0, 45.0, 55.0, 70.0, 90.0, 128.0)
 _SHARP_WIDTHS = (-8.0, -5.0, -3.0, -1.5)  # Å^2, for elements more compact than carbon
 _TERM_ERROR = 3e-4  # of the form factor, where a sum of fewer terms is good enough
 _CANCELLATION = 25.0  # sum of the terms' moduli over their sum, at most
@@ -55,10 +57,9 @@ def scattering_gaussians(species: str) -> tuple[DoubleArray, DoubleArray]:
     .. [1] International Tables for Crystallography C, table 4.3.2.2, neutral atoms, as in gemmi.
     """
     if species == PSEUDO:
-        parts = [(share, *scattering_gaussians(name)) for name, share in _MIXTURE]
-        mixed: DoubleArray = np.concatenate([share * factors for share, factors, _ in parts])
-        widths: DoubleArray = np.concatenate([own for _, _, own in parts])
-        return mixed, widths
+        # .63 C + .17 N + .20 O, to .5 % up to 2 Å, with one Gaussian less to draw
+        amplitudes, widths = scattering_gaussians(_CARRIER)
+        return _PSEUDO_AMPLITUDE * amplitudes, widths + _PSEUDO_WIDTH
     table = gemmi.Element(species).c4322
     if table is None or gemmi.Element(species).atomic_number == 0:
         raise InputError(f'"{species}" has no electron scattering factor; '
@@ -78,6 +79,8 @@ def form_factor(species: str, s_squared: ArrayLike) -> DoubleArray:
 @lru_cache(maxsize=512)
 def _terms(species: str, s_max: float) -> tuple[DoubleArray, DoubleArray]:
     """Gaussians in s that carry carbon's form factor into that of `species` up to s_max."""
+    if species == PSEUDO:
+        return np.array([_PSEUDO_AMPLITUDE]), np.array([_PSEUDO_WIDTH])
     s2 = np.linspace(0.0, s_max, 80) ** 2
     ratio = form_factor(species, s2) / form_factor(_CARRIER, s2)
     best = np.inf
@@ -96,7 +99,9 @@ def _terms(species: str, s_max: float) -> tuple[DoubleArray, DoubleArray]:
 
 def _choices() -> Iterator[tuple[float, ...]]:
     """Widths of terms to try, fewest first."""
-    for count in (1, 2, 3, 4):
+    yield from ((width,) for width in _TERM_WIDTHS)
+    yield from combinations(_PAIR_WIDTHS, 2)
+    for count in (3, 4):
         yield from combinations(_TERM_WIDTHS, count)
     for count in (3, 4, 5):
         yield from combinations(_SHARP_WIDTHS + _TERM_WIDTHS, count)

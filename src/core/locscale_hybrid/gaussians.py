@@ -1,18 +1,23 @@
 """Sums of isotropic Gaussians on a periodic grid: spread them out, or integrate a field over them.
 
-A Gaussian of width `b` (Å^2) is the density whose Fourier transform is exp(-b s^2 / 4).  Every
-Gaussian is a product over the three axes, so a block of it is one small matrix product.
+A Gaussian of width `b` (Å^2) is the density whose Fourier transform is exp(-b s^2 / 4).  It is a
+product over the three axes, so that the sum of all Gaussians of a neighbourhood, on a small box
+about them, is one matrix product: of their parts along z with their parts in the plane.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise, product
 
 import numpy as np
 
 from .maps import DoubleArray, FloatArray, IntArray, Shape, Vector
 
-_BLOCK_VOXELS = 1 << 17  # per batch of blocks: index and values stay in the cache
-_CELL = 8.0  # Å, edge of the cells that order the sources in space
+_SOURCES = 160  # in a neighbourhood, at most
+_PLANES = 1 << 18  # voxels in the planes of its Gaussians, at most: they stay in the cache
+_STEEPEST = 20.0  # exponent where a Gaussian stops falling: products of three stay normal numbers
+
+_Box = tuple[IntArray, ...]  # voxels along z, y, x
 
 
 @dataclass(frozen=True)
@@ -48,16 +53,14 @@ def spread(sources: Sources, values: FloatArray, voxel_size: Vector) -> None:
     ----------
     sources : Sources
     values : array, shape (nz, ny, nx)
-        Contiguous; changed in place.
+        Changed in place.
     voxel_size : (x, y, z)
         Å.
     """
-    flat = values.reshape(-1)
-    if not np.shares_memory(flat, values):
-        raise ValueError("spread needs a contiguous grid")
-    for batch in _batches(sources, values.shape, voxel_size):
-        block = np.matmul(batch.z, batch.plane().transpose(0, 2, 1))
-        np.add.at(flat, batch.voxels().ravel(), block.ravel())
+    for batch in _batches(sources, voxel_size):
+        plane = batch.y[:, :, None] * batch.x[:, None, :]
+        summed = batch.z.T @ plane.reshape(len(plane), -1)
+        _add(values, batch.box, summed.reshape(-1, *plane.shape[1:]))
 
 
 def gather(sources: Sources, field: FloatArray, voxel_size: Vector) -> DoubleArray:
@@ -75,103 +78,147 @@ def gather(sources: Sources, field: FloatArray, voxel_size: Vector) -> DoubleArr
     -------
     array, shape (n,)
     """
-    flat = np.ascontiguousarray(field).reshape(-1)
     result = np.empty(len(sources))
-    for batch in _batches(sources, field.shape, voxel_size):
-        over_plane = np.matmul(flat[batch.voxels()], batch.plane())
-        result[batch.index] = np.einsum("nmk,nmk->n", over_plane, batch.z)
+    for batch in _batches(sources, voxel_size):
+        over_z = _over_z(batch.z, _cut(field, batch.box))
+        result[batch.index] = batch.over_terms(_over_plane(over_z, batch.y, batch.x))
     return result
 
 
 def gather_gradient(sources: Sources, field: FloatArray, voxel_size: Vector) -> DoubleArray:
     """Derivative of `gather` with respect to the positions, shape (n, 3), (x, y, z), per Å."""
-    flat = np.ascontiguousarray(field).reshape(-1)
     result = np.empty((len(sources), 3))
-    for batch in _batches(sources, field.shape, voxel_size):
-        block = flat[batch.voxels()]
-        along_z = np.matmul(block, batch.plane())
-        result[batch.index, 2] = np.einsum("nmk,nmk->n", along_z, batch.slope(2) * batch.z)
-        for axis in (0, 1):
-            over_plane = np.matmul(block, batch.plane(axis))
-            result[batch.index, axis] = np.einsum("nmk,nmk->n", over_plane, batch.z)
+    for batch in _batches(sources, voxel_size):
+        box = _cut(field, batch.box)
+        over_z = _over_z(batch.z, box)
+        by_axis = (_over_plane(over_z, batch.y, batch.x * batch.slope(0)),
+                   _over_plane(over_z, batch.y * batch.slope(1), batch.x),
+                   _over_plane(_over_z(batch.z * batch.slope(2), box), batch.y, batch.x))
+        for axis, values in enumerate(by_axis):
+            result[batch.index, axis] = batch.over_terms(values)
     return result
 
 
 def extent(sources: Sources, shape: Shape, voxel_size: Vector) -> tuple[slice, slice, slice]:
-    """The part (z, y, x) of a periodic grid that holds all blocks of the sources.
+    """The part (z, y, x) of a periodic grid that holds all of the sources.
 
-    The whole of an axis where a block reaches over its end.
+    The whole of an axis where one reaches over its end.
     """
     if not len(sources):
         return slice(0, 1), slice(0, 1), slice(0, 1)
-    half = int(_edges(sources, voxel_size).max()) / 2
-    steps = sources.positions / voxel_size
-    low = np.floor(steps.min(axis=0) - half).astype(int) - 1
-    high = np.ceil(steps.max(axis=0) + half).astype(int) + 2
+    low, high = _limits(sources.positions, _reaches(sources), voxel_size)
     x, y, z = (slice(int(a), int(b)) if a >= 0 and b <= n else slice(0, n)
                for a, b, n in zip(low, high, shape[::-1], strict=True))
     return z, y, x
 
 
 class _Batch:
-    """Blocks of equal edge around some of the sources."""
+    """Some neighbouring sources and the box that holds them; a row for each of their Gaussians."""
 
-    def __init__(self, sources: Sources, index: IntArray, edge: int, shape: Shape,
+    def __init__(self, sources: Sources, index: IntArray, reaches: DoubleArray,
                  voxel_size: Vector) -> None:
-        self.index, self.shape = index, shape
-        steps = sources.positions[index] / voxel_size
-        self.start = np.rint(steps - (edge - 1) / 2).astype(np.intp)
-        self.offset = np.arange(edge)
-        shift = (self.start - steps)[:, :, None] + self.offset
-        self.shift = (shift * np.asarray(voxel_size)[:, None]).astype(np.float32)  # n, 3, edge
-        widths = sources.widths[index]
-        self.decay = (4 * np.pi**2 / widths).astype(np.float32)[:, None, :]
+        self.index = index
+        positions, widths = sources.positions[index], sources.widths[index]
+        low, high = _limits(positions, reaches[index], voxel_size)
+        x, y, z = (np.arange(a, b) for a, b in zip(low, high, strict=True))
+        self.box: _Box = (z, y, x)
+        self.terms = widths.shape[1]
+        self._decay = (4 * np.pi**2 / widths).astype(np.float32).reshape(-1, 1)
+        centres = (positions - low * np.asarray(voxel_size)).astype(np.float32)
+        centres = np.repeat(centres, self.terms, axis=0)
+        self._shift = [np.arange(len(axis), dtype=np.float32) * np.float32(size) - centre[:, None]
+                       for axis, size, centre in zip((x, y, z), voxel_size, centres.T, strict=True)]
+        self.x, self.y, self.z = (self._along(shift) for shift in self._shift)
         peak = sources.amplitudes[index] * (4 * np.pi / widths) ** 1.5
-        self.x, self.y = self._axis(0), self._axis(1)
-        self.z = self._axis(2) * peak.astype(np.float32)[:, None, :]
+        self.z *= peak.astype(np.float32).reshape(-1, 1)
 
-    def _axis(self, axis: int) -> FloatArray:
-        """Gaussians along one axis, shape (n, edge, k)."""
-        squared = self.shift[:, axis, :, None] ** 2
-        return np.asarray(np.exp(-squared * self.decay))
+    def _along(self, shift: FloatArray) -> FloatArray:
+        """Gaussians along one axis, shape (rows, voxels)."""
+        exponent = shift * shift
+        exponent *= -self._decay
+        np.maximum(exponent, -_STEEPEST, out=exponent)
+        return np.asarray(np.exp(exponent, out=exponent))
 
     def slope(self, axis: int) -> FloatArray:
-        """Logarithmic derivative by the centre along one axis, shape (n, edge, k)."""
-        return np.asarray(2 * self.shift[:, axis, :, None] * self.decay)
+        """Logarithmic derivative by the centre along an axis (x, y, z), shape (rows, voxels)."""
+        return np.asarray(2 * self._shift[axis] * self._decay)
 
-    def plane(self, derivative: int | None = None) -> FloatArray:
-        """Product over y and x, shape (n, edge^2, k); differentiated along x (0) or y (1)."""
-        x = self.x * self.slope(0) if derivative == 0 else self.x
-        y = self.y * self.slope(1) if derivative == 1 else self.y
-        n, edge, k = x.shape
-        return (y[:, :, None, :] * x[:, None, :, :]).reshape(n, edge * edge, k)
-
-    def voxels(self) -> IntArray:
-        """Flat indices of the voxels of each block, shape (n, edge, edge^2)."""
-        nz, ny, nx = self.shape
-        x, y, z = ((self.start[:, axis, None] + self.offset) % size
-                   for axis, size in enumerate((nx, ny, nz)))
-        plane = (y[:, :, None] * nx + x[:, None, :]).reshape(len(x), 1, -1)
-        return np.asarray(z[:, :, None] * (ny * nx) + plane)
+    def over_terms(self, values: FloatArray) -> FloatArray:
+        """Sum of a value of each row over the Gaussians of each source."""
+        return np.asarray(values.reshape(-1, self.terms).sum(axis=1))
 
 
-def _batches(sources: Sources, shape: Shape, voxel_size: Vector) -> Iterator[_Batch]:
-    """The sources in batches of equal block edge, in a fixed order."""
+def _over_z(rows: FloatArray, box: FloatArray) -> FloatArray:
+    """A box summed over z with the weights of each row, shape (rows, ny, nx)."""
+    _, ny, nx = box.shape
+    return np.asarray((rows @ box.reshape(len(box), -1)).reshape(-1, ny, nx))
+
+
+def _over_plane(planes: FloatArray, along_y: FloatArray, along_x: FloatArray) -> FloatArray:
+    """Planes, shape (rows, ny, nx), summed with weights along y and x; shape (rows,)."""
+    over_x = np.matmul(planes, along_x[:, :, None])[:, :, 0]
+    return np.asarray(np.einsum("ny,ny->n", over_x, along_y))
+
+
+def _reaches(sources: Sources) -> DoubleArray:
+    """How far each source is drawn, Å."""
+    return np.asarray(sources.reach * np.sqrt(sources.widths.max(axis=1) / (8 * np.pi**2)))
+
+
+def _limits(positions: DoubleArray, reaches: DoubleArray,
+            voxel_size: Vector) -> tuple[IntArray, IntArray]:
+    """First voxel (x, y, z), and the one after the last, of what some sources reach."""
+    low = np.ceil((positions - reaches[:, None]).min(axis=0) / voxel_size)
+    high = np.floor((positions + reaches[:, None]).max(axis=0) / voxel_size) + 1
+    return low.astype(np.intp), high.astype(np.intp)
+
+
+def _cut(field: FloatArray, box: _Box) -> FloatArray:
+    """A box out of a periodic field; `box` may reach over the ends."""
+    if all(axis[0] >= 0 and axis[-1] < n for axis, n in zip(box, field.shape, strict=True)):
+        z, y, x = (slice(axis[0], axis[-1] + 1) for axis in box)
+        return field[z, y, x]
+    return np.asarray(field[np.ix_(*(axis % n for axis, n in zip(box, field.shape, strict=True)))])
+
+
+def _add(values: FloatArray, box: _Box, summed: FloatArray) -> None:
+    """Add a box to a periodic grid, in place; `box` may reach over the ends, and more than once."""
+    along = [_pieces(axis[0], axis[-1] + 1, n) for axis, n in zip(box, values.shape, strict=True)]
+    for (z, from_z), (y, from_y), (x, from_x) in product(*along):
+        values[z, y, x] += summed[from_z, from_y, from_x]
+
+
+def _pieces(begin: int, end: int, size: int) -> list[tuple[slice, slice]]:
+    """A range of a periodic axis in pieces that do not wrap: of the axis, and of the range."""
+    cuts = [begin, *range((begin // size + 1) * size, end, size), end]
+    return [(slice(a % size, a % size + b - a), slice(a - begin, b - begin))
+            for a, b in pairwise(cuts)]
+
+
+def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
+    """The sources in batches of neighbours, in a fixed order."""
     if not len(sources):
         return
-    edges = _edges(sources, voxel_size)
-    # one after the other in space: the voxels of a batch then stay in the cache
-    x, y, z = np.floor(sources.positions.T / _CELL).astype(np.intp)
-    order = np.lexsort((x, y, z))
-    for edge in np.unique(edges):
-        same = order[edges[order] == edge]
-        size = max(1, _BLOCK_VOXELS // int(edge) ** 3)
-        for begin in range(0, len(same), size):
-            yield _Batch(sources, same[begin: begin + size], int(edge), shape, voxel_size)
+    reaches = _reaches(sources)
+    margin = 2 * float(reaches.max())
+    for index in _neighbourhoods(sources.positions, margin, sources.widths.shape[1], voxel_size):
+        yield _Batch(sources, index, reaches, voxel_size)
 
 
-def _edges(sources: Sources, voxel_size: Vector) -> IntArray:
-    """Edge in voxels of the block around each source."""
-    sigma = np.sqrt(sources.widths.max(axis=1) / (8 * np.pi**2))
-    edges: IntArray = np.floor(2 * sources.reach * sigma / min(voxel_size)).astype(np.intp) + 1
-    return edges
+def _neighbourhoods(positions: DoubleArray, margin: float, terms: int,
+                    voxel_size: Vector) -> Iterator[IntArray]:
+    """Indices of points that lie close together: halved along the longest edge until few."""
+    pending = [np.arange(len(positions))]
+    while pending:
+        index = pending.pop()
+        points, n = positions[index], len(index)
+        edges = np.ptp(points, axis=0)
+        plane = (edges[0] + margin) * (edges[1] + margin) / (voxel_size[0] * voxel_size[1])
+        if n == 1 or (n <= _SOURCES and n * terms * plane <= _PLANES):
+            yield index
+            continue
+        along = points[:, np.argmax(edges)]
+        lower = along < np.partition(along, n // 2)[n // 2]
+        if not lower.any():  # many at one place
+            lower[: n // 2] = True
+        pending += [index[~lower], index[lower]]
