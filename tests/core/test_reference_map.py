@@ -38,8 +38,9 @@ def gemmi_factor(atoms, b_iso, hkl):
     total = 0j
     for xyz, name, b, q in zip(atoms.positions - GRID.origin, atoms.species, b_iso,
                                atoms.occupancies, strict=True):
-        parts = {"C": 0.63, "N": 0.17, "O": 0.20} if name == PSEUDO else {name: 1.0}
-        f = sum(w * gemmi.Element(e).c4322.calculate_sf(s2 / 4) for e, w in parts.items())
+        f = gemmi.Element("C" if name == PSEUDO else name).c4322.calculate_sf(s2 / 4)
+        if name == PSEUDO:  # the mean scatterer: carbon, a little weaker and sharper
+            f *= 0.941 * np.exp(1.3 * s2 / 4)
         total += q * f * np.exp(-b * s2 / 4) * np.exp(-2j * np.pi * (np.array(hkl) / cell) @ xyz)
     return total
 
