@@ -15,6 +15,7 @@ from .maps import DoubleArray, FloatArray, IntArray, Shape, Vector
 
 _SOURCES = 160  # in a neighbourhood, at most
 _PLANES = 1 << 18  # voxels in the planes of its Gaussians, at most: they stay in the cache
+_BOX = 1 << 17  # voxels in the box about it, at most
 _STEEPEST = 20.0  # exponent where a Gaussian stops falling: products of three stay normal numbers
 
 _Box = tuple[IntArray, ...]  # voxels along z, y, x
@@ -212,9 +213,9 @@ def _neighbourhoods(positions: DoubleArray, margin: float, terms: int,
     while pending:
         index = pending.pop()
         points, n = positions[index], len(index)
-        edges = np.ptp(points, axis=0)
-        plane = (edges[0] + margin) * (edges[1] + margin) / (voxel_size[0] * voxel_size[1])
-        if n == 1 or (n <= _SOURCES and n * terms * plane <= _PLANES):
+        edges = points.max(axis=0) - points.min(axis=0)
+        x, y, z = (edges + margin) / voxel_size
+        if n == 1 or (n <= _SOURCES and n * terms * x * y <= _PLANES and x * y * z <= _BOX):
             yield index
             continue
         along = points[:, np.argmax(edges)]
