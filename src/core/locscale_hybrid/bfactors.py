@@ -113,10 +113,9 @@ def neighbours_of(positions: DoubleArray) -> Neighbours:
     """
     n = len(positions)
     pairs = cKDTree(positions).query_pairs(_PRIOR_REACH, output_type="ndarray")
-    row = np.concatenate([pairs[:, 0], pairs[:, 1]])
-    column = np.concatenate([pairs[:, 1], pairs[:, 0]])
-    order = np.lexsort((column, row))
-    row, column = row[order], column[order]
+    both = np.concatenate([pairs @ (n, 1), pairs @ (1, n)])  # row * n + column
+    both.sort()
+    row, column = np.divmod(both, max(n, 1))
     distance = np.linalg.norm(positions[row] - positions[column], axis=1)
     weight = np.exp(-(distance**2) / (2 * (_PRIOR_REACH / 2) ** 2))
     degree = np.bincount(row, weight, n)
