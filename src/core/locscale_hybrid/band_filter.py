@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .cutout import Box, edge_factor
 from .fourier import FourierSpace
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Shape
+from .partial_transform import partial_backward, partial_forward
 from .task_files import save_array
 
 _RELIABLE = 0.3            # global C^2 from which a band counts for the fall-off
@@ -107,9 +108,7 @@ class BandFilter:
     def finish(self, values: FloatArray, band: int) -> FloatArray:
         """The band of a root component, also after a weight: nothing is left outside the band."""
         piece = self.piece(band)
-        spectrum = scipy.fft.rfftn(values)
-        part = spectrum.ravel()[self.order[piece]]
-        del spectrum
+        part = partial_forward(values, self._reach(piece)).ravel()[self.order[piece]]
         return self.backward(part * np.sqrt(self.hat(band)), piece)
 
     def low_component(self, coefficients: ComplexArray, n_low: int,
@@ -138,8 +137,16 @@ class BandFilter:
         """Real-space array of the sorted coefficients of a piece, the others being 0."""
         spectrum = np.zeros(self.half_shape, dtype=np.complex64)
         spectrum.ravel()[self.order[piece]] = part
-        values = scipy.fft.irfftn(spectrum, self.grid.shape, overwrite_x=True)
-        return np.asarray(values, dtype=np.float32)
+        return partial_backward(spectrum, self.grid.shape, self._reach(piece))
+
+    def _reach(self, piece: slice) -> Shape:
+        """Highest frequency index along z, y, x of a piece, or one more."""
+        nz, ny, nx = self.grid.shape
+        end = int(np.searchsorted(self.starts, piece.stop))
+        if end >= self.n_bands:  # the last band is open to the corner
+            return nz // 2, ny // 2, nx // 2
+        x, y, z = (int(end / self.window * edge) + 1 for edge in self.grid.cell)
+        return min(z, nz // 2), min(y, ny // 2), min(x, nx // 2)
 
     def modes_per_volume(self, band: int) -> float:
         """Number of independent values of a band per Å^3 of a region much wider than a window.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .beside import beside
 from .errors import InputError
 from .fourier import FourierSpace, real_product, squared_modulus
 from .local_power import LocalAverage
@@ -30,6 +31,7 @@ _SOFT_SIGMA = 0.25        # d_min, policy soft
 _SOFT_SCORE = 4.0
 _REGION_WEIGHT = 0.1      # weight from which a voxel counts for the amplitude curve
 _REGION_SIGMA = 2.0       # Å, edge of that region
+_WORTH_A_THREAD = 1 << 20  # voxels, whose smoothing takes longer than it takes to share it
 _LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor of this range
 
 STATEMENTS = {
@@ -170,10 +172,12 @@ def adaptive_sigma(given: WeightInput) -> float:
 
 def _by_score(given: WeightInput, density: FloatArray, sigma: float, half: float) -> FloatArray:
     """Weight by smoothed density over the noise that is left in it."""
-    assert given.difference is not None
-    noise_sd = float(gaussian(given.difference, given.grid, sigma).std(dtype=np.float64))
+    difference = given.difference
+    assert difference is not None
+    noise_sd = beside(lambda: float(gaussian(difference, given.grid, sigma).std(dtype=np.float64)),
+                      together=given.grid.size > _WORTH_A_THREAD)
     smooth = gaussian(density, given.grid, sigma)
-    smooth /= np.float32(max(noise_sd, 1e-30))
+    smooth /= np.float32(max(noise_sd(), 1e-30))
     return saturating(smooth, half)
 
 
