@@ -77,6 +77,11 @@ def test_estimate_is_within_a_factor_of_two_of_what_was_measured(tmp_path, case)
     assert gibibytes is None or 0.5 < found.gigabytes / (gibibytes * 1.0737) < 2
 
 
+def test_the_memory_announced_for_512_voxels_is_what_was_measured():
+    found = estimate((512, 512, 512), 30_000, 1, HybridParameters())
+    assert found.gigabytes == pytest.approx(6.9, rel=0.1)  # a mask of an eighth of the box
+
+
 def test_another_locscale_in_the_environment_is_named(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.4.1")
     found = installation.other_locscale()

@@ -24,7 +24,7 @@ _SECONDS_PER_VOXEL = 2.0e-6
 _SECONDS_PER_VOXEL_SCALING = 3.0e-6   # shared by the processes
 _WINDOWS_FACTOR = 30.0                # scaling with windows against bands, at stride 1
 _BYTES_ALWAYS = 1.5e8
-_BYTES_PER_VOXEL = 44.0
+_BYTES_PER_VOXEL = 52.0
 _BYTES_PER_ATOM = 1.5e3
 _BYTES_PER_PROCESS = 6e7
 
