@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from locscale_hybrid.launch import launcher_of, shared_segments
+from locscale_hybrid.launch import launcher_of
+from locscale_hybrid.litter import litter_of
 
 # s in which processes whose parent was killed are gone: 5 where nothing else runs, and tests shall
 # hold on a machine that is several times slower and busy
@@ -31,9 +32,9 @@ def write_slot(folder: Path, index: int) -> None:
         stream.write(f"{os.getpid()} {index}\n")
     time.sleep(plan.get("seconds", 0.0) * (1 + index % 3))
     time.sleep(plan.get("slow", {}).get(str(index), 0.0))
-    segments = folder / f"segments-{os.getpid()}.json"
-    if not segments.exists():
-        segments.write_text(json.dumps(shared_segments()))
+    litter = folder / f"litter-{os.getpid()}.json"
+    if not litter.exists():
+        litter.write_text(json.dumps(litter_of()))
     if index in plan.get("faulty", ()) or _rank() in plan.get("faulty_ranks", ()):
         fault(plan["fault"])
     slots = np.load(folder / SLOTS, mmap_mode="r+")
@@ -122,9 +123,9 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def shared_files(folder: Path) -> list[Path]:
-    """Files in shared memory that processes of the plan had open and that are still there."""
-    names = {name for path in folder.glob("segments-*.json")
+def left_outside(folder: Path) -> list[Path]:
+    """Files elsewhere that processes of the plan had open and that are still there."""
+    names = {name for path in folder.glob("litter-*.json")
              for name in json.loads(path.read_text())}
     return [Path(name) for name in sorted(names) if Path(name).exists()]
 

@@ -1,110 +1,147 @@
 """The folder of a killed process goes; nothing else ever does."""
 
-import fcntl
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from locscale_hybrid import folder_keeper
-from locscale_hybrid.folder_keeper import TOKEN_FILE, FolderKeeper
+from locscale_hybrid.folder_keeper import FolderKeeper
 from tests.toy_tasks import wait_until
 
 SCRIPT = Path(folder_keeper.__file__)
+CODE = """
+import sys, time
+from locscale_hybrid.folder_keeper import FolderKeeper
+keeper = FolderKeeper("locscale-", sys.argv[1])
+print(keeper.folder, flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with something in it."""
-    path = tmp_path / "locscale-é 1"
-    (path / "inner").mkdir(parents=True)
-    (path / "inner/powers.npy").write_bytes(b"1")
+def place(tmp_path):
+    path = tmp_path / "tmp é 1"
+    path.mkdir()
     return path
 
 
-def test_folder_goes_with_its_keeper(folder):
-    keeper = FolderKeeper(folder)
-    assert (folder / TOKEN_FILE).is_file()
+def test_folder_is_for_its_user_alone_and_goes_with_its_keeper(place):
+    keeper = FolderKeeper("locscale-", place)
+    assert keeper.folder.parent == place
+    assert keeper.folder.name.startswith("locscale-")
+    assert keeper.folder.stat().st_mode & 0o777 == 0o700
+    (keeper.folder / "powers.npy").write_bytes(b"1")
     keeper.close()
-    assert not folder.exists()
+    assert list(place.iterdir()) == []
     keeper.close()
 
 
-def test_folder_of_a_killed_process_goes(folder):
-    code = ("import sys, time; from pathlib import Path\n"
-            "from locscale_hybrid.folder_keeper import FolderKeeper\n"
-            "keeper = FolderKeeper(Path(sys.argv[1])); print(flush=True); time.sleep(600)")
-    core = str(SCRIPT.parents[1])
-    with subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE,
-                          env={**os.environ, "PYTHONPATH": core}) as process:
-        process.stdout.readline()
+@contextlib.contextmanager
+def user_of_a_folder(place):
+    """A process that has made itself a folder; both."""
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
+    with subprocess.Popen([sys.executable, "-c", CODE, str(place)], stdout=subprocess.PIPE,
+                          env=environment, encoding="utf-8") as process:
+        folder = Path(process.stdout.readline().rstrip("\n"))
+        try:
+            yield process, folder
+        finally:
+            process.kill()
+
+
+def test_folder_of_a_killed_process_goes(place):
+    with user_of_a_folder(place) as (process, folder):
+        (folder / "inner").mkdir()
+        (folder / "inner/powers.npy").write_bytes(b"1")
         process.kill()
-    wait_until(lambda: not folder.exists())
+        wait_until(lambda: not folder.exists())
 
 
-def test_keeper_of_a_folder_that_is_gone_ends(folder):
-    keeper = FolderKeeper(folder)
-    folder.rename(folder.with_name("elsewhere"))
+def test_folder_that_was_half_removed_when_its_process_was_killed_goes(place):
+    with user_of_a_folder(place) as (process, folder):
+        (folder / "inner").mkdir()
+        for path in folder.iterdir():   # all that there is, whatever it is
+            path.rmdir() if path.is_dir() else path.unlink()
+        process.kill()
+        wait_until(lambda: not folder.exists())
+
+
+def test_process_that_is_killed_as_it_begins_leaves_no_folder(place):
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
+    with subprocess.Popen([sys.executable, "-c", CODE, str(place)], stdout=subprocess.DEVNULL,
+                          env=environment) as process:
+        wait_until(lambda: list(place.iterdir()) != [])     # its user has not heard of it yet
+        process.kill()
+    wait_until(lambda: list(place.iterdir()) == [])
+
+
+def test_keeper_of_a_folder_that_is_gone_ends(place, tmp_path):
+    keeper = FolderKeeper("locscale-", place)
+    keeper.folder.rename(tmp_path / "elsewhere")
     keeper.close()
-    assert (folder.with_name("elsewhere") / "inner/powers.npy").exists()
+    assert (tmp_path / "elsewhere").is_dir()
 
 
-def test_python_that_cannot_be_started_is_no_obstacle(folder):
-    FolderKeeper(folder, "/nowhere/python").close()
-    assert (folder / "inner/powers.npy").exists()
+def test_python_that_cannot_be_started_is_no_obstacle(place):
+    with FolderKeeper("locscale-", place, "/nowhere/python") as keeper:
+        assert keeper.folder.parent == place
+        (keeper.folder / "powers.npy").write_bytes(b"1")
+    assert list(place.iterdir()) == []
 
 
-def after(folder, token, change=lambda: None):
+def test_place_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        FolderKeeper("locscale-", tmp_path / "nowhere")
+
+
+def after(place, change):
     """Run a keeper, change something while it waits, and let it act."""
-    with subprocess.Popen([sys.executable, "-I", "-S", str(SCRIPT), str(folder), token],
-                          stdin=subprocess.PIPE, bufsize=0) as process:
-        process.stdin.write(b"x")       # it has looked at the folder once it has read this
-        wait_until(lambda: not unread(process.stdin))
-        change()
+    with subprocess.Popen([sys.executable, "-I", "-S", str(SCRIPT), str(place), "locscale-"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        folder = Path(os.fsdecode(process.stdout.read()))
+        change(folder)
         process.stdin.close()
         assert process.wait(60) == 0
+    return folder
 
 
-def unread(pipe):
-    """Bytes that nobody has taken out of a pipe."""
-    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+def test_link_in_place_of_the_folder_is_not_followed(place, tmp_path):
+    def put_a_link(folder):
+        folder.rename(tmp_path / "first")
+        (tmp_path / "precious").mkdir()
+        (tmp_path / "precious/data").write_text("data")
+        folder.symlink_to(tmp_path / "precious")
+
+    after(place, put_a_link)
+    assert (tmp_path / "precious/data").read_text() == "data"
+    assert (tmp_path / "first").is_dir()
 
 
-def test_folder_with_another_token_or_none_stays(folder):
-    after(folder, "secret")
-    (folder / TOKEN_FILE).write_text("other")
-    after(folder, "secret")
-    assert (folder / "inner/powers.npy").exists()
-
-
-def test_link_to_a_folder_is_not_followed(folder, tmp_path):
-    (folder / TOKEN_FILE).write_text("secret")
-    (tmp_path / "link").symlink_to(folder)
-    after(tmp_path / "link", "secret")
-    assert (folder / "inner/powers.npy").exists()
-
-
-def test_link_inside_the_folder_is_removed_and_its_target_stays(folder, tmp_path):
-    (folder / TOKEN_FILE).write_text("secret")
+def test_link_inside_the_folder_is_removed_and_its_target_stays(place, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/data").write_text("data")
-    (folder / "link").symlink_to(tmp_path / "precious")
-    after(folder, "secret")
+    folder = after(place, lambda folder: (folder / "link").symlink_to(tmp_path / "precious"))
     assert not folder.exists()
     assert (tmp_path / "precious/data").read_text() == "data"
 
 
-def test_another_folder_of_the_same_name_stays(folder, tmp_path):
-    (folder / TOKEN_FILE).write_text("secret")
-
-    def put_another():
+def test_another_folder_of_the_same_name_stays(place, tmp_path):
+    def put_another(folder):
         folder.rename(tmp_path / "first")
         folder.mkdir()
-        (folder / TOKEN_FILE).write_text("secret")
         (folder / "data").write_text("data")
 
-    after(folder, "secret", put_another)
-    assert (folder / "data").read_text() == "data"
+    assert (after(place, put_another) / "data").read_text() == "data"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_the_keeper_does_not_end_it(place, number):
+    with FolderKeeper("locscale-", place) as keeper:
+        keeper._process.send_signal(number)
+        (keeper.folder / "powers.npy").write_bytes(b"1")
+    assert list(place.iterdir()) == []

@@ -228,15 +228,6 @@ def test_process_is_recognised_by_when_it_began():
     assert launch.process_start(process.pid) is None
 
 
-def test_only_the_same_shared_memory_file_is_removed():
-    path = Path(f"/dev/shm/locscale-test-{os.getpid()}")
-    path.touch()
-    launch.remove_segments({str(path): path.stat().st_ino + 1})
-    assert path.exists()
-    launch.remove_segments({str(path): path.stat().st_ino})
-    assert not path.exists()
-
-
 # ---- the core as the child of an application ----------------------------------------------------
 
 @pytest.fixture

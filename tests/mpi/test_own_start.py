@@ -59,7 +59,7 @@ def test_fault_ends_all_with_one_sentence(mpi, plan, temporary, fault, sentence,
     assert re.fullmatch(f"error: {sentence.format(index)}.*\n", output)
     assert gone(folder)
     assert list(temporary.glob("locscale*")) == []
-    assert toy_tasks.shared_files(folder) == []
+    assert toy_tasks.left_outside(folder) == []
 
 
 @pytest.mark.parametrize("fault", ["hang", "hold the interpreter"])

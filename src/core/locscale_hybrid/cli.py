@@ -5,9 +5,7 @@ import functools
 import itertools
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -215,18 +213,13 @@ def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruptio
 def _scratch(interruption: Interruption) -> Iterator[Path]:
     """A temporary folder for this user alone that goes however the run ends, killed too."""
     try:
-        folder = tempfile.mkdtemp(prefix="locscale-")
+        keeper = FolderKeeper("locscale-")
     except OSError as error:
         raise InputError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to a "
                          "folder with room") from None
-    remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
-    interruption.last_resort = remove
-    keeper = FolderKeeper(Path(folder))
-    try:
-        yield Path(folder)
-    finally:
-        remove()
-        keeper.close()
+    with keeper:
+        interruption.last_resort = keeper.remove
+        yield keeper.folder
 
 
 def _executor(request: Request, launcher: Launcher | None, world: CommWorldExecutor | None,

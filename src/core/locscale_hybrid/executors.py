@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from .errors import InputError, StageError
 from .findings import Finding
-from .launch import launcher_of, mpiexec_candidates, remove_segments, shared_segments
+from .launch import launcher_of, mpiexec_candidates
+from .litter import litter_of, remove_litter
 from .pool import ProcessExecutor
 from .ranks import MpiexecExecutor
 from .tasks import (
@@ -212,7 +213,7 @@ class CommWorldExecutor:
 
     def abort(self, code: int) -> None:
         """End all ranks at once, this one too, with an exit code."""
-        remove_segments(shared_segments())  # an abort leaves them there
+        remove_litter(litter_of())  # an abort leaves them there
         self._comm.Abort(code)
 
     def __enter__(self) -> Self:

@@ -1,9 +1,10 @@
-"""A temporary folder goes when the process that made it was killed: a second process sees to it.
+"""A temporary folder that goes however the process that uses it ends, killed too.
 
-It is started as ``python folder_keeper.py FOLDER TOKEN``, holds nothing of the package, and waits
-for the end of its standard input, which the maker of the folder holds open.  It removes that one
-folder and no other: the one it saw when it began, by device and number, that is a folder and no
-link, belongs to this user, and holds the file `TOKEN_FILE` with the token that it was given.
+A second process makes the folder and removes it, so that there is no moment at which the folder is
+there and nobody sees to it.  It is started as ``python folder_keeper.py PLACE PREFIX``, holds
+nothing of the package, writes the folder's path to its standard output, and waits for the end of
+its standard input, which the user of the folder holds open.  It removes the folder that it made
+and no other: by device and number, that is a folder and no link.
 """
 
 import contextlib
@@ -13,42 +14,70 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
-TOKEN_FILE = ".owner"
-_TOKEN_BYTES = 16
 _SECONDS = 20.0      # in which processes that still write into the folder have ended
 _INTERVAL = 0.2
 
 
 class FolderKeeper:
-    """The maker's end.
+    """The user's end.
 
     Parameters
     ----------
-    folder : Path
-        Just made by this process, for this user alone.
+    prefix : str
+        Of the folder's name.
+    place : str or Path, optional
+        Where it is made, for this user alone; None: the system's place.
     python : str or Path
         The interpreter.
 
+    Attributes
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    OSError
+        If there can be no folder.
+
     Notes
     -----
-    Where no process can be started the folder is as safe as any other.
+    Where no process can be started this process makes the folder, and it is as safe as any other.
     """
 
-    def __init__(self, folder: Path, python: str | Path = sys.executable) -> None:
-        token = os.urandom(_TOKEN_BYTES).hex()
+    def __init__(self, prefix: str, place: str | Path | None = None,
+                 python: str | Path = sys.executable) -> None:
+        home = tempfile.gettempdir() if place is None else str(place)
         self._process: subprocess.Popen[bytes] | None = None
+        made = b""
         with contextlib.suppress(OSError):
-            (folder / TOKEN_FILE).write_text(token, encoding="ascii")
             self._process = subprocess.Popen(
-                [str(python), "-I", "-S", __file__, str(folder), token], stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                [str(python), "-I", "-S", __file__, home, prefix], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
                 cwd=os.sep)
+            if self._process.stdout is not None:
+                with self._process.stdout as stream:
+                    made = stream.read()
+        if not made:
+            self._let_go()
+        self.folder = Path(os.fsdecode(made) or tempfile.mkdtemp(prefix=prefix, dir=home))
+
+    def remove(self) -> None:
+        """Remove the folder as far as it goes at once."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Have what is left of the folder removed, and wait until that is done."""
+        """Have the folder removed, and wait until that is done."""
+        self.remove()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Wait for the end of the process that keeps the folder."""
         process, self._process = self._process, None
         if process is None or process.stdin is None:
             return
@@ -60,24 +89,50 @@ class FolderKeeper:
             process.kill()
             process.wait()
 
+    def __enter__(self) -> Self:
+        """Use it in a ``with`` statement."""
+        return self
 
-def keep(folder: Path, token: str) -> None:
-    """Wait for the end of standard input, then remove the folder if it is the one meant."""
+    def __exit__(self, *details: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def keep(place: str, prefix: str) -> None:
+    """Make a folder, tell its path, wait for the end of standard input, remove the folder."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    meant = identity(folder)
-    with contextlib.suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    if meant is None or not holds(folder, token):
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    except OSError:
         return
-    end = time.monotonic() + _SECONDS
-    while identity(folder) == meant:
-        shutil.rmtree(folder, ignore_errors=True)
-        if time.monotonic() > end:
-            return
-        time.sleep(_INTERVAL)
+    with _held(folder):     # so that its number goes to no other folder meanwhile
+        meant = identity(folder)
+        with contextlib.suppress(OSError):
+            os.write(1, os.fsencode(folder))
+            os.close(1)
+            while os.read(0, 4096):
+                pass
+        end = time.monotonic() + _SECONDS
+        while meant is not None and identity(folder) == meant and time.monotonic() < end:
+            shutil.rmtree(folder, ignore_errors=True)
+            if identity(folder) == meant:       # something still writes into it
+                time.sleep(_INTERVAL)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder open, where folders can be opened."""
+    flag = getattr(os, "O_DIRECTORY", None)
+    if flag is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY | flag)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def identity(folder: Path) -> tuple[int, int] | None:
@@ -90,12 +145,5 @@ def identity(folder: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) and is_mine else None
 
 
-def holds(folder: Path, token: str) -> bool:
-    """Whether the folder has the token of its maker."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return (folder / TOKEN_FILE).read_text(encoding="ascii") == token
-    return False
-
-
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]), sys.argv[2])
+    keep(sys.argv[1], sys.argv[2])

@@ -351,25 +351,3 @@ def kill_if_same(pid: int, begun: str | None) -> None:
     if begun is not None and process_start(pid) == begun:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-
-
-def shared_segments(pid: int | None = None) -> dict[str, int]:
-    """Files of this host's shared memory that a process has open, with their inode.
-
-    An MPI that ends abnormally leaves them there; the names alone may belong to another job.
-    """
-    try:
-        text = Path(f"/proc/{'self' if pid is None else pid}/maps").read_text()
-    except OSError:
-        return {}
-    fields = [line.split(maxsplit=5) for line in text.splitlines() if " /dev/shm/" in line]
-    return {words[5]: int(words[4]) for words in fields if not words[5].endswith("(deleted)")}
-
-
-def remove_segments(segments: Mapping[str, int]) -> None:
-    """Remove what processes that have ended left in shared memory."""
-    for name, inode in segments.items():
-        path = Path(name)
-        with contextlib.suppress(OSError):
-            if path.parent == Path("/dev/shm") and path.stat().st_ino == inode:
-                path.unlink()

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from .launch import remove_segments, shared_segments
+from .litter import litter_of, remove_litter
 
 FIFO = "alive.fifo"
 BEAT = "alive.beat"
@@ -163,9 +163,9 @@ def _stand_guard(rank: int, fifo: int, alive: int) -> None:
         return
     if select.select([alive], [], [], GUARD_SECONDS)[0]:
         return
-    segments = shared_segments(rank)
+    litter = litter_of(rank)
     os.kill(rank, signal.SIGKILL)
-    remove_segments(segments)
+    remove_litter(litter)
 
 
 def _is_closed(fifo: int) -> bool:

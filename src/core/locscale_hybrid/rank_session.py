@@ -24,11 +24,11 @@ from .launch import (
     kill_if_same,
     process_start,
     python_executable,
-    remove_segments,
     start,
     stop,
 )
 from .lifeline import Lifeline
+from .litter import remove_litter
 from .tasks import GRACE, Failure, Pause, Report, Task, death, task_name
 
 START = "start.json"
@@ -253,7 +253,7 @@ class RankSession:
             pause()
         for values in members:
             kill_if_same(values["pid"], values["begun"])
-            remove_segments(values["segments"])
+            remove_litter(values["litter"])
 
 
 def binding_options(program: Path) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .errors import InputError
 from .findings import Finding
+from .folder_keeper import FolderKeeper
+from .launch import python_executable
 from .maps import Map
 from .mrc import MapFrame
 from .observed import ObservedMaps, read_companion, read_observed
@@ -80,8 +82,9 @@ def _read_beside(path: Path | None, observed: ObservedMaps, what: str) -> Map | 
 def job_folder(outputs: OutputPaths) -> Iterator[Path]:
     """The folder in which a run's processes meet.
 
-    It is for this user alone and goes with the run.  In a named processing folder it lies beside
-    what outlives the run, and those that killed runs have left there are removed.
+    It is for this user alone and goes with the run, or with a process that is killed.  In a named
+    processing folder it lies beside what outlives the run, and those that killed runs have left
+    there are removed.
 
     Raises
     ------
@@ -94,8 +97,10 @@ def job_folder(outputs: OutputPaths) -> Iterator[Path]:
             if named is not None:
                 named.mkdir(mode=0o700, exist_ok=True)
                 folder = _folder_among_others(named, held)
-            else:
+            elif outputs.scratch is not None:   # somebody sees to that
                 folder = Path(tempfile.mkdtemp(prefix="locscale-", dir=outputs.scratch))
+            else:
+                folder = held.enter_context(FolderKeeper("locscale-", python=_python())).folder
         except OSError as error:
             place = named or outputs.scratch or tempfile.gettempdir()
             raise InputError(f"no job folder can be made in {place}: {error.strerror}; set TMPDIR "
@@ -104,6 +109,14 @@ def job_folder(outputs: OutputPaths) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _python() -> Path:
+    """An interpreter; inside an application without one, a program that cannot be started."""
+    try:
+        return python_executable()
+    except InputError:
+        return Path(os.devnull)
 
 
 def _folder_among_others(named: Path, held: contextlib.ExitStack) -> Path:

@@ -13,8 +13,9 @@ from typing import Any
 
 from .errors import StageError
 from .executors import CommWorldExecutor, comm_world, serve
-from .launch import launcher_of, process_start, remove_segments, shared_segments
+from .launch import launcher_of, process_start
 from .lifeline import guard, watch
+from .litter import litter_of, remove_litter, shared_segments
 from .rank_session import START, STATUS, read_values, write_values
 from .tasks import ORPHANED, Failure, Pause, load_task
 
@@ -40,9 +41,10 @@ class _Rank:
 
     def abort(self, code: int) -> None:
         """End all ranks."""
-        remove_segments(shared_segments())
-        if self.comm is None:
+        if self.comm is None:   # others may be about to read what their launcher has left
+            remove_litter(shared_segments(Path("/proc/self")))
             os._exit(code)
+        remove_litter(litter_of())
         self.comm.Abort(code)
 
     def report(self, error: BaseException) -> None:
@@ -83,7 +85,7 @@ def _join(rank: _Rank) -> Any:
     rank.number = comm.Get_rank()
     write_values(rank.folder / f"rank-{rank.number}.ready",
                  {"pid": os.getpid(), "begun": process_start(os.getpid()),
-                  "segments": shared_segments()})
+                  "litter": litter_of()})
     return comm
 
 
