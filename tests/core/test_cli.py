@@ -135,7 +135,10 @@ def failing(pipeline, error):
     (StageError("rank 1 of 2 failed"), 3, "locscale: rank 1 of 2 failed\n"),
     (KeyboardInterrupt(), 130, "locscale: interrupted; no file is left half written\n"),
     (MemoryError(), 3, "locscale: there is not enough memory: use fewer processes"),
-    (OSError(28, "No space left on device", "/x"), 3, "locscale: No space left on device (/x)"),
+    (OSError(28, "No space left on device", "/x"), 3, "locscale: the disk is full at /x (No space "
+     "left on device): make room, set TMPDIR to a folder with room, or name one with -op\n"),
+    (PermissionError(13, "Permission denied", "/x"), 3, "locscale: the system refused something "
+     "at /x (Permission denied): check the files and folders of the run, and run it again"),
     (SystemExit(5), 3, "locscale: the run failed: SystemExit: 5; this is a fault"),
     (ZeroDivisionError("division by zero"), 3,
      "locscale: the run failed: ZeroDivisionError: division by zero; this is a fault of the "

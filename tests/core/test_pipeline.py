@@ -20,6 +20,7 @@ from locscale_hybrid import (
     run_hybrid,
 )
 from locscale_hybrid.findings import Finding
+from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mrc import write_map
 from locscale_hybrid.pool import ProcessExecutor
 from locscale_hybrid.progress import Silent
@@ -163,14 +164,20 @@ def test_model_is_used_as_it_is_when_it_is_not_to_be_completed(case, tmp_path):
     assert 0.6 < coverage < 0.95
 
 
-def test_too_few_atoms_for_the_density_are_told_in_the_record(case, tmp_path):
+@pytest.fixture(scope="module")
+def few_atoms(case, tmp_path_factory):
+    """Inputs with the first 12 residues as the model."""
     structure = gemmi.read_structure(str(case.inputs.model))
     while len(structure[0][0]) > 12:
         del structure[0][0][-1]
-    structure.make_mmcif_document().write_file(str(tmp_path / "few.cif"))
-    inputs = dataclasses.replace(case.inputs, model=tmp_path / "few.cif")
+    path = tmp_path_factory.mktemp("few") / "few.cif"
+    structure.make_mmcif_document().write_file(str(path))
+    return dataclasses.replace(case.inputs, model=path)
+
+
+def test_too_few_atoms_for_the_density_are_told_in_the_record(case, few_atoms, tmp_path):
     parameters = dataclasses.replace(case.parameters, complete_model=False, refiner="none")
-    result = run_hybrid(inputs, parameters, output_paths(tmp_path / "out.mrc"))
+    result = run_hybrid(few_atoms, parameters, output_paths(tmp_path / "out.mrc"))
     told, = (finding for finding in json.loads(result.record.read_text())["findings"]
              if finding["code"] == "low-coverage")
     assert told["message"].startswith("few.cif has too few atoms for the density: its 96 atoms ")
@@ -184,6 +191,24 @@ def test_skipped_refinement_keeps_the_b_of_the_file(case, tmp_path):
     given = read_model(case.inputs.model)
     written = read_model(result.files["model"])
     assert written.b_iso == pytest.approx(given.b_iso, abs=0.01)
+
+
+def test_too_few_atoms_are_told_by_the_check_with_the_number_of_the_run(case, few_atoms):
+    alone = dataclasses.replace(case.parameters, complete_model=False)
+    told, = (finding for finding in check_only(few_atoms, alone) if finding.code == "low-coverage")
+    assert told.message.startswith("few.cif has too few atoms for the density: its 96 atoms ")
+    codes = {finding.code for finding in check_only(few_atoms, case.parameters)}
+    assert "low-coverage" not in codes
+
+
+def test_check_of_maps_of_noise_is_the_refusal_of_a_run(case, tmp_path):
+    rng = np.random.default_rng(3)
+    for name in ("half1", "half2"):
+        noise = rng.normal(size=SHAPE).astype(np.float32)
+        write_map(tmp_path / f"{name}.mrc", Map(noise, Grid(SHAPE, (VOXEL,) * 3)))
+    inputs = HybridInputs(half_map_1=tmp_path / "half1.mrc", half_map_2=tmp_path / "half2.mrc")
+    with pytest.raises(InputError, match="no density rises above the noise"):
+        check_only(inputs, case.parameters)
 
 
 def test_checks_alone_write_nothing(case, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The command line: words in, a run, an exit code; the only module that prints."""
 
 import contextlib
+import errno
 import functools
 import itertools
 import logging
@@ -144,11 +145,20 @@ def explain(error: BaseException) -> tuple[int, str, str]:
         return _FAILED, "memory", ("there is not enough memory: use fewer processes with -np, or "
                                    "crop the maps")
     if isinstance(error, OSError) and error.strerror:
-        where = f" ({error.filename})" if error.filename else ""
-        return _FAILED, "system", f"{error.strerror}{where}; no file is left half written"
+        return _FAILED, "system", _system_sentence(error)
     return _FAILED, StageError.code, (f"the run failed: {type(error).__name__}: {error}; this is "
                                       "a fault of the program: run it again with --debug and "
                                       "report what it shows")
+
+
+def _system_sentence(error: OSError) -> str:
+    """What to do about an error of the system that no stage has put into words."""
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (f"the disk is full{where} ({error.strerror}): make room, set TMPDIR to a folder "
+                "with room, or name one with -op")
+    return (f"the system refused something{where} ({error.strerror}): check the files and folders "
+            "of the run, and run it again; no file is left half written")
 
 
 def _could_not_be_loaded(error: BaseException) -> bool:

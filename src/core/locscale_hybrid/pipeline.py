@@ -7,16 +7,17 @@ from pathlib import Path
 
 from .adp import ModelFsc, RefinedAdps, overfitting
 from .beside import Early, may_go_beside
-from .checks import check_coverage, check_inputs, check_resolution, model_coverage
+from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .coordinates import refined_model
+from .coverage import coverage, first_mask, mask_findings
 from .cutout import Box, box_of, require_density, soft_box, within
 from .executors import SerialExecutor
 from .falloff import amplitude_curves
 from .findings import Finding
 from .hybrid_model import HybridModel, complete_assembly
 from .maps import FloatArray, Map
-from .mask import Mask, confidence_mask
+from .mask import Mask
 from .outputs import OutputPaths, check_outputs
 from .parameters import HybridInputs, HybridParameters
 from .previous_run import PreviousRun, find_previous
@@ -38,7 +39,7 @@ from .side_by_side import place_both
 from .stage_keys import stage_keys
 from .stage_results import MaskResult, PlacedPair
 from .stage_store import StageKey, StageStore
-from .symmetry import Symmetry, least_correlation
+from .symmetry import least_correlation
 from .tasks import Executor, fft_share
 from .timings import Timings
 from .warm_start import Update, WarmAtoms, warm_pseudo_atoms, warm_refine
@@ -157,7 +158,9 @@ def check_only(inputs: HybridInputs, parameters: HybridParameters,
     require_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     with fft_share(1), run.stage("checks"):
-        run.check(inputs, read_run_input(inputs, parameters), suggest=True)
+        given = read_run_input(inputs, parameters)
+        run.check(inputs, given, suggest=True)
+        run.note(mask_findings(given, parameters))
     return list(run.progress.findings)
 
 
@@ -197,7 +200,7 @@ class _Run:
         self.note(given.findings)
         if inputs.monomer_library is not None and given.model is not None:
             require_restraints(given.model.structure, inputs.monomer_library)
-        self.note(check_inputs(given.observed, given.model, _group(given), inputs=inputs,
+        self.note(check_inputs(given.observed, given.model, given.group, inputs=inputs,
                                resolution=self.parameters.resolution, suggest=suggest))
 
     def go_beside(self, given: RunInput, executor: Executor, *, resume: bool) -> None:
@@ -248,9 +251,7 @@ class _Run:
 
     def mask_result(self, given: RunInput) -> MaskResult:
         """The mask and the resolution, computed."""
-        first = find_resolution(given.observed, asked=self.parameters.resolution)
-        mask = confidence_mask(given.observed, fdr=self.parameters.fdr,
-                               resolution=first.d_min, user_mask=given.mask)
+        mask = first_mask(given, self.parameters)
         resolution = find_resolution(given.observed, asked=self.parameters.resolution,
                                      mask=mask.soft, model=given.model)
         return MaskResult(mask, resolution)
@@ -262,14 +263,14 @@ class _Run:
             return given
         model, finding = refined_model(
             given.model, refinement_data(given.observed, resolution.d_min),
-            kind=given.observed.kind, symmetry=_group(given), library=library, folder=folder,
+            kind=given.observed.kind, symmetry=given.group, library=library, folder=folder,
             progress=self.progress.update)
         self.note([finding])
         return replace(given, model=model)
 
     def completion(self, given: RunInput, mask: Mask, resolution: Resolution) -> Completion:
         """The assembly, the data, and the region that the assembly leaves out."""
-        assembly = complete_assembly(given.model, _group(given))
+        assembly = complete_assembly(given.model, given.group)
         self.note(assembly.findings())
         data = refinement_data(given.observed, resolution.d_min)
         region: Region | None = None
@@ -277,10 +278,10 @@ class _Run:
             region = unmodelled_region(given.observed, mask.solid, assembly.positions)
             self.note(region.findings)
         if given.model is not None:
-            near = model_coverage(mask.grid, mask.solid, assembly.positions)
+            near, told = coverage(given.model.name, mask, assembly.positions,
+                                  completed=region is not None)
+            self.note(told)
             self.coverage = near if region is None else region.coverage
-            self.note(check_coverage(given.model.name, len(assembly.positions), mask.volume, near,
-                                     completed=region is not None))
         return Completion(assembly, data, given.observed.kind, region, self.parameters)
 
     def placed(self, completion: Completion, given: RunInput, executor: Executor,
@@ -358,7 +359,7 @@ class _Run:
               executor: Executor, folder: Path) -> ScaledMaps:
         """The observed map scaled to a reference, computed."""
         return scale_map(given.observed, reference, mask.soft, resolution=resolution.d_min,
-                         parameters=self.parameters, symmetry=_group(given), executor=executor,
+                         parameters=self.parameters, symmetry=given.group, executor=executor,
                          folder=folder, progress=self.progress, weight_map=given.weight,
                          region=self.region(given))
 
@@ -391,8 +392,3 @@ class _Run:
         region = self.region(given)
         inside = mask.solid if region is None else within(mask.solid, region)
         return seed_change(first.output.values, second.output.values, inside, other.seed)
-
-
-def _group(given: RunInput) -> Symmetry | None:
-    """The point group; None for C1."""
-    return None if given.symmetry.is_trivial else given.symmetry

@@ -51,6 +51,11 @@ class RunInput:
     weight: Map | None
     findings: tuple[Finding, ...]
 
+    @property
+    def group(self) -> Symmetry | None:
+        """The point group; None for C1."""
+        return None if self.symmetry.is_trivial else self.symmetry
+
     def without_halves(self) -> "RunInput":
         """What writing needs: half maps take room that a large box does not have."""
         return replace(self, observed=replace(self.observed, half_1=None, half_2=None))

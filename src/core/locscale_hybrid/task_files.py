@@ -64,8 +64,12 @@ def save_value(folder: Path, name: str, value: object) -> None:
     tree, arrays = encode(value)
     for part, values in arrays.items():
         save_array(folder / f"{name}_{part}.npy", values)
-    (folder / f"{name}.json").write_text(json.dumps({"value": tree, "arrays": sorted(arrays)}),
-                                         encoding="utf-8")
+    path = folder / f"{name}.json"
+    text = json.dumps({"value": tree, "arrays": sorted(arrays)})
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _no_room(path, len(text), error) from None
 
 
 def load_value(kind: type[_T], folder: Path, name: str) -> _T:
