@@ -23,7 +23,7 @@ def executor_of(kind, workers, patience):
         return executors.ProcessExecutor(workers, patience=patience)
     if kind == "mpi":
         return executors.MpiexecExecutor(
-            workers, mpiexec_candidates(), patience=patience, ready=30.0,
+            workers, mpiexec_candidates(), patience=patience, ready=120.0,
             found=lambda finding: print(f"{finding.code}: {finding.message}", flush=True))
     comm = executors.comm_world(dict(os.environ))
     if comm.Get_rank() > 0:

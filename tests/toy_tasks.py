@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -49,7 +50,7 @@ def fault(kind: str) -> None:
     if kind == "exit":
         raise SystemExit(5)
     if kind == "memory":
-        raise MemoryError
+        _take_more_than_there_is()
     if kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "crash":
@@ -65,6 +66,14 @@ def fault(kind: str) -> None:
     if kind == "hang deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)
+
+
+def _take_more_than_there_is() -> None:
+    """Ask for a gigabyte where a few more megabytes are allowed."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (64 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    np.ones(1 << 27)
 
 
 def _rank() -> int:

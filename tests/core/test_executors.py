@@ -63,7 +63,8 @@ def test_progress_of_serial_counts_tasks(tmp_path):
 @pytest.mark.parametrize(("fault", "sentence"), [
     ("raise", r"process [12] of 2 failed in task 5: ValueError: boom"),
     ("exit", r"process [12] of 2 failed in task 5: SystemExit: 5"),
-    ("memory", r"process [12] of 2 failed in task 5: MemoryError"),
+    ("memory", r"process [12] of 2 failed in task 5: MemoryError: Unable to allocate 1.00 "
+     r"GiB .*; there is not enough memory: use fewer processes with -np"),
     ("kill", r"process [12] of 2 was killed \(signal 9: out of memory\?\); use fewer processes"),
     ("leave", r"process [12] of 2 ended with code 3"),
 ])
@@ -202,7 +203,9 @@ def test_clock_is_patient_where_tasks_are_long(at):
 def test_failure_travels_as_json_values():
     failure = Failure.of(ValueError("boom"), "rank 2 of 4", 3)
     again = Failure.from_dict(failure.as_dict())
-    assert str(again.error()) == "rank 2 of 4 failed in task 3: ValueError: boom"
+    assert str(again.error()) == (
+        "rank 2 of 4 failed in task 3: ValueError: boom; this is a fault of the program: run it "
+        "again with --debug and report what it shows")
     assert "ValueError: boom" in again.error().__notes__[0]
 
 

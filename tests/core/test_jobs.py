@@ -56,7 +56,7 @@ def test_relative_paths_count_from_the_file(tmp_path):
     ({"inputs": {"full_map": "/data/" + "b" * 300}}, 'full_map is no path: "/data/bbb'),
     ({"parameters": {"window": 10**400}}, "parameter window cannot be 1000"),
     ({"parameters": {"b_steps": 10**400}}, "B steps beyond 1e\\+100 is out of range"),
-    ({"parameters": {"seed": -1}}, "seed -1 is out of range: give 0 to 1e"),
+    ({"parameters": {"seed": -1}}, "seed -1 is out of range: give 0 to 1000000000"),
     ({"action": "da\nce"}, 'action "da ce" is unknown'),
     ({"action": "a" * 5000}, "aaa … aaa"),
     ({"inputs": {"fullmap": "a"}}, "unknown name fullmap"),
@@ -78,7 +78,8 @@ def test_what_no_run_can_do_is_refused(tmp_path, change, sentence):
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
-    ("", "is no JSON"), ("{", "is no JSON"), ("[]", "holds list, not an object"),
+    ("", "is no JSON"), ("{", "is no JSON"),
+    ("[]", "holds list, not an object: give a job, or the record of a run"),
     ("[" * 100000, "is no JSON")])
 def test_what_is_no_job_is_refused(tmp_path, text, sentence):
     refused(tmp_path, text, sentence)

@@ -325,7 +325,7 @@ def test_unreadable_file_is_refused(tmp_path, monkeypatch):
     def denied(*_):
         raise PermissionError(13, "Permission denied")
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(InputError, match=r"a\.mrc cannot be read: Permission denied"):
+    with pytest.raises(InputError, match=r"a\.mrc cannot be read: Permission denied; give "):
         read_map(path)
 
 

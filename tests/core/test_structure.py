@@ -214,7 +214,7 @@ def test_gzip_that_holds_more_text_than_any_model_is_refused(tmp_path, monkeypat
     monkeypatch.setattr("locscale_hybrid.structure._LARGEST_FILE", 1 << 20)
     path = tmp_path / "a.pdb.gz"
     path.write_bytes(gzip.compress(b"ATOM  \n" * (1 << 19)))
-    with pytest.raises(InputError, match="GiB of text: this is no model"):
+    with pytest.raises(InputError, match="GB of text: this is no model"):
         read_model(path)
 
 

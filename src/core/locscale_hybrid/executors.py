@@ -327,7 +327,8 @@ class _Dealer:
             rank, task, seconds = late
             self._late = StageError(
                 f"rank {rank} of {self._comm.Get_size()} has been silent for {seconds:.0f} s in "
-                f"task {task}; the longest other task took {self._clock.longest:.1f} s")
+                f"task {task}; the longest other task took {self._clock.longest:.1f} s; see "
+                "whether its host and disk answer, and run it again")
             if rank == 0 and self._when_stuck is not None:
                 self._when_stuck(str(self._late))
         if self._tell is not None:

@@ -25,10 +25,11 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}") from None
+        raise InputError(f"{path} is no JSON ({error}): give a job, or the record of a "
+                         "run") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path} holds {type(values).__name__}, not an object: this is no job and "
-                         "no record")
+        raise InputError(f"{path} holds {type(values).__name__}, not an object: give a job, or the "
+                         "record of a run")
     return values
 
 

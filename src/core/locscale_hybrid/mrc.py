@@ -153,7 +153,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); copy it again") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; give yourself the "
+                         "right to read it, or copy it") from None
 
 
 def _read_header(path: Path, voxel_size: float | None) -> Header:

@@ -156,7 +156,8 @@ class HybridParameters:
         try:
             return cls(**given)
         except TypeError as error:
-            raise InputError(f"a parameter has a value of the wrong kind: {error}") from None
+            raise InputError(f"a parameter has a value of the wrong kind ({error}): give numbers "
+                             "for numbers, as in the record of a run") from None
 
     def to_json(self) -> str:
         """The parameters as JSON text."""
@@ -169,7 +170,7 @@ def _in_range(name: str, value: float | None, low: float, high: float, unit: str
         text = f" {unit}" if unit else ""
         # a whole number may be too large for a float
         given = f"{value:g}" if abs(value) < _SHOWN else f"beyond {_SHOWN:g}"
-        raise InputError(f"{name} {given}{text} is out of range: give {low:g} to {high:g}{text}")
+        raise InputError(f"{name} {given}{text} is out of range: give {low:g} to {high:.12g}{text}")
 
 
 def _box(name: str, corners: tuple[float, ...] | None) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
@@ -121,8 +122,9 @@ class ProcessExecutor:
             except (EOFError, OSError):
                 raise self._died(worker) from None
             if answer is not None:
-                raise Failure(self._called(worker), answer["message"], answer["traceback"],
-                              clock.busy[worker][0]).error()
+                failure = Failure.from_dict(answer)
+                raise replace(failure, worker=self._called(worker),
+                              task=clock.busy[worker][0]).error()
         dead = [number for number, process in enumerate(self._processes)
                 if process.sentinel in ready]
         if dead and not answered:
@@ -131,7 +133,8 @@ class ProcessExecutor:
         if late is not None:
             worker, task, seconds = late
             raise StageError(f"{self._called(worker)} has been silent for {seconds:.0f} s "
-                             f"in task {task}; the longest other task took {clock.longest:.1f} s")
+                             f"in task {task}; the longest other task took {clock.longest:.1f} s; "
+                             "see whether its disk answers, and run it again")
         return answered
 
     def _send(self, worker: int, message: tuple[str, str, int]) -> None:

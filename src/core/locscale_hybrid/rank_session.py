@@ -33,6 +33,7 @@ from .tasks import GRACE, Failure, Pause, Report, Task, death, task_name
 
 START = "start.json"
 STATUS = "status.json"
+_ADVICE = ("This typically refers to", "Please see the FAQ page")   # MPICH's, about any end
 _ORPHAN_SECONDS = 2.5   # s that a rank takes to end itself once the lifeline is gone
 
 
@@ -200,7 +201,8 @@ class RankSession:
                 f"{program} does not run as root unless OMPI_ALLOW_RUN_AS_ROOT=1 and "
                 "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 are set: set both, or use another account",
                 "root")
-        last = said[-1] if said else "it said nothing"
+        telling = [line for line in said if not line.startswith(_ADVICE)]
+        last = telling[-1] if telling else "it said nothing"
         return StartError(f"{program} {death(self._process.poll())} before the ranks were up: "
                           f"{last}")
 

@@ -179,8 +179,8 @@ def _pieces(stream: gzip.GzipFile, path: Path) -> Iterator[bytes]:
     while piece := stream.read(_PIECE):
         size += len(piece)
         if size > _LARGEST_FILE:
-            raise InputError(f"{path} holds more than {_LARGEST_FILE >> 30} GiB of text: this is "
-                             "no model; give a PDB or mmCIF file")
+            raise InputError(f"{path} holds more than {_LARGEST_FILE / 1e9:.3g} GB of text: this "
+                             "is no model; give a PDB or mmCIF file")
         yield piece
 
 
@@ -198,7 +198,8 @@ def _text(path: Path) -> str:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); copy it again") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; give yourself the "
+                         "right to read it, or copy it") from None
     if not raw.strip():
         raise InputError(f"{path} is empty; give a PDB or mmCIF file")
     return raw.decode("utf-8", "replace").replace("\0", " ")

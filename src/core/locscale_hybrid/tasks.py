@@ -105,15 +105,18 @@ class Failure:
     message: str
     traceback: str = ""
     task: int | None = None
+    remedy: str = ""
 
     @classmethod
     def of(cls, error: BaseException, worker: str, task: int | None = None) -> "Failure":
         """The failure that an exception means."""
         text = str(error)
         if not isinstance(error, LocScaleError):
-            text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            # numpy's own has a private name
+            kind = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
+            text = f"{kind}: {text}" if text else kind
         details = "".join(traceback.format_exception(error))
-        return cls(worker, text, details, task)
+        return cls(worker, text, details, task, _remedy(error))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Failure":
@@ -128,10 +131,21 @@ class Failure:
         """One sentence that names the worker, if there is one; the traceback is in its notes."""
         where = "" if self.task is None else f" in task {self.task}"
         who = f"{self.worker} failed{where}: " if self.worker else ""
-        error = StageError(who + self.message)
+        error = StageError(who + self.message + self.remedy)
         if self.traceback:
             error.add_note(self.traceback)
         return error
+
+
+def _remedy(error: BaseException) -> str:
+    """What to do about an exception that no stage has put into words."""
+    if isinstance(error, LocScaleError):
+        return ""
+    if isinstance(error, MemoryError):
+        return "; there is not enough memory: use fewer processes with -np, or crop the maps"
+    if isinstance(error, OSError):
+        return "; see that its host has room and reaches the files of the run, and run it again"
+    return "; this is a fault of the program: run it again with --debug and report what it shows"
 
 
 @dataclass
