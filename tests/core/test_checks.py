@@ -193,6 +193,23 @@ def test_voxel_size_that_is_off_by_three_per_cent_is_a_warning(case):
     assert f"and not {grid.step:.4g} Å" in found.message
 
 
+@pytest.mark.parametrize("magnified", [1.0, 1.013, 0.985])
+def test_voxel_size_of_a_whole_protein_is_told_from_one_per_cent(magnified):
+    structure = read_model(DATA / "3enl.pdb.gz").structure
+    places = atom_positions(structure)
+    middle = places.mean(axis=0)
+    shape = tuple(int(side) for side in (np.ptp(places, axis=0)[::-1] + 20) // 1.2)
+    centred = moved_structure(structure, places - middle + box_centre(shape, 1.2))
+    halves = half_maps(centred, shape, 1.2, 3.4, 5)
+    given = moved_structure(structure, magnified * (places - middle) + box_centre(shape, 1.2))
+    findings = [finding for finding in check_inputs(
+        observe_halves(*halves[:2]), model_of(given, "3enl.pdb"), resolution=3.4)
+        if finding.level == "warning"]
+    assert [finding.code for finding in findings] == ["magnification"] * (magnified != 1.0)
+    for finding in findings:
+        assert finding.values["factor"] == pytest.approx(1 / magnified, abs=0.006)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_inverted_hand_is_a_warning_that_says_what_to_flip(case, axis):
     observed, structure = case

@@ -65,6 +65,13 @@ def test_every_row_is_a_test_that_is_there():
     assert missing == set(), STALE
 
 
+def test_every_promise_names_tests_that_are_there():
+    page = (ROOT / "docs/promises.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`test_(\w+)`", page))
+    assert len(named) > 60
+    assert named - set(re.findall(r"def test_(\w+)\(", source_of_tests())) == set()
+
+
 def test_every_message_is_one_of_the_source():
     # what is nothing but values fits all
     known = [parts for parts in templates() if len("".join(parts)) > 12]

@@ -31,6 +31,12 @@ def test_names_follow_from_the_map(tmp_path, given, map_name, linear, record):
     assert paths.map.parent == paths.linear.parent == paths.record.parent == tmp_path
 
 
+@pytest.mark.parametrize("given", ["/", ".", "..", "a/..", ".mrc", "a/.map.gz"])
+def test_output_without_a_name_is_refused(given):
+    with pytest.raises(InputError, match="has no name of its own: give the name of a map"):
+        output_paths(Path(given), resume=True)
+
+
 def test_default_lies_in_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert output_paths(None).map == tmp_path / "locscale_output.mrc"

@@ -33,6 +33,8 @@ _WELL_COVERED = 0.7          # of the mask; less is said where nothing completes
 _HARDLY_COVERED = 0.1        # less is said always
 _PROTEIN_DENSITY = 0.0585    # atoms that scatter per Å^3
 _COVER_SAMPLES = 20_000      # voxels
+_WHOLE = 2500                # atoms of a protein that is no crop
+_FINE_BAND = 6.5             # Å
 _UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
 _HALF_NAMES = re.compile(r"(half[-_]?(?:map)?[-_]?)([12ab])(?![0-9a-z])", re.IGNORECASE)
 _PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
@@ -282,9 +284,10 @@ def _scale(grid: Grid, coarse: CoarseMap, model: AtomicModel, fit: ModelFit) -> 
     """The better magnification, if there is one beyond what can be told."""
     factor, correlation, unchanged = best_magnification(coarse, model.positions,
                                                         everywhere=not fit.is_found)
-    # at 5 Å the scale of a whole complex is found to 0.5 %, of a small crop to 1 %; by the
+    # at 5 Å the scale of a protein is found to 0.5 %, of a small one or a crop to 1 %; by the
     # envelope at 10 Å to 1.5 %
-    tolerance = 0.015 if coarse.finest < 6.5 else 0.025
+    fine, whole = coarse.finest < _FINE_BAND, len(model) >= _WHOLE
+    tolerance = (0.01 if whole else 0.015) if fine else 0.025
     if abs(factor - 1) < tolerance or correlation < max(1.01 * unchanged, CHANCE * fit.mirrored):
         return None
     message = (f"magnified by {factor:.3f} it fits (correlation {correlation:.2f}, {unchanged:.2f} "

@@ -90,8 +90,17 @@ def output_paths(output: Path | None, *, processing_folder: Path | None = None,
         With `resume` and no folder it is ``<out>_locscale``.
     report, resume : bool
         See `OutputPaths`.
+
+    Raises
+    ------
+    InputError
+        If the map has no name.
     """
-    path = Path(os.path.abspath(output or DEFAULT_OUTPUT))
+    output = Path(DEFAULT_OUTPUT) if output is None else output
+    if output.name in ("", "..") or output.name.lower() in MAP_ENDINGS:
+        raise InputError(f"output {output} has no name of its own: give the name of a map, e.g. "
+                         f"{output.parent / DEFAULT_OUTPUT}")
+    path = Path(os.path.abspath(output))
     if not path.name.lower().endswith(MAP_ENDINGS):
         path = path.with_name(path.name + ".mrc")
     paths = OutputPaths(path, None, report, resume)
