@@ -107,7 +107,8 @@ def test_signal_in_any_stage_ends_the_run_and_leaves_the_old_output(place, undis
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_program_leaves_no_process_and_no_folder(place, tmp_path, processes):
-    words = ["--mpiexec", failing_mpiexec(tmp_path)] if processes > 1 else []
+    longer = ["--scaling", "windows"]   # seconds of work, in which the pool is seen
+    words = [*longer, "--mpiexec", failing_mpiexec(tmp_path)] if processes > 1 else []
     with place.start(*words, processes=processes) as program:
         program.until("scaling")
         if processes > 1:
