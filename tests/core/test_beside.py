@@ -1,5 +1,7 @@
 """Work in a thread beside the caller's."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -40,3 +42,17 @@ def test_what_was_begun_early_is_not_done_again():
 def test_steps_go_side_by_side_with_two_workers_and_room():
     assert may_go_beside(2, 300**3) and not may_go_beside(1, 300**3)
     assert not may_go_beside(2, 512**3)
+
+
+def test_a_run_that_is_refused_meanwhile_ends_with_its_own_code():
+    program = ("import sys, numpy, scipy.fft\n"
+               "from locscale_hybrid.beside import beside\n"
+               "values = numpy.zeros((64, 64, 64), 'f')\n"
+               "def work():\n"
+               "    for _ in range(100):\n"
+               "        scipy.fft.rfftn(values)\n"
+               "beside(work, together=True)\n"
+               "sys.exit(2)\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (2, "")

@@ -23,7 +23,8 @@ def beside(function: Callable[[], _T], *, together: bool) -> Callable[[], _T]:
     function : callable
         Changes nothing that the caller uses meanwhile, and reports no progress.
     together : bool
-        Whether it runs in a thread; if not, it runs when its result is asked for.
+        Whether it runs in a thread; if not, it runs when its result is asked for.  A program
+        does not end before the thread has.
     """
     if not together:
         return function
@@ -40,7 +41,8 @@ def beside(function: Callable[[], _T], *, together: bool) -> Callable[[], _T]:
         except BaseException as error:  # it is the caller's
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    # no daemon: a program that ends while one of those is within a transform is aborted
+    thread = threading.Thread(target=run)
     thread.start()
 
     def result() -> _T:
