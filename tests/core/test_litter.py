@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.litter import litter_of, remove_litter
+from locscale_hybrid.litter import litter_of, litter_of_launcher, remove_litter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 CHILD = """
 import json, os
-from locscale_hybrid.litter import litter_of
+from locscale_hybrid.litter import litter_of, litter_of_launcher, remove_litter
 print(json.dumps(litter_of()))
 """
 
@@ -51,6 +51,16 @@ def test_file_that_the_launcher_has_open_is_removed_and_another_stays(topology):
     assert not topology.exists()
     assert Path(other).exists()
     Path(other).unlink()
+
+
+def test_file_that_a_child_of_the_launcher_has_open_is_found(topology):
+    code = f"import time; held = open({str(topology)!r}); print(flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        found = litter_of_launcher(os.getpid())
+        child.kill()
+    assert str(topology) in found
+    assert litter_of_launcher(child.pid) == {}
 
 
 def test_file_that_an_mpi_does_not_make_stays(tmp_path):

@@ -44,10 +44,28 @@ def shared_segments(process: Path) -> dict[str, int]:
 
 def topology_files(process: Path) -> dict[str, int]:
     """Files of topology that the parent of a process, a folder of /proc, has open."""
+    try:
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return {}
+    return _open_topology(parent)
+
+
+def litter_of_launcher(pid: int) -> dict[str, int]:
+    """Files of topology that the processes of a launcher on this host have open."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(OSError):
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                found |= _open_topology(child)
+    return found
+
+
+def _open_topology(pid: str) -> dict[str, int]:
+    """Files of topology that a process has open."""
     found = {}
     with contextlib.suppress(OSError):
-        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-        for descriptor in Path(f"/proc/{parent}/fd").iterdir():
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 name = os.readlink(descriptor)
                 if name.startswith(_TOPOLOGY):

@@ -28,7 +28,7 @@ from .launch import (
     stop,
 )
 from .lifeline import Lifeline
-from .litter import remove_litter
+from .litter import litter_of_launcher, remove_litter
 from .tasks import GRACE, Failure, Pause, Report, Task, death, task_name
 
 START = "start.json"
@@ -90,7 +90,7 @@ class RankSession:
             write_values(self._folder / START, {"ranks": self._ranks, "patience": self._patience})
             self._process = start(self._command(), self._environment(),
                                   output=self._folder / "stdout", errors=self._folder / "stderr")
-            self._stack.callback(stop, self._process)
+            self._stack.callback(self._stop_launcher)
             self._wait_until_ready()
         except BaseException:
             self._stack.close()
@@ -244,6 +244,12 @@ class RankSession:
             if values is not None:
                 members[rank] = values
         return members
+
+    def _stop_launcher(self) -> None:
+        """End the launcher; one that had to be killed leaves files of its own."""
+        litter = litter_of_launcher(self._process.pid)
+        stop(self._process)
+        remove_litter(litter)
 
     def _clear_up(self) -> None:
         """Wait until the ranks have ended themselves, kill what has not, remove their litter."""
