@@ -41,6 +41,13 @@ def test_atoms_beside_their_places_come_nearer(case):
     assert rms_shift(beside, moved, EVERY) > 0.05
 
 
+def test_many_steps_settle(case):
+    target, true, beside = case
+    few, many, more = (displaced(target, beside, b_of(true), EVERY, n_steps=n) for n in (8, 60, 80))
+    assert rms_shift(true, many, EVERY) <= rms_shift(true, few, EVERY)
+    assert rms_shift(many, more, EVERY) < 0.01
+
+
 def test_atoms_in_their_places_stay(case):
     target, true, _ = case
     assert rms_shift(true, displaced(target, true, b_of(true), EVERY), EVERY) < 0.01

@@ -40,7 +40,7 @@ UNVALIDATED_TAU = 10.0  # Å^2, one map
 COARSE = 6.0  # Å; beyond it one B for the model and one for the pseudo-atoms
 _FIRST_STEPS = 5  # before the scan
 _SCAN_STEPS = 2
-_LAST_SHIFTS = 2  # on the average, after those on half map 1
+_LAST_SHIFTS = 4  # on the average, twice, after those on half map 1
 _NOISE_ERRORS = 5.0  # standard errors of a mean FSC that noise may reach
 _LEAST_FREE = 2 / 3  # of the mean work FSC
 
@@ -196,12 +196,14 @@ def _validated(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
                        progress=lambda done: progress(0.3 + 0.5 * done))
     tau, findings = _chosen(scan, data)
     tau_known(tau)
-    if noted:
-        work = displaced(data.average, scatterers, b, model, start=work.positions,
-                         n_steps=_LAST_SHIFTS)
-    fit = b_steps(data.average, work, b, neighbours, tau=tau, n_steps=n_steps, mates=mates)
+    # shifts and B by turns: each is found with the other as it was
+    for n in ([_SCAN_STEPS, n_steps] if noted else [n_steps]):
+        if noted:
+            work = displaced(data.average, scatterers, b, model, start=work.positions,
+                             n_steps=_LAST_SHIFTS)
+        b = b_steps(data.average, work, b, neighbours, tau=tau, n_steps=n, mates=mates).b_iso
     progress(1.0)
-    return fit.b_iso, tau, scan, [*findings, *noted]
+    return b, tau, scan, [*findings, *noted]
 
 
 def _shifted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, model: IntArray,

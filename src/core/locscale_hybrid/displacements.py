@@ -15,7 +15,9 @@ SPREAD = 0.15  # Å along each axis, expected error of coordinates
 N_STEPS = 8
 
 _LONGEST_STEP = 0.2  # Å
-_RELAXATION = 0.5  # of a step that takes neighbours for independent
+# Of a step that takes neighbours for independent.  With twice as much, shifts that neighbours have
+# in common, closer than the resolution as they are, overshoot and grow from step to step.
+_RELAXATION = 0.25
 
 
 def displaced(target: Target, scatterers: Scatterers, b_iso: DoubleArray, which: IntArray, *,
