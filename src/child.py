@@ -32,7 +32,7 @@ def application_folder():
 
 
 class Child:
-    """A running core on a job file.
+    """A core that loads its libraries, and from `begin` on works on a job file.
 
     Its JSON lines come out of `events`; `stop` ends it and all that it started.
     """
@@ -43,9 +43,14 @@ class Child:
         self._lines = queue.SimpleQueue()
         self.process = start_core(job_file, python=python_executable(python_of_application()),
                                   application=application_folder(), errors=errors,
-                                  scratch=scratch)
+                                  scratch=scratch, hold=True)
         # A thread of its own: a grandchild may hold the pipe open after the child has ended.
         threading.Thread(target=self._read, daemon=True).start()
+
+    def begin(self):
+        """Have it read the job file: all that the file names is there."""
+        from locscale_hybrid.launch import release_core
+        release_core(self.process)
 
     def events(self, stop_requested):
         """Yield the events until the child ends or `stop_requested()` is true.

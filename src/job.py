@@ -95,6 +95,8 @@ class LocScaleJob(Task):
         Why there is no result, as told to the user.
     stage, fraction, started : str, float, float
         Where it stands; `time.monotonic()` at the start.
+    begun : float or None
+        `time.monotonic()` when the child was given its inputs.
     ended : bool
     """
 
@@ -103,7 +105,7 @@ class LocScaleJob(Task):
         self.request = request
         self.result = self.error = None
         self.stage, self.fraction, self.started = "starting", 0.0, time.monotonic()
-        self.ended = False
+        self.begun, self.ended = None, False
         self.findings = []
         self._load, self._deliver = load, deliver
         self._waiting = False
@@ -195,12 +197,17 @@ class LocScaleJob(Task):
         """Write the inputs, run the child, read the result."""
         request, outcome = self.request, Outcome()
         folder = request.folder
+        folder.guard()
         folder.clear_inputs()
-        outcome.inputs, outcome.enclosed = request.handover.write(folder.inputs)
         job_file = folder.path / "job.json"
+        # It loads its libraries while the inputs are written.
+        self._child = Child(job_file, folder.path / "stderr.txt", folder.scratch)
+        outcome.inputs, outcome.enclosed = request.handover.write(folder.inputs,
+                                                                  self._refuse_stopped)
         self._write_job(job_file, outcome.inputs)
         self._refuse_stopped()
-        self._child = Child(job_file, folder.path / "stderr.txt", folder.scratch)
+        self._child.begin()
+        self.begun = time.monotonic()
         for event in self._child.events(self._stop.is_set):
             self._take(event, outcome)
         self._refuse_stopped()

@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from .child import python_of_application
+
 
 class RunFolder:
     """Input files, stage results and output files of a run.
@@ -24,6 +26,17 @@ class RunFolder:
         for folder in (self.inputs, self.stages, self.outputs, self.scratch, self.previous):
             folder.mkdir()
         atexit.register(self.remove)
+        self._keeper = None
+
+    def guard(self):
+        """See to it that the folder goes also when ChimeraX is killed; for a thread.
+
+        A process of its own waits for the end of ChimeraX; it ends with the folder.
+        """
+        if self._keeper is None and self.path.exists():
+            from locscale_hybrid.folder_keeper import FolderKeeper
+            from locscale_hybrid.launch import python_executable
+            self._keeper = FolderKeeper(self.path, python_executable(python_of_application()))
 
     def clear_inputs(self):
         """Forget the input files of an earlier run, whose names may differ."""
@@ -49,8 +62,12 @@ class RunFolder:
     def remove(self):
         """Delete everything; again does nothing."""
         shutil.rmtree(self.path, ignore_errors=True)
-        if not self.path.exists():
-            atexit.unregister(self.remove)
+        if self.path.exists():
+            return
+        atexit.unregister(self.remove)
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()
 
     def remove_in_background(self):
         """Delete everything in a thread: files of a large map take longer than a frame."""

@@ -79,13 +79,15 @@ class Handover:
         """The frame of the first map, in which all files are written."""
         return self.maps[0].frame
 
-    def write(self, folder):
+    def write(self, folder, proceed=lambda: None):
         """Write the files of the run.
 
         Parameters
         ----------
         folder : Path
             Exists; a file that is there already is replaced.
+        proceed : callable
+            Called before each file; what it raises ends the writing.
 
         Returns
         -------
@@ -102,10 +104,12 @@ class Handover:
         for field, source in given.items():
             if source is None:
                 continue
+            proceed()
             values = source.read()
             if source is self.maps[0] and self.level is not None:
                 enclosed = voxels_enclosed(self._asked(values), self.level)
             inputs[field] = str(_write_map(folder, source, values))
+        proceed()
         if self.atoms is not None:
             path = folder / file_name(self.model_name, ".cif")
             write_atoms(path, self.atoms)

@@ -63,7 +63,7 @@ def fake_core(monkeypatch, tmp_path):
     """Start the fake in place of the core; returns a function that sets how it behaves."""
     from locscale_hybrid import launch
 
-    def start(job, *, python, application=None, errors=None, scratch=None):
+    def start(job, *, python, application=None, errors=None, scratch=None, hold=False):
         with open(errors, "wb") as stream:
             return subprocess.Popen(
                 [sys.executable, str(HERE / "fake_core.py"), "--job", str(job)],

@@ -177,8 +177,12 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
     if "version" in options:
         print(f"locscale-hybrid {__version__}")
         return 0
-    if "end_with_stdin" in options:
+    if "end_with_stdin" in options or "hold" in options:
         interruption.end_with_stdin()
+    if "hold" in options:
+        from . import pipeline  # noqa: F401  loaded while the parent still writes the inputs
+
+        interruption.wait_for_word()
     with _logging_to(screen, verbose="verbose" in options, debug="debug" in options):
         _start(request_of(options, remarks), screen, launcher, world, interruption)
     return 0

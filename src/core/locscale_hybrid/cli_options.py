@@ -208,6 +208,7 @@ def _add_hidden(parser: argparse.ArgumentParser) -> None:
     """What applications use, and what LocScale 2 has beside."""
     parser.add_argument("--job", type=_file, help=argparse.SUPPRESS)
     parser.add_argument("--end_with_stdin", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)
     for option in LEGACY_OPTIONS:
         parser.add_argument(*(f"--{name}" for name in option.names), action=_NoEffect,
                             dest=option.names[-1], nargs=option.arguments, help=argparse.SUPPRESS)

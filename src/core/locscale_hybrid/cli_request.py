@@ -23,7 +23,7 @@ _SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_
               "neighbour_tau": "neighbour_tau", "seed": "seed", "reseed_check": "reseed_check",
               "validate": "validate"}
 _TESTS = ("reseed_check", "validate")  # would take longer than an update
-_WITH_JOB = {"job", "progress", "end_with_stdin", "verbose", "debug", "mpi"}
+_WITH_JOB = {"job", "progress", "end_with_stdin", "hold", "verbose", "debug", "mpi"}
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class FolderKeeper:
             self._process = subprocess.Popen(
                 [str(python), "-I", "-S", __file__, home, prefix], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-                cwd=os.sep)
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0), cwd=os.sep)
             if self._process.stdout is not None:
                 with self._process.stdout as stream:
                     made = stream.read()

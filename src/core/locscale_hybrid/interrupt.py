@@ -13,6 +13,7 @@ from typing import Any, Self
 EXIT_CODE = 130
 PATIENCE = 4.5  # s from the signal to the hard end; a job manager kills after 5
 
+_INTERVAL = 0.1  # s
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
@@ -32,6 +33,7 @@ class Interruption:
         self.requested = False
         self.last_resort = last_resort
         self._over = threading.Event()
+        self._word = threading.Event()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -65,12 +67,24 @@ class Interruption:
             """Read until the parent lets go."""
             with contextlib.suppress(OSError):
                 while os.read(descriptor, 4096):
-                    pass
+                    self._word.set()
             if not self._over.is_set():
                 _wake_main_thread()
 
         descriptor = sys.stdin.fileno()
         threading.Thread(target=watch, daemon=True).start()
+
+    def wait_for_word(self) -> None:
+        """Wait until the parent has written to standard input; see `end_with_stdin`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it lets go before that.
+        """
+        while not self._word.wait(_INTERVAL):
+            if self.requested:  # a library may have caught the exception
+                raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Raise once."""

@@ -290,8 +290,8 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def start_core(job: Path, *, python: Path, application: Path | None = None,
-               errors: Path | None = None,
-               scratch: Path | None = None) -> "subprocess.Popen[bytes]":
+               errors: Path | None = None, scratch: Path | None = None,
+               hold: bool = False) -> "subprocess.Popen[bytes]":
     """Start a run of this program on a job file, for an application around it.
 
     The child reports as JSON lines on its ``stdout`` and ends itself when its ``stdin``, held
@@ -300,7 +300,7 @@ def start_core(job: Path, *, python: Path, application: Path | None = None,
     Parameters
     ----------
     job : Path
-        Written by `jobs.write_job`.
+        Written by `jobs.write_job`; with `hold` not before `release_core`.
     python : Path
         See `python_executable`.
     application : Path, optional
@@ -310,16 +310,30 @@ def start_core(job: Path, *, python: Path, application: Path | None = None,
     scratch : Path, optional
         Folder for the temporary files of the run, so that the application can delete them when
         the child was killed; None: the system's.
+    hold : bool
+        Load libraries, then wait for `release_core` before anything is read.
     """
     environment = child_environment(os.environ, application=application)
     if scratch is not None:
         environment.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)))
     command = [str(python), "-P", "-m", "locscale_hybrid", "--job", str(job), "--progress", "json",
-               "--end_with_stdin"]
+               "--end_with_stdin", *(["--hold"] if hold else [])]
     with contextlib.ExitStack() as files:
         stream = subprocess.DEVNULL if errors is None else files.enter_context(errors.open("wb"))
         return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, stderr=stream, **own_group())
+
+
+def release_core(process: "subprocess.Popen[bytes]") -> None:
+    """Let a core that was started with `hold` begin; one that has ended says so by its exit code.
+
+    By a word on its ``stdin``, whose end ends it: there is nothing else that a parent which dies,
+    or a disk which fills, could leave half done.
+    """
+    assert process.stdin is not None
+    with contextlib.suppress(OSError, ValueError):
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
 
 
 def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:
