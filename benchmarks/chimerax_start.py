@@ -116,8 +116,9 @@ def measure(session, run, edge, folder, ours, *, unsaved, atoms):
             before, used = len(ticks.lengths), time.process_time() - used
     assert job.error is None, job.error
     row = (edge, "copies" if unsaved else "files", entered, ours.seconds, ours.cpu, child,
-           job.begun - started, used, max(ticks.lengths[1:before], default=0),
-           max(ticks.lengths[before:]), sum(length > LATE for length in ticks.lengths))
+           job.begun - started, used, *(max(part, default=0) for part in (
+               ticks.lengths[1:before], ticks.cpu[1:before], ticks.lengths[before:],
+               ticks.cpu[before:])), sum(length > LATE for length in ticks.lengths))
     run(session, "close")
     return row, ticks.stacks
 
@@ -137,18 +138,19 @@ def main():
         sys.stdout = out
         stand_in(name)
         ours = OurShare()
-        print(f"ms; a model of {asked.atoms} atoms; longest tick without that of the command")
-        print("                command         child             CPU    longest tick   ticks")
-        print("edge  maps    all  ours (CPU)  started  begins  until it  until  after   > 50")
+        print(f"ms (of them CPU of the main thread); a model of {asked.atoms} atoms; the longest "
+              "tick but that of\nthe command, until the child begins and after that")
+        print("                command         child             CPU       longest tick      ticks")
+        print("edge  maps    all  ours (CPU)  started  begins  until it   until      after   > 50")
         for edge in (32, *asked.edges):      # the first run imports
             for unsaved in (False, True):
                 row, stacks = measure(session, run, edge, Path(name), ours, unsaved=unsaved,
                                       atoms=asked.atoms)
                 if edge == 32:
                     continue
-                print("{:4}  {:6} {:4.0f}  {:4.0f} ({:3.0f})  {:7.0f}  {:6.0f}  {:8.0f}  {:5.0f}  "
-                      "{:5.0f}  {:5}".format(*row[:2], *(1000 * value for value in row[2:10]),
-                                             row[10]))
+                print("{:4}  {:6} {:4.0f}  {:4.0f} ({:3.0f})  {:7.0f}  {:6.0f}  {:8.0f}  {:4.0f} "
+                      "({:3.0f})  {:4.0f} ({:3.0f})  {:4}".format(
+                          *row[:2], *(1000 * value for value in row[2:12]), row[12]))
                 for stack, count in stacks.most_common(6) if asked.stacks else ():
                     print(f"      {5 * count:5} ms  {stack}")
 

@@ -9,6 +9,7 @@ from chimerax.map import Volume
 
 from .arguments import chosen_parameters, output_kinds
 from .frames import frame_of, map_label
+from .model_file import by_structure
 from .region import chosen_region
 from .results import ModelChoice, results
 from .session_maps import hand_over
@@ -184,7 +185,7 @@ def _choices(atoms):
     """Atoms, structure by structure; whole structures as such, so that edits are followed."""
     from chimerax.atomic import AtomicStructure
     choices = []
-    for structure, own in atoms.by_structure:
+    for structure, own in by_structure(atoms):
         if not isinstance(structure, AtomicStructure):
             raise UserError(f"{map_label(structure)} is {type(structure).__name__}, no atomic "
                             "model: give an atomic structure")

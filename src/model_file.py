@@ -19,9 +19,12 @@ class AtomTable:
     Parameters
     ----------
     atoms, residues : dict of str to array
-        Columns of the file, one entry for each atom, as the session gives them.
+        Columns of the file, one entry for each atom, or for each residue, as the session gives
+        them.
+    residue_of : array of int
+        Place among the residues of each atom's.
     owners : array of int
-        Which structure each atom belongs to.
+        Which structure each residue belongs to.
     rows : _Rows
         Rows of the file.
     frame : MapFrame
@@ -29,6 +32,7 @@ class AtomTable:
 
     atoms: dict
     residues: dict
+    residue_of: np.ndarray
     owners: np.ndarray
     rows: object
     frame: object
@@ -39,23 +43,29 @@ class AtomTable:
 
     def column(self, name):
         """One column, row by row, as text."""
-        values = self.atoms[name] if name in self.atoms else self.residues[name]
-        return np.char.strip(_text(values[self.rows.index]))
+        if name in self.residues:
+            return np.char.strip(_text(self.residues[name]))[self._residue_rows]
+        return np.char.strip(_text(self.atoms[name][self.rows.index]))
 
     @property
     def chains(self):
         """Chain identifiers, with a suffix where an earlier structure has the same one."""
-        return _chain_names(self.residues["chains"], self.owners)[self.rows.index]
+        return _chain_names(self.residues["chains"], self.owners)[self._residue_rows]
 
     @property
     def polymer(self):
         """Whether each row belongs to a chain of a polymer."""
-        return self.residues["polymer_types"][self.rows.index] != 0
+        return self.residues["polymer_types"][self._residue_rows] != 0
 
     @property
     def positions(self):
         """Positions (n, 3) in the frame of the map, Å."""
         return self.frame.from_scene(self.rows.places)
+
+    @property
+    def _residue_rows(self):
+        """Place among the residues of each row's."""
+        return self.residue_of[self.rows.index]
 
 
 def atom_table(atoms, frame):
@@ -73,13 +83,49 @@ def atom_table(atoms, frame):
     AtomTable
         Alternate locations in rows of their own, with their own occupancy.
     """
-    residues = atoms.residues
+    residues, residue_of = residues_of(atoms)
     return AtomTable(
-        dict(names=atoms.names, elements=atoms.element_names),
+        dict(names=atoms.names, elements=_element_names(atoms)),
         dict(residue_names=residues.names, chains=residues.chain_ids,
              insertion_codes=residues.insertion_codes, numbers=np.array(residues.numbers),
              polymer_types=np.array(residues.polymer_types)),
-        residues.structures.pointers, _with_alternates(atoms), frame)
+        residue_of, residues.structures.pointers, _with_alternates(atoms, residues, residue_of),
+        frame)
+
+
+def residues_of(atoms):
+    """Residues of atoms, each once, in the order of the atoms.
+
+    What is asked of residues and structures costs ChimeraX a Python object for each that is asked,
+    so it is asked of residues.
+
+    Parameters
+    ----------
+    atoms : chimerax.atomic.Atoms
+
+    Returns
+    -------
+    chimerax.atomic.Residues
+    array of int
+        Place among them of each atom's residue.
+    """
+    from chimerax.atomic import Residues
+    different, first, place = np.unique(atoms.residues.pointers, return_index=True,
+                                        return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), dtype=int)
+    rank[order] = np.arange(len(order))
+    return Residues(different[order]), rank[place]
+
+
+def by_structure(atoms):
+    """Pairs of a structure and its atoms among these; see `residues_of`."""
+    residues, residue_of = residues_of(atoms)
+    owners = residues.structures
+    if len(owners.unique()) == 1:
+        return [(owners[0], atoms)]
+    return [(structure, atoms.filter((owners.pointers == pointer)[residue_of]))
+            for structure, pointer in zip(owners.unique(), owners.unique().pointers, strict=True)]
 
 
 def write_atoms(path, table):
@@ -135,13 +181,29 @@ class _Rows:
     b_iso: np.ndarray
 
 
-def _with_alternates(atoms):
+def _element_names(atoms):
+    """Symbols of the elements, each asked for once."""
+    from chimerax.atomic import Element
+    numbers, place = np.unique(atoms.element_numbers, return_inverse=True)
+    return _text([Element.get_element(int(number)).name for number in numbers])[place]
+
+
+def _scene_places(atoms, residues, residue_of):
+    """Coordinates in the scene, Å."""
+    places, owners = np.array(atoms.coords), residues.structures
+    for structure, pointer in zip(owners.unique(), owners.unique().pointers, strict=True):
+        mine = (owners.pointers == pointer)[residue_of]
+        places[mine] = structure.scene_position * places[mine]
+    return places
+
+
+def _with_alternates(atoms, residues, residue_of):
     """One row for each atom, and one for each alternate location where there are several."""
     several = np.array(atoms.num_alt_locs) > 1
     single = np.flatnonzero(~several)
-    plain = atoms[single]
-    columns = [[single], [np.full(len(single), "", dtype="U1")], [plain.scene_coords],
-               [plain.occupancies], [plain.bfactors]]
+    columns = [[single], [np.full(len(single), "", dtype="U1")],
+               [_scene_places(atoms, residues, residue_of)[single]],
+               [atoms.occupancies[single]], [atoms.bfactors[single]]]
     for place in np.flatnonzero(several):
         atom = atoms[int(place)]
         with atom.suppress_alt_loc_change_notifications():

@@ -233,7 +233,9 @@ def _write_map(folder, source, values):
     from locscale_hybrid.mrc import write_map
     frame = source.frame
     path = Path(folder) / source.file_name
-    write_map(path, Map(values, Grid(values.shape, frame.step, frame.origin), source.frame.name))
+    # The file goes with the run: nothing is gained by waiting for the disk.
+    write_map(path, Map(values, Grid(values.shape, frame.step, frame.origin), source.frame.name),
+              durable=False)
     return path
 
 

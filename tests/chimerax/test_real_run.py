@@ -252,25 +252,57 @@ session = start_session({home!r})
 for path in {paths!r}:
     run(session, "open " + path)
 job = run(session, "locscale hybrid #1 #2 model #3 processes 2 scaling windows wait false")
-process_events(session, lambda: job.stage == "scaling" and job._child is not None)
+process_events(session, lambda: job.stage == {stage!r} and job._child is not None)
 print(job._child.process.pid, file=out, flush=True)
 process_events(session, lambda: False, timeout=600)
 """
 
 
-def test_killed_chimerax_leaves_no_process(case, tmp_path):
-    script = CRASH.format(harness=str(HARNESS), home=str(tmp_path / "home"),
+@pytest.mark.parametrize("stage", ["starting", "scaling"])
+def test_killed_chimerax_leaves_no_process_and_no_file(case, tmp_path, own_temporary_folder,
+                                                       stage):
+    """In the first stage the inputs are being written, and the core waits for them."""
+    script = CRASH.format(harness=str(HARNESS), home=str(tmp_path / "home"), stage=stage,
                           paths=[str(path) for path in case.values()])
     application = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE,
                                    encoding="utf-8")
     with application:
         child = int(application.stdout.readline())
-        others = [child, *(process.pid for process in
-                           psutil.Process(child).children(recursive=True))]
+        others = [process.pid for process in
+                  psutil.Process(application.pid).children(recursive=True)]
+        assert child in others and os.listdir(own_temporary_folder)
         application.kill()
     _gone, alive = psutil.wait_procs(
         [psutil.Process(pid) for pid in others if psutil.pid_exists(pid)], timeout=300)
     assert not alive
+    assert not os.listdir(own_temporary_folder)
+
+
+def test_stop_while_the_inputs_are_written_leaves_nothing(session, run, opened, monkeypatch,
+                                                          own_temporary_folder):
+    """The core has been started and waits for them."""
+    import threading
+
+    from chimerax.locscale import session_maps
+    from chimerax_core import process_events
+    before, written, write = family(), [], session_maps._write_map
+    stopped = threading.Event()
+
+    def slow(*arguments):
+        written.append(write(*arguments))
+        stopped.wait(60)
+        return written[-1]
+
+    monkeypatch.setattr(session_maps, "_write_map", slow)
+    job = run("locscale hybrid #1 #2 model #3 sym D2 wait false")
+    assert process_events(session, lambda: written)
+    assert job._child.process.poll() is None
+    run("locscale stop")
+    stopped.set()
+    assert process_events(session, lambda: job.ended and not family() - before)
+    assert len(written) == 1, "the second map is not written any more"
+    assert not os.listdir(own_temporary_folder)
+    assert not session.log.text("error", "bug")
 
 
 def test_result_is_updated_after_restoring_the_session(session, run, opened, by_command_line,

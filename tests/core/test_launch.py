@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -287,6 +288,53 @@ def test_stopping_the_core_ends_it(tmp_path):
         line = process.stdout.readline()
     assert launch.stop_core(process) == 130
     process.stdout.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_held_core_begins_when_it_is_told_to(tmp_path):
+    """What it is to do is written after it has started."""
+    job = tmp_path / "job.json"
+    with launch.start_core(job, python=Path(sys.executable), hold=True) as process:
+        job.write_text('{"action": "check"}')
+        launch.release_core(process)
+        output = process.stdout.read()
+    assert b"no map given" in output and process.returncode == 2
+
+
+def test_held_core_that_is_let_go_leaves_nothing(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = launch.start_core(tmp_path / "job.json", python=Path(sys.executable),
+                                errors=tmp_path / "stderr", scratch=scratch, hold=True)
+    assert launch.stop_core(process) in (130, -signal.SIGTERM)      # before it can know better
+    process.stdout.close()
+    launch.release_core(process)        # too late, and harmless
+    assert [path.name for path in tmp_path.iterdir() if path != scratch] == ["stderr"]
+    assert list(scratch.iterdir()) == []
+
+
+HELD = """
+import sys, time
+from pathlib import Path
+from locscale_hybrid import launch
+process = launch.start_core(Path(sys.argv[1]), python=Path(sys.executable), hold=True)
+print(process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_held_core_ends_when_its_parent_was_killed(tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", HELD, str(tmp_path / "job.json")],
+                              stdout=subprocess.PIPE)
+    pid = int(parent.stdout.readline())
+    begun = launch.process_start(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    end = time.monotonic() + 120
+    while launch.process_start(pid) == begun is not None and time.monotonic() < end:
+        time.sleep(0.05)
+    assert launch.process_start(pid) != begun or begun is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid import launch
+from locscale_hybrid import folder_keeper, launch
 
 
 class FakeProcess:
@@ -58,6 +58,14 @@ def test_child_has_a_group_of_its_own_and_no_console_on_windows(windows, monkeyp
     for keywords in started:
         assert keywords["creationflags"] == 0x200 | 0x8000000     # of the Windows API
         assert "start_new_session" not in keywords
+
+
+def test_keeper_of_a_folder_opens_no_console_on_windows(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x8000000, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **keywords: started.append(keywords))
+    folder_keeper.FolderKeeper(tmp_path)
+    assert started[0]["creationflags"] == 0x8000000
 
 
 def test_child_has_a_session_of_its_own_elsewhere(monkeypatch):

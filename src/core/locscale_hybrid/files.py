@@ -14,8 +14,14 @@ _CHUNK = 1 << 22  # bytes read at a time for a hash
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a temporary file that takes the place of `path` once all is written.
+
+    Parameters
+    ----------
+    path : Path
+    durable : bool
+        Wait until the disk has it, so that a crash of the machine cannot leave it half written.
 
     Raises
     ------
@@ -32,7 +38,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with temporary.open("xb") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}; make room or "

@@ -90,7 +90,7 @@ def read_map_file(path: str | Path, *, voxel_size: float | None = None) -> MapFi
 
 
 def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
-              labels: Sequence[str] = ()) -> None:
+              labels: Sequence[str] = (), durable: bool = True) -> None:
     """Write a map as float32, axis order XYZ, in one step.
 
     The file appears under its name when it is complete; before that it has a temporary name in
@@ -105,6 +105,8 @@ def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
         Cell, ORIGIN and NSTART of the input; without it the grid's own.
     labels : sequence of str
         Up to ten lines of 80 ASCII characters.
+    durable : bool
+        Wait for the disk; see `files.replacing`.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
         raise ValueError(f"grid {volume.grid} does not stand in frame {frame}")
     header = _header_bytes(volume, frame, labels)
     target = Path(path)
-    with replacing(target) as stream:
+    with replacing(target, durable=durable) as stream:
         if target.suffix.lower() == ".gz":
             with gzip.GzipFile("", "wb", 4, stream, mtime=0) as packed:
                 _write_volume(packed, header, volume.values)
