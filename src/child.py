@@ -6,10 +6,12 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 _END = object()
 _SECONDS_TO_END = 5.0
+_SECONDS_FOR_LINES = 5.0    # from the end of the child to the last that it said
 
 
 def python_of_application():
@@ -57,11 +59,15 @@ class Child:
 
         Lines that are no JSON object are left out: a library may print.
         """
+        ended = None
         while not stop_requested():
             try:
                 line = self._lines.get(timeout=0.1)
             except queue.Empty:
-                if self.process.poll() is not None:
+                # On a busy machine the child may be gone before all its lines have been read.
+                if ended is None and self.process.poll() is not None:
+                    ended = time.monotonic()
+                if ended is not None and time.monotonic() - ended > _SECONDS_FOR_LINES:
                     return
                 continue
             if line is _END:

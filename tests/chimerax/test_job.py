@@ -2,6 +2,7 @@
 
 import glob
 import os
+import time
 
 import numpy as np
 import pytest
@@ -114,6 +115,20 @@ def test_stopped_run_leaves_no_process_and_no_file(session, run, opened, fake_co
     assert not session.log.text("error", "bug")
     fake_core("ok")
     assert run("locscale hybrid #1 #2").id_string == "4"
+
+
+def test_result_is_taken_that_is_read_after_the_core_has_ended(run, opened, monkeypatch):
+    """The machine is busy: the thread that reads its lines comes late."""
+    from chimerax.locscale.child import Child
+    read = Child._read
+
+    def late(self):
+        self.process.wait()
+        time.sleep(0.5)     # longer than a line is waited for
+        read(self)
+
+    monkeypatch.setattr(Child, "_read", late)
+    assert run("locscale hybrid #1 #2").name == "half1.mrc LocScale"
 
 
 def test_two_runs_at_once_are_kept_apart(session, run, opened, fake_core):

@@ -109,7 +109,15 @@ def test_values_of_a_region_are_those_of_the_whole(particle, tmp_path, parameter
     for made in (region.linear, region.output, region.half_1, region.weight):
         assert not (made.values != within(made.values, REGION)).any(), "0 elsewhere"
     assert [finding.code for finding in region.findings][:1] == ["region-alone"]
+    assert "those of the region; run without" in region.findings[0].message
     assert "region-alone" not in [finding.code for finding in whole.findings]
+
+
+def test_region_of_a_symmetric_particle_says_that_nothing_is_averaged(particle, tmp_path):
+    """The images of a region lie outside of it."""
+    made = scaled(particle, tmp_path, REGION, point_group="D2")
+    assert ("those of the region, and nothing is averaged over D2; run without --region for the "
+            "map to keep") in made.findings[0].message
 
 
 def test_gains_are_found_in_the_region_alone(particle, tmp_path, monkeypatch):

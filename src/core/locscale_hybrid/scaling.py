@@ -31,6 +31,7 @@ from .local_power import LocalAverage
 from .maps import FloatArray, Grid, Map
 from .observed import ObservedMaps
 from .parameters import HybridParameters
+from .point_groups import parse_point_group
 from .progress import Progress
 from .scaled_maps import BandReport, ScaledMaps, band_reports, local_resolution, shown_bands
 from .symmetry import Symmetry, average_map
@@ -369,10 +370,12 @@ def _label(job: _Job) -> str:
 
 def _findings(job: _Job, silent_share: float) -> list[Finding]:
     """What the user must know about this scaling."""
+    alone = "" if parse_point_group(job.parameters.point_group).is_trivial else (
+        f", and nothing is averaged over {job.parameters.point_group}")
     found = [] if job.region is None else [Finding(
         "region-alone", "note", "a region alone was scaled, for a quick look: the map is 0 "
-        "elsewhere, and weights and global gains are those of the region; run without --region "
-        "for the map to keep")]
+        f"elsewhere, weights and global gains are those of the region{alone}; run without "
+        "--region for the map to keep")]
     asked, voxels = job.parameters.weight, job.parameters.window_voxels
     if voxels is not None and voxels % 2 == 0:
         found.append(Finding("even-window", "note",
