@@ -65,12 +65,22 @@ OTHER_OPTIONS = {
     "-o": "saveTo", "--outfile": "saveTo", "-np": "the keyword processes",
     "--number_processes": "the keyword processes",
     "--mpiexec": "mpiexec", "--outputs": "outputs", "--print_report": "report",
-    "-p": "volume voxelSize", "--apix": "volume voxelSize", "--skip_refine": "refiner none",
+    "-p": "the command volume voxelSize", "--apix": "the command volume voxelSize",
+    "--skip_refine": "refiner none",
     "--update": "update", "--warm_start": "update",
     "--region": "zone or subregion", "--refine_coordinates": "refineCoordinates",
     "--complete_model": "completeModel",
     "-hm": "two half maps", "--halfmap_paths": "two half maps", "-em": "one full map",
     "--emmap_path": "one full map"}
+# What the core advises and ChimeraX has not, or calls otherwise than option by option.
+PHRASES = {
+    "give them with -hm": "give two half maps",
+    ", or name one with -op": " and start ChimeraX again",
+    ", or with -op to keep its log": "",
+    "; give it --outputs model, or -op, to make updates quick": "",
+    ", --resume will make it anew": ", so that an update will make it anew",
+    "--validate makes it do so": "validate true makes it do so",
+    "run it again with --debug and report what it shows": "report it with this message"}
 
 
 def chosen_parameters(given, *, earlier=None):
@@ -121,9 +131,22 @@ def in_command_words(message, files_folder):
     """
     for separator in ("/", "\\"):
         message = message.replace(files_folder + separator, "")
+    for said, meant in PHRASES.items():
+        message = message.replace(said, meant)
     options = {spelling: keyword.name for keyword in KEYWORDS
                for spelling in (keyword.option, keyword.also) if spelling}
     options.update(OTHER_OPTIONS)
     # The longest first, so that "-mres" is not read as "-m".
     names = "|".join(re.escape(name) for name in sorted(options, key=len, reverse=True))
-    return re.sub(rf"(?<![\w-])(?:{names})(?![\w-])", lambda found: options[found[0]], message)
+
+    def word(found):
+        """A keyword, called one where a reader would take it for a word of the sentence."""
+        meant = options[found["option"]]
+        if found["noun"] is None:
+            return meant
+        return found["noun"] + (meant if " " in meant else f"the keyword {meant}")
+
+    # with a value it is recognized: "with refiner own"
+    pattern = (rf"(?P<noun>\b(?:with|or) (?=\S+(?: if| to|[;,.)]|$)))?"
+               rf"(?<![\w-])(?P<option>{names})(?![\w-])")
+    return re.sub(pattern, word, message)

@@ -47,8 +47,8 @@ class Request:
         The folder belongs to a result: a failure leaves it.
     quiet : bool
         Say nothing: who started the job asks for `findings` and `error`.
-    previous_record : Path or None
-        Record of the run that an update starts from.
+    packed : dict of str to bytes
+        What an update starts from, of a session file; see `RunFolder.unpack`.
     """
 
     handover: object
@@ -61,7 +61,7 @@ class Request:
     title: str = "map"
     keep_folder: bool = False
     quiet: bool = False
-    previous_record: Path | None = None
+    packed: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -204,6 +204,8 @@ class LocScaleJob(Task):
         self._child = Child(job_file, folder.path / "stderr.txt", folder.scratch)
         outcome.inputs, outcome.enclosed = request.handover.write(folder.inputs,
                                                                   self._refuse_stopped)
+        if request.packed:
+            folder.unpack(request.packed)
         self._write_job(job_file, outcome.inputs)
         self._refuse_stopped()
         self._child.begin()
@@ -225,7 +227,7 @@ class LocScaleJob(Task):
         from locscale_hybrid.parameters import HybridInputs, HybridParameters
         request, outputs = self.request, dict(self.request.outputs)
         mpiexec = None if request.mpiexec is None else Path(request.mpiexec)
-        given = HybridInputs(**inputs, previous_record=request.previous_record)
+        given = HybridInputs(**inputs, previous_record=request.folder.previous_record)
         write_job(path, Job(given, HybridParameters.from_dict(request.parameters),
                             output_paths(outputs.pop("map"), **outputs), request.processes,
                             mpiexec, request.action))

@@ -76,6 +76,7 @@ class PanelLogic:
         self.session = session
         self.choices = choices or Choices()
         self.live_check = True
+        self.validate = False       # whether half map 2 judges what is sharpened again
         self.findings = []
         self._check = None
         self._checked = self._seen = None
@@ -174,7 +175,8 @@ class PanelLogic:
         kept = self.result()
         if kept is None:
             raise UserError("there is no result to update: press Start first")
-        return f"locscale hybrid update #{kept.volume.id_string}"
+        asked = " validate true" if self.validate and len(kept.maps) == 2 else ""
+        return f"locscale hybrid update #{kept.volume.id_string}{asked}"
 
     def close(self):
         """Give up a check that is going on."""
@@ -185,7 +187,8 @@ class PanelLogic:
     def as_state(self):
         """Plain values and models, for a session file."""
         return {"version": STATE_VERSION, **vars(self.choices),
-                "options": dict(self.choices.options), "live_check": self.live_check}
+                "options": dict(self.choices.options), "live_check": self.live_check,
+                "validate": self.validate}
 
     @classmethod
     def from_state(cls, session, state):
@@ -193,6 +196,7 @@ class PanelLogic:
         values = {name: state[name] for name in vars(Choices())}
         logic = cls(session, Choices(**values))
         logic.live_check = state["live_check"]
+        logic.validate = state.get("validate", False)
         return logic
 
     def _input_words(self):

@@ -52,6 +52,8 @@ class ResultRecord:
         Folder of the restraints that coordinates were refined with.
     folder : RunFolder or None
         Its files; None after the session was restored.
+    packed : dict of str to bytes
+        What an update starts from, by file name, compressed, after the session was restored.
     """
 
     volume: object
@@ -67,6 +69,7 @@ class ResultRecord:
     files: dict = field(default_factory=dict)
     library: str | None = None
     folder: object = None
+    packed: dict = field(default_factory=dict)
 
     @property
     def open_maps(self):
@@ -87,6 +90,7 @@ class ResultRecord:
             "mask": self.mask if _is_open(self.mask) else None,
             "weight": self.weight if _is_open(self.weight) else None,
             "companions": [model for model in self.companions if _is_open(model)],
+            "packed": self.packed if self.folder is None else self.folder.packed,
             "plain": json.dumps({"parameters": self.parameters, "record": self.record,
                                  "inputs": self.inputs, "shell_line": self.shell_line,
                                  "files": self.files, "library": self.library})}
@@ -99,7 +103,7 @@ class ResultRecord:
                    [ModelChoice(*pair) for pair in state["models"]], state["mask"],
                    state["weight"], plain["parameters"], plain["record"], plain["inputs"],
                    plain["shell_line"], [model for model in state["companions"] if model],
-                   plain["files"], plain.get("library"))
+                   plain["files"], plain.get("library"), packed=state.get("packed") or {})
 
 
 class LocScaleResults(StateManager):

@@ -14,7 +14,7 @@ from .frames import map_label
 from .job import LocScaleJob, Request, record_of, running_jobs, stop_jobs
 from .opening import load_maps, open_companions, result_files
 from .results import ResultRecord, results
-from .run_folder import RunFolder
+from .run_folder import LARGEST_PACKED, RunFolder
 from .session_maps import new_values, new_volume
 from .settings import settings
 
@@ -30,8 +30,10 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
         _require_fitting(session, update, earlier, handover.frame)
     name = keywords.get("name") or f"{chosen.maps[0].name} LocScale"
     own_folder = earlier.folder if earlier is not None else None
+    saved = _output_path(keywords["save_to"], name) if keywords.get("save_to") else None
     folder = own_folder or RunFolder()
-    output = _output_path(keywords.get("save_to") or folder.outputs, name)
+    output = saved or _output_path(folder.outputs, name)
+    packed = earlier.packed if earlier is not None and own_folder is None else {}
     request = Request(
         handover, parameters,
         {"map": output, "processing_folder": folder.stages, "resume": True,
@@ -39,12 +41,13 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
         folder, processes=keywords.get("processes") or settings(session).processes or None,
         mpiexec=keywords.get("mpiexec") or settings(session).mpiexec or None,
         title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,
-        previous_record=folder.previous_record)
+        packed=packed)
     deliver = Delivery(session, chosen, request, name, update, chosen.labels(),
                        chosen.source_files())
-    if update is not None and folder.previous_record is None:
-        session.logger.info("This update is a full run: the hybrid model of the earlier one, to "
-                            "start from, is kept only while the session lasts")
+    if update is not None and folder.previous_record is None and not packed:
+        session.logger.info("This update is a full run: the session file does not hold the hybrid "
+                            "model of the earlier one, to start from, because it is larger than "
+                            f"{LARGEST_PACKED >> 20} MB, or was saved by an older version")
     load = functools.partial(_load, wanted=parameters["outputs"], folder=folder)
     return _go(session, LocScaleJob(session, request, load, deliver), wait)
 

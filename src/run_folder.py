@@ -5,9 +5,13 @@ import shutil
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 from .child import python_of_application
+
+LARGEST_PACKED = 8 << 20        # bytes that a session file may hold for the update of one result
+_LARGEST_FILE = 1 << 28         # bytes of a file unpacked
 
 
 class RunFolder:
@@ -27,6 +31,7 @@ class RunFolder:
             folder.mkdir()
         atexit.register(self.remove)
         self._keeper = None
+        self.packed = {}
 
     def guard(self):
         """See to it that the folder goes also when ChimeraX is killed; for a thread.
@@ -52,12 +57,29 @@ class RunFolder:
         """Keep the record of a run and its hybrid model in place of those of the run before.
 
         They are copies: the next run writes over the files themselves before it is done.
+        `packed` holds them for a session file, where they are not too large for it.
         """
-        kept = {self.previous / source.name: source for source in (record, hybrid_model)}
+        kept = {source.name: source.read_bytes() for source in (record, hybrid_model)}
+        self._replace_previous(kept)
+        packed = {name: zlib.compress(content) for name, content in kept.items()}
+        is_small = sum(map(len, packed.values())) <= LARGEST_PACKED
+        self.packed = packed if is_small else {}
+
+    def unpack(self, packed):
+        """Put there what an earlier session kept of a run; damage is as if it had kept nothing."""
+        try:
+            kept = {Path(name).name: _unpacked(content) for name, content in packed.items()}
+        except (TypeError, ValueError, zlib.error):
+            return
+        self._replace_previous(kept)
+        self.packed = packed
+
+    def _replace_previous(self, kept):
+        """Put files in place of those of the run before."""
         for path in self.previous.iterdir():
             path.unlink()
-        for path, source in kept.items():
-            shutil.copyfile(source, path)
+        for name, content in kept.items():
+            (self.previous / name).write_bytes(content)
 
     def remove(self):
         """Delete everything; again does nothing."""
@@ -80,3 +102,12 @@ class RunFolder:
         while self.path.exists() and time.monotonic() < end:
             time.sleep(0.1)
             self.remove()
+
+
+def _unpacked(content):
+    """The bytes of a file, of which there are not more than there may be."""
+    unpacker = zlib.decompressobj()
+    unpacked = unpacker.decompress(content, _LARGEST_FILE)
+    if not unpacker.eof:
+        raise ValueError("it is cut off, or too long")
+    return unpacked

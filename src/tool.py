@@ -94,6 +94,7 @@ class LocScalePanel(ToolInstance):
 
     def update(self):
         """Sharpen again with the current model."""
+        self._read_widgets()
         run(self.session, self.logic.update_command())
 
     def _fill(self, parent):
@@ -109,6 +110,7 @@ class LocScalePanel(ToolInstance):
             layout.addWidget(group)
         layout.addLayout(self._progress_row())
         layout.addLayout(self._button_row())
+        layout.addWidget(self._validate_box())
         layout.addStretch(1)
 
     def _input_form(self):
@@ -201,6 +203,14 @@ class LocScalePanel(ToolInstance):
             self.buttons[text] = button
         return row
 
+    def _validate_box(self):
+        """What belongs to the button that sharpens again."""
+        self.validate_box = QCheckBox("Re-sharpen with full validation (slower)")
+        self.validate_box.setToolTip("Half map 2 judges the hybrid model again: nearly the time "
+                                     "of a first run")
+        self.validate_box.setChecked(self.logic.validate)
+        return self.validate_box
+
     def _read_widgets(self):
         """Take the choices from the widgets."""
         choices = self.logic.choices
@@ -208,6 +218,7 @@ class LocScalePanel(ToolInstance):
         choices.map_1, choices.map_2 = (menu.value for menu in self.map_menus)
         choices.model, choices.mask = self.model_menu.value, self.mask_menu.value
         choices.symmetry = self.symmetry_entry.text()
+        self.logic.validate = self.validate_box.isChecked()
         for group in self.groups.values():
             choices.options.update(group.values)
 
@@ -259,6 +270,7 @@ class LocScalePanel(ToolInstance):
         self.buttons["Stop"].setEnabled(progress is not None)
         self.buttons["Compare"].setEnabled(result is not None and bool(result.open_maps))
         self.buttons["Re-sharpen"].setEnabled(result is not None and progress is None)
+        self.validate_box.setEnabled(result is not None and len(result.maps) == 2)
 
 
 def _notice_html(notice):

@@ -54,6 +54,7 @@ from helpers import write_map
 def test_wrong_line_is_told_what_to_do(run, refused, opened, tmp_path, line, said):
     run("open " + write_map(tmp_path / "third.mrc"))
     assert said in refused(line)
+    assert not list(tmp_path.glob("locscale-*"))
 
 
 def test_keywords_may_be_shortened(run, opened):

@@ -24,7 +24,7 @@ def test_waiting_run_returns_the_volume(session, run, opened):
 def test_finding_is_logged_in_the_words_of_the_command(session, run, opened):
     run("locscale hybrid #1 #2")
     assert "its Wilson B is 11 Å² between 10 and 3.4 Å" in session.log.text("warning")
-    assert "give it with resolution if it is known" in session.log.text("info")
+    assert "give it with the keyword resolution if it is known" in session.log.text("info")
 
 
 def test_message_names_maps_by_number_and_keywords_by_name(refused, opened, fake_core):
@@ -191,5 +191,6 @@ def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(refused, opene
 
     monkeypatch.setattr(session_maps, "_write_map", fail)
     assert refused("locscale hybrid #1 #2") == (
-        "half.mrc cannot be written: No space left on device; make room or saveTo")
+        "half.mrc cannot be written: No space left on device; make room or the keyword "
+        "saveTo")
     assert not folders_left(tmp_path)

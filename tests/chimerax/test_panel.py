@@ -123,6 +123,7 @@ def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
 
 def test_progress_compare_and_update(session, logic, run, fake_core):
     from chimerax.core.errors import UserError
+    from chimerax.locscale.panel import PanelLogic
     from chimerax_core import process_events
     assert logic.progress() is None
     with pytest.raises(UserError, match="press Start first"):
@@ -144,6 +145,10 @@ def test_progress_compare_and_update(session, logic, run, fake_core):
     run(logic.compare_command())
     assert not first.display and result.display
     assert run(logic.update_command()) is result
+    assert logic.update_command() == "locscale hybrid update #4"
+    logic.validate = True
+    assert logic.update_command() == "locscale hybrid update #4 validate true"
+    assert PanelLogic.from_state(session, logic.as_state()).validate
 
 
 def test_choices_survive_a_session_file(session, logic, run, tmp_path):
@@ -198,6 +203,19 @@ def test_start_runs_a_logged_command_and_remembers_options(session, panel, run):
     assert panel.buttons["Compare"].isEnabled() and panel.buttons["Re-sharpen"].isEnabled()
     panel.buttons["Compare"].click()
     assert model_of(session, "1").display
+
+
+def test_sharpening_again_is_validated_where_that_is_ticked(session, panel, run):
+    choose_all(session, panel)
+    assert not panel.validate_box.isEnabled()
+    panel.buttons["Start"].click()
+    panel._refresh()
+    assert panel.validate_box.isEnabled() and not panel.validate_box.isChecked()
+    panel.buttons["Re-sharpen"].click()
+    assert run("locscale info #4")["parameters"]["validate"] is False
+    panel.validate_box.setChecked(True)
+    panel.buttons["Re-sharpen"].click()
+    assert run("locscale info #4")["parameters"]["validate"] is True
 
 
 def test_full_map_needs_one_menu(session, panel):

@@ -39,9 +39,59 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     assert "seed was 1 and is 2" in session.log.text("info")
 
 
-def test_first_update_after_restoring_is_a_full_run(session, run, result, tmp_path):
-    run(f"save {tmp_path / 'state.cxs'}")
-    run(f"open {tmp_path / 'state.cxs'}")
-    run("locscale hybrid update #4 bFloor 20")
-    assert "This update is a full run" in session.log.text("info")
+def restored(session, run, folder):
+    """Save and open the session."""
+    run(f"save {folder / 'state.cxs'}")
+    run(f"open {folder / 'state.cxs'}")
+    session.log.messages.clear()
+    return run("locscale info #4")
+
+
+def test_update_after_restoring_starts_from_what_the_session_file_holds(session, run, result,
+                                                                        tmp_path):
+    before = restored(session, run, tmp_path)
+    run("delete #3/A:10-16")
+    run("locscale hybrid update #4 processes 1")
+    record = run("locscale info #4")
+    assert record["update"]["pseudo_atoms"]["kept"] > 0
+    assert (record["update"]["earlier_validation"]["fsc_free"]
+            == before["adp"]["refined_on_half_map_1"]["fsc_free"])
+    assert "full run" not in session.log.text("info")
+    # again, of the update, which is one by then
+    restored(session, run, tmp_path)
+    run("delete #3/A:1")
+    run("locscale hybrid update #4 processes 1")
+    assert run("locscale info #4")["update"]["updates_since_full_run"] == 2
+
+
+def test_model_that_is_too_large_for_a_session_file_makes_a_full_run(session, run, case, tmp_path,
+                                                                     monkeypatch):
+    from chimerax.locscale import run_folder
+    from chimerax.locscale.results import results
+    monkeypatch.setattr(run_folder, "LARGEST_PACKED", 100)
+    for path in case.values():
+        run(f'open "{path}"')
+    run("locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none")
+    restored(session, run, tmp_path)
+    assert results(session).newest.packed == {}
+    run("locscale hybrid update #4 processes 1")
+    assert ("This update is a full run: the session file does not hold the hybrid model of the "
+            "earlier one, to start from, because it is larger than 8 MB") in session.log.text()
     assert run("locscale info #4")["update"] is None
+
+
+@pytest.mark.parametrize("spoil", [lambda content: content[:-9], lambda content: b"nonsense",
+                                   lambda content: None])
+def test_damage_of_what_a_session_file_holds_is_as_if_it_held_nothing(chimerax_session, spoil):
+    import zlib
+
+    from chimerax.locscale.run_folder import RunFolder
+    folder = RunFolder()
+    try:
+        folder.unpack({"../run.json": zlib.compress(b"{}")})
+        assert [path.name for path in folder.previous.iterdir()] == ["run.json"]
+        assert folder.previous_record.read_bytes() == b"{}"
+        folder.unpack({"other.json": spoil(zlib.compress(b"{}"))})
+        assert [path.name for path in folder.previous.iterdir()] == ["run.json"]
+    finally:
+        folder.remove()

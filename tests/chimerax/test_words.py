@@ -19,6 +19,58 @@ def test_message_of_the_core_is_worded_for_chimerax(words):
                     "not -x")
 
 
+@pytest.mark.parametrize("said, meant", [
+    ("adaptive needs two half maps; give them with -hm",
+     "adaptive needs two half maps; give two half maps"),
+    ("give it with -res if it is known", "give it with the keyword resolution if it is known"),
+    ("give half maps, or a mask with -ma", "give half maps, or a mask with the keyword mask"),
+    ("run with --refiner own", "run with refiner own"),
+    ("give the voxel size with --apix if the header is wrong",
+     "give the voxel size with the command volume voxelSize if the header is wrong"),
+    ("set TMPDIR to a folder with room, or name one with -op",
+     "set TMPDIR to a folder with room and start ChimeraX again"),
+    ("half map 2 has not judged it, --validate makes it do so",
+     "half map 2 has not judged it, validate true makes it do so")])
+def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
+    assert words.in_command_words(said, "/nowhere") == meant
+
+
+# They speak to a shell, to a launcher of ranks, or of files that ChimeraX has not.
+NOT_IN_CHIMERAX = ("cli", "legacy", "launch", "command_words", "pipeliner", "executors", "outputs",
+                   "report", "estimate", "installation")
+
+
+def texts_of(module):
+    """Texts of a module but its docstrings, with {} in place of values."""
+    import ast
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            left_out |= set(map(id, node.values))
+            yield "".join(part.value if isinstance(part, ast.Constant) else "{}"
+                          for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (
+                id(node) not in left_out):
+            yield node.value
+
+
+def test_no_message_of_the_core_names_an_option_of_the_shell_in_chimerax(words):
+    import re
+    from pathlib import Path
+
+    import locscale_hybrid
+    left = []
+    for module in sorted(Path(locscale_hybrid.__file__).parent.glob("*.py")):
+        if module.name.startswith(NOT_IN_CHIMERAX):
+            continue
+        left += [text for text in map(lambda text: words.in_command_words(text, "/nowhere"),
+                                      texts_of(module))
+                 if " " in text.strip() and re.search(r"(?<![\w}-])--?[a-z]\w*", text)]
+    # of servalcat's own command line, of styles, and of a record that is repeated in a shell
+    assert [text for text in left if "--from" not in text] == []
+
+
 def test_words_with_hyphens_are_no_options(words):
     text = "cross-ma-tch of re-o-pened half-maps"
     assert words.in_command_words(text, "/nowhere") == text
