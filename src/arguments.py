@@ -73,14 +73,17 @@ OTHER_OPTIONS = {
     "-hm": "two half maps", "--halfmap_paths": "two half maps", "-em": "one full map",
     "--emmap_path": "one full map"}
 # What the core advises and ChimeraX has not, or calls otherwise than option by option.
-PHRASES = {
-    "give them with -hm": "give two half maps",
-    ", or name one with -op": " and start ChimeraX again",
-    ", or with -op to keep its log": "",
-    "; give it --outputs model, or -op, to make updates quick": "",
-    ", --resume will make it anew": ", so that an update will make it anew",
-    "--validate makes it do so": "validate true makes it do so",
-    "run it again with --debug and report what it shows": "report it with this message"}
+_PHRASES = {
+    r"give them with -hm": "give two half maps",
+    r", or name one with -op": " and start ChimeraX again",
+    r", or with -op to keep its log": "",
+    r"; give it --outputs model, or -op, to make updates quick": "",
+    r", --resume will make it anew": ", so that an update will make it anew",
+    r"--validate makes it do so": "validate true makes it do so",
+    r"give (\S+) as the point group": r"give sym \1",
+    r": taken from .*?\.npz, since": ": taken over from the earlier run, since",
+    r"\bupdate of \S+\.json": "update of the earlier result",
+    r"run it again with --debug and report what it shows": "report it with this message"}
 
 
 def chosen_parameters(given, *, earlier=None):
@@ -131,8 +134,8 @@ def in_command_words(message, files_folder):
     """
     for separator in ("/", "\\"):
         message = message.replace(files_folder + separator, "")
-    for said, meant in PHRASES.items():
-        message = message.replace(said, meant)
+    for said, meant in _PHRASES.items():
+        message = re.sub(said, meant, message)
     options = {spelling: keyword.name for keyword in KEYWORDS
                for spelling in (keyword.option, keyword.also) if spelling}
     options.update(OTHER_OPTIONS)

@@ -35,7 +35,8 @@ def record_html(kept, *, findings=True):
     parts = [f'<table border="1" cellpadding="3" cellspacing="0"><tr><th colspan="2">{title}'
              f"</th></tr>{body}</table>"]
     if kept.shell_line:
-        parts.append(f"In a shell: <code>{escape(kept.shell_line)}</code>")
+        needs = f", {kept.shell_needs}" if kept.shell_needs else ""
+        parts.append(f"In a shell{needs}: <code>{escape(kept.shell_line)}</code>")
     links = _links(kept)
     if links:
         parts.append(" &middot; ".join(links))
@@ -68,9 +69,12 @@ def table_rows(record):
     rows += _validation_rows(record)
     scaling = record.get("scaling", {})
     if scaling.get("bands"):
-        rows.append(("gain, median (5 to 95 %)", _gains(scaling["bands"])))
+        rows.append(("gain, median (5 to 95 %)",
+                     _gains(scaling["bands"], resolution.get("d_min_angstrom", 0))))
     if "weight" in scaling:
-        rows.append(("weight", f"{scaling['weight']}: {scaling.get('statement', '')}"))
+        statement = scaling.get("statement", "")
+        named = f"{scaling['weight']} weight: "
+        rows.append(("weight", f"{scaling['weight']}: {statement.removeprefix(named)}"))
     return rows
 
 
@@ -78,9 +82,12 @@ def _model_rows(model):
     """Rows about the atoms."""
     if not model:
         return []
-    rows = [("model", f"{model.get('model_atoms', 0)} atoms, {model.get('copied_atoms', 0)} of "
-             f"symmetry copies, {model.get('pseudo_atoms', 0)} pseudo-atoms; the model covers "
-             f"{model.get('model_coverage_of_mask', 0):.0%} of the mask")]
+    atoms, copied, pseudo = (model.get(f"{kind}_atoms", 0) for kind in ("model", "copied",
+                                                                        "pseudo"))
+    copies = f"{copied} of symmetry copies, " if copied else ""
+    rows = [("model", f"{atoms} atoms, {copies}{pseudo} pseudo-atoms; the model covers "
+             f"{model.get('model_coverage_of_mask', 0):.0%} of the mask" if atoms else
+             f"none: {pseudo} pseudo-atoms fill the mask")]
     for kind, quantiles in model.get("b_iso_square_angstrom", {}).items():
         if quantiles:
             rows.append((f"B of the {kind.replace('_', '-')}",
@@ -108,9 +115,9 @@ def _validation_rows(record):
     return rows
 
 
-def _gains(bands):
-    """Gains of the coarsest, a middle and the finest band."""
-    last = len(bands) - 1
+def _gains(bands, d_min):
+    """Gains of the coarsest, a middle and the finest band that the resolution reaches."""
+    last = max(sum(band["resolution_angstrom"] >= d_min for band in bands) - 1, 0)
     chosen = {place: bands[place] for place in (0, last // 2, last)}
     return "; ".join(f"{band['resolution_angstrom']:.1f} Å: {band['gain_median']:.3g} "
                      f"({band['gain_5_percent']:.3g} to {band['gain_95_percent']:.3g})"

@@ -52,6 +52,8 @@ class ResultRecord:
         Folder of the restraints that coordinates were refined with.
     folder : RunFolder or None
         Its files; None after the session was restored.
+    shell_needs : str
+        What has to be saved before `shell_line` can be used; empty where nothing has.
     packed : dict of str to bytes
         What an update starts from, by file name, compressed, after the session was restored.
     """
@@ -69,6 +71,7 @@ class ResultRecord:
     files: dict = field(default_factory=dict)
     library: str | None = None
     folder: object = None
+    shell_needs: str = ""
     packed: dict = field(default_factory=dict)
 
     @property
@@ -93,7 +96,8 @@ class ResultRecord:
             "packed": self.packed if self.folder is None else self.folder.packed,
             "plain": json.dumps({"parameters": self.parameters, "record": self.record,
                                  "inputs": self.inputs, "shell_line": self.shell_line,
-                                 "files": self.files, "library": self.library})}
+                                 "shell_needs": self.shell_needs, "files": self.files,
+                                 "library": self.library})}
 
     @classmethod
     def from_state(cls, state):
@@ -103,7 +107,8 @@ class ResultRecord:
                    [ModelChoice(*pair) for pair in state["models"]], state["mask"],
                    state["weight"], plain["parameters"], plain["record"], plain["inputs"],
                    plain["shell_line"], [model for model in state["companions"] if model],
-                   plain["files"], plain.get("library"), packed=state.get("packed") or {})
+                   plain["files"], plain.get("library"),
+                   shell_needs=plain.get("shell_needs", ""), packed=state.get("packed") or {})
 
 
 class LocScaleResults(StateManager):

@@ -128,7 +128,7 @@ class Delivery:
             self.request.parameters, {**record_of(outcome), "findings": outcome.findings},
             self.labels,
             self._shell_line(outcome.inputs), companions, _links(outcome.result),
-            self.chosen.library, self.request.folder)
+            self.chosen.library, self.request.folder, shell_needs=self._shell_needs(outcome))
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove_in_background()
         results(session).add(kept)
@@ -169,9 +169,15 @@ class Delivery:
                                            report=request.outputs["report"]))
         if request.processes is not None:
             words += ["-np", str(request.processes)]
-        if request.folder.path in Path(words[words.index("-o") + 1]).parents:
-            words[words.index("-o") + 1] = request.outputs["map"].name     # that folder will go
-        return shlex.join(words)
+        # Files in the folder of the run will go with it.
+        return shlex.join(Path(word).name if request.folder.path in Path(word).parents else word
+                          for word in words)
+
+    def _shell_needs(self, outcome):
+        """What has to be saved before that command line does the same."""
+        if set(outcome.inputs) - set(self.source_files) - {"monomer_library"}:
+            return "once what has no path there is saved under that name"
+        return "once the edited model is saved" if record_of(outcome).get("update") else ""
 
 
 def _load(outcome, *, wanted, folder):

@@ -89,6 +89,19 @@ def test_unsaved_and_moved_maps_give_the_same(session, run, opened, by_command_l
     assert result.scene_position.same(first.scene_position)
 
 
+def test_maps_and_model_moved_apart_count_where_they_stand_in_the_scene(session, run, opened,
+                                                                        by_command_line):
+    """The maps are turned, and the atoms follow, in a model that has another place of its own."""
+    from chimerax.geometry import rotation, translation
+    model = next(model for model in session.models.list() if model.id_string == "3")
+    before = np.array(model.atoms.coords)
+    run("turn 1,2,3 50 models #1,2; move 30,-20,9 models #1,2")
+    maps = next(model for model in session.models.list() if model.id_string == "1").scene_position
+    model.position = translation((-40, 5, 11)) * rotation((2, -1, 1), 70)
+    model.atoms.coords = model.position.inverse() * (maps * before)
+    assert same(run("locscale hybrid #1 #2 model #3 sym D2 processes 1"), by_command_line)
+
+
 def test_shell_line_of_the_log_is_read_by_the_core_as_it_is_meant(session, run, opened, case,
                                                                   tmp_path):
     """Not run again: the core's own parser must read the same job from it."""
@@ -311,14 +324,14 @@ def test_stop_while_the_inputs_are_written_leaves_nothing(session, run, opened, 
 
 def test_result_is_updated_after_restoring_the_session(session, run, opened, by_command_line,
                                                        tmp_path):
-    """A session file keeps coordinates to about 2e-6 Å, so this one is not the same to 1e-5."""
+    """An update of the hybrid model that the session file holds, not a run anew."""
     run("locscale hybrid #1 #2 model #3 sym D2 processes 1 bFloor 30")
     run(f"save {tmp_path / 'state.cxs'}")
     run(f"open {tmp_path / 'state.cxs'}")
     result = run("locscale hybrid update #4 bFloor 10")
     assert result.name == "half1.mrc LocScale"
-    difference = np.abs(result.full_matrix() - by_command_line).max()
-    assert difference < 1e-2 * by_command_line.std()
+    likeness = np.corrcoef(result.full_matrix().ravel(), by_command_line.ravel())[0, 1]
+    assert likeness > 0.99
 
 
 def test_child_needs_the_declared_packages_alone(case, tmp_path):

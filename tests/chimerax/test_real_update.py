@@ -24,6 +24,9 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     assert number["kept"] > 0 and number["added"] > 0
     assert record["adp"]["refined_on_half_map_1"] is None
     said = session.log.text("info")
+    assert "mask: taken over from the earlier run, since nothing" in said
+    assert "an update of the earlier result: of its pseudo-atoms" in said
+    assert "In a shell, once the edited model is saved:" in said
     assert "half map 2 has not judged this hybrid model" in said
     assert "not validated again; of the earlier hybrid model" in said
 

@@ -21,6 +21,20 @@ def test_log_holds_inputs_shell_line_and_links(session, run, opened):
     assert "--window 30.0" in shell
 
 
+def test_shell_line_says_what_has_to_be_saved_for_it(session, run, opened):
+    """Files of the run itself go with it, so that their paths would help nobody."""
+    from chimerax.locscale.log_text import record_html
+    result = run("locscale hybrid #1 #2 model #3")
+    assert "In a shell: <code>locscale -hm " in record_html(record_of(session, result))
+    run("volume copy #1")
+    copy = next(model for model in session.models.list() if model.name == "half1.mrc copy")
+    kept = record_of(session, run(f"locscale hybrid #{copy.id_string}"))
+    assert ("In a shell, once what has no path there is saved under that name: <code>locscale "
+            f"-em {chr(39)}#{copy.id_string} half1.mrc copy.mrc{chr(39)}".replace("'", "&#x27;")
+            in record_html(kept))
+    assert "locscale-" not in kept.shell_line
+
+
 def test_report_is_written_unless_it_is_declined(session, run, opened):
     result = run("locscale hybrid #1 #2 report false")
     assert "--print_report" not in record_of(session, result).shell_line

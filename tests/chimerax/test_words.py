@@ -29,6 +29,12 @@ def test_message_of_the_core_is_worded_for_chimerax(words):
      "give the voxel size with the command volume voxelSize if the header is wrong"),
     ("set TMPDIR to a folder with room, or name one with -op",
      "set TMPDIR to a folder with room and start ChimeraX again"),
+    ("mask: taken from /tmp/a b/stages/mask-1.npz, since nothing that it depends on has changed",
+     "mask: taken over from the earlier run, since nothing that it depends on has changed"),
+    ("an update of half1_LocScale.json: of its pseudo-atoms 3 stay",
+     "an update of the earlier result: of its pseudo-atoms 3 stay"),
+    ("the map looks D2-symmetric: give D2 as the point group if it was reconstructed with it",
+     "the map looks D2-symmetric: give sym D2 if it was reconstructed with it"),
     ("half map 2 has not judged it, --validate makes it do so",
      "half map 2 has not judged it, validate true makes it do so")])
 def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
@@ -105,14 +111,32 @@ def test_table_shows_units_and_escapes_markup(chimerax_session):
                          "model_coverage_of_mask": 0.68,
                          "b_iso_square_angstrom": {"model": {"5%": 108.0, "50%": 134.0,
                                                              "95%": 172.0}, "pseudo_atoms": {}}},
-        "scaling": {"weight": "adaptive", "statement": "by band", "bands": [
+        "scaling": {"weight": "adaptive", "statement": "adaptive weight: by band", "bands": [
             {"resolution_angstrom": 8.3, "gain_median": 1.53, "gain_5_percent": 1.42,
              "gain_95_percent": 1.6}]}}))
     assert rows["resolution"] == "3.20 Å (half-map FSC <0.143>)"
     assert rows["mask"] == "343,651 Å³, about 278 kDa"
     assert rows["B of the model"] == "134 Å² (5 to 95 %: 108 to 172)"
     assert "covers 68% of the mask" in rows["model"]
+    assert rows["model"] == "7256 atoms, 3140 pseudo-atoms; the model covers 68% of the mask"
     assert rows["gain, median (5 to 95 %)"] == "8.3 Å: 1.53 (1.42 to 1.6)"
+    assert rows["weight"] == "adaptive: by band"
+
+
+def test_table_without_a_model_says_so(chimerax_session):
+    from chimerax.locscale.log_text import table_rows
+    assert table_rows({"hybrid_model": {"model_atoms": 0, "pseudo_atoms": 749}}) == [
+        ("model", "none: 749 pseudo-atoms fill the mask")]
+
+
+def test_gains_end_with_the_resolution(chimerax_session):
+    """Beyond it there is none."""
+    from chimerax.locscale.log_text import table_rows
+    bands = [{"resolution_angstrom": d, "gain_median": d / 10, "gain_5_percent": 0.1,
+              "gain_95_percent": 2.0} for d in (8.0, 6.0, 4.0, 3.0, 2.0)]
+    rows = dict(table_rows({"resolution": {"d_min_angstrom": 3.9}, "scaling": {"bands": bands}}))
+    assert [part.split(" Å")[0] for part in rows["gain, median (5 to 95 %)"].split("; ")] == [
+        "8.0", "6.0", "4.0"]
 
 
 @pytest.mark.parametrize("code, said", [(-9, "killed by signal 9 (out of memory?)"),

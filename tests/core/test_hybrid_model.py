@@ -187,7 +187,7 @@ def test_copies_can_be_declined():
 
 def test_what_was_added_is_said():
     found = complete_assembly(model({"A": helix(10)}), symmetry("D2")).findings()[0]
-    assert found.message == ("test model: 3 copies of its 1 chains were added to complete D2 "
+    assert found.message == ("test model: 3 copies of its chain were added to complete D2 "
                              "(40 + 120 atoms)")
     full = {"AB"[i]: moved(helix(10), i, symmetry("C2")) for i in (0, 1)}
     found = complete_assembly(model(full), symmetry("C2")).findings()[0]

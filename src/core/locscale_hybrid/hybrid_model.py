@@ -261,8 +261,9 @@ def _assembly_finding(hybrid: HybridModel, symmetry: Symmetry, source: AtomicMod
     n_chains = len({names[i] for i in np.unique(source.chain_index)})
     added = len({(copy.operator, names[copy.chain]) for copy in hybrid.copies})
     symbol = symmetry.group.symbol
-    text = (f"{source.name}: {added} copies of its {n_chains} chains were added to complete "
-            f"{symbol}" if added else
+    chains = "its chain" if n_chains == 1 else f"its {n_chains} chains"
+    text = (f"{source.name}: {added} {'copy' if added == 1 else 'copies'} of {chains} "
+            f"{'was' if added == 1 else 'were'} added to complete {symbol}" if added else
             f"{source.name}: all {n_chains} chains of {symbol} stand already, no copy was added")
     n_added = hybrid.n_atoms - hybrid.n_model
     return Finding("assembly", "note", f"{text} ({hybrid.n_model} + {n_added} atoms)",
