@@ -41,7 +41,8 @@ class RunFolder:
         if self._keeper is None and self.path.exists():
             from locscale_hybrid.folder_keeper import FolderKeeper
             from locscale_hybrid.launch import python_executable
-            self._keeper = FolderKeeper(self.path, python_executable(python_of_application()))
+            self._keeper = FolderKeeper.of(self.path,
+                                           python_executable(python_of_application()))
 
     def clear_inputs(self):
         """Forget the input files of an earlier run, whose names may differ."""

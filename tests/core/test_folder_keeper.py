@@ -145,3 +145,37 @@ def test_signal_to_the_keeper_does_not_end_it(place, number):
         keeper._process.send_signal(number)
         (keeper.folder / "powers.npy").write_bytes(b"1")
     assert list(place.iterdir()) == []
+
+
+HANDED_OVER = """
+import sys, tempfile, time
+from pathlib import Path
+from locscale_hybrid.folder_keeper import FolderKeeper
+keeper = FolderKeeper.of(Path(tempfile.mkdtemp(dir=sys.argv[1])))
+print(keeper.folder, flush=True)
+time.sleep(600)
+"""
+
+
+def test_folder_that_was_handed_over_goes_with_its_user_and_with_its_keeper(place, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "CODE", HANDED_OVER)
+    with user_of_a_folder(place) as (process, folder):
+        assert folder.is_dir()
+        process.kill()
+        process.wait()
+        wait_until(lambda: not folder.exists())
+    kept = place / "kept"
+    kept.mkdir()
+    keeper = FolderKeeper.of(kept)
+    keeper.close()
+    assert list(place.iterdir()) == []
+
+
+def test_another_folder_than_the_one_handed_over_stays(place):
+    there = place / "there"
+    there.mkdir()
+    device, number = folder_keeper.identity(there)
+    subprocess.run([sys.executable, "-I", "-S", str(SCRIPT), "--keep", str(there), str(device),
+                    str(number + 1)], stdin=subprocess.DEVNULL, check=True, timeout=60)
+    assert there.is_dir()
+    FolderKeeper.of(place / "nowhere").close()

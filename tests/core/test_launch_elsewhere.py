@@ -64,7 +64,7 @@ def test_keeper_of_a_folder_opens_no_console_on_windows(monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x8000000, raising=False)
     monkeypatch.setattr(subprocess, "Popen", lambda words, **keywords: started.append(keywords))
-    folder_keeper.FolderKeeper(tmp_path)
+    folder_keeper.FolderKeeper.of(tmp_path)
     assert started[0]["creationflags"] == 0x8000000
 
 

@@ -5,6 +5,9 @@ there and nobody sees to it.  It is started as ``python folder_keeper.py PLACE P
 nothing of the package, writes the folder's path to its standard output, and waits for the end of
 its standard input, which the user of the folder holds open.  It removes the folder that it made
 and no other: by device and number, that is a folder and no link.
+
+An application that cannot wait for a process makes the folder and hands it over, as
+``python folder_keeper.py --keep FOLDER DEVICE NUMBER``.
 """
 
 import contextlib
@@ -22,6 +25,7 @@ from typing import Self
 
 _SECONDS = 20.0      # in which processes that still write into the folder have ended
 _INTERVAL = 0.2
+_KEEP = "--keep"
 
 
 class FolderKeeper:
@@ -56,16 +60,29 @@ class FolderKeeper:
         self._process: subprocess.Popen[bytes] | None = None
         made = b""
         with contextlib.suppress(OSError):
-            self._process = subprocess.Popen(
-                [str(python), "-I", "-S", __file__, home, prefix], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0), cwd=os.sep)
+            self._process = _started(python, home, prefix, output=subprocess.PIPE)
             if self._process.stdout is not None:
                 with self._process.stdout as stream:
                     made = stream.read()
         if not made:
             self._let_go()
         self.folder = Path(os.fsdecode(made) or tempfile.mkdtemp(prefix=prefix, dir=home))
+
+    @classmethod
+    def of(cls, folder: Path, python: str | Path = sys.executable) -> Self:
+        """Have a folder seen to that this process has made; returns at once.
+
+        Parameters
+        ----------
+        folder : Path
+        python : str or Path
+        """
+        keeper = cls.__new__(cls)
+        keeper.folder, keeper._process, meant = folder, None, identity(folder)
+        with contextlib.suppress(OSError):
+            if meant is not None:
+                keeper._process = _started(python, _KEEP, str(folder), *map(str, meant))
+        return keeper
 
     def remove(self) -> None:
         """Remove the folder as far as it goes at once."""
@@ -98,19 +115,30 @@ class FolderKeeper:
         self.close()
 
 
-def keep(place: str, prefix: str) -> None:
+def _started(python: str | Path, *words: str,
+             output: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+    """The process that keeps a folder, without a console window on Windows."""
+    return subprocess.Popen(
+        [str(python), "-I", "-S", __file__, *words], stdin=subprocess.PIPE, stdout=output,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0), cwd=os.sep)
+
+
+def make_and_keep(place: str, prefix: str) -> None:
     """Make a folder, tell its path, wait for the end of standard input, remove the folder."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
     try:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     except OSError:
         return
-    with _held(folder):     # so that its number goes to no other folder meanwhile
-        meant = identity(folder)
+    keep(folder, identity(folder), tell=True)
+
+
+def keep(folder: Path, meant: tuple[int, int] | None, *, tell: bool = False) -> None:
+    """Wait for the end of standard input, then remove a folder of this device and number."""
+    with contextlib.suppress(OSError), _held(folder):   # so that its number goes to no other
         with contextlib.suppress(OSError):
-            os.write(1, os.fsencode(folder))
+            if tell:
+                os.write(1, os.fsencode(folder))
             os.close(1)
             while os.read(0, 4096):
                 pass
@@ -146,4 +174,10 @@ def identity(folder: Path) -> tuple[int, int] | None:
 
 
 if __name__ == "__main__":
-    keep(sys.argv[1], sys.argv[2])
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if sys.argv[1] == _KEEP:
+        keep(Path(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4])))
+    else:
+        make_and_keep(sys.argv[1], sys.argv[2])
