@@ -107,7 +107,7 @@ def _name(entry):
 def _cell(words):
     """A message as the cell of a table, without the folders of this computer."""
     words = _TEMPORARY.sub(lambda path: "" if path[0].endswith("/") else "folder", words)
-    words = re.sub(r"\b(locscale|run)-[a-z0-9_]{8}\b", r"\1-…", words)
+    words = re.sub(r"\b(locscale|run|placement)-[a-z0-9_]{8}\b", r"\1-…", words)
     for folder, name in ((sys.prefix, ".venv"), (f"{ROOT}/", ""), (str(ROOT), "")):
         words = words.replace(folder, name)
     return re.sub(r"([|<>*_`\[\]$])", r"\\\1", " ".join(words.split()))
