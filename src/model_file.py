@@ -9,6 +9,7 @@ _COLUMNS = ("group_PDB", "id", "type_symbol", "label_atom_id", "label_alt_id", "
             "Cartn_x", "Cartn_y", "Cartn_z", "occupancy", "B_iso_or_equiv",
             "auth_seq_id", "auth_asym_id", "pdbx_PDB_model_num")
 _QUOTED_AT_START = "_#$'\";[]"
+_AT_A_TIME = 2000           # rows
 _RESERVED = ("data_", "loop_", "save_", "stop_", "global_")
 
 
@@ -137,15 +138,15 @@ def write_atoms(path, table):
     table : AtomTable
     """
     n = len(table)
-    places = np.char.mod("%.9f", table.positions)
+    places = _decimals("%.9f", table.positions)
     elements, chains = table.column("elements"), _quoted(table.chains)
     columns = (
         np.where(table.polymer, "ATOM", "HETATM"), np.arange(1, n + 1).astype(str),
         _quoted(np.where(elements == "LP", "X", elements)), _quoted(table.column("names")),
         _quoted(table.rows.alt_locs, "."), _quoted(table.column("residue_names")), chains,
         np.full(n, "?"), np.full(n, "."), _quoted(table.column("insertion_codes"), "?"),
-        places[:, 0], places[:, 1], places[:, 2], np.char.mod("%.6f", table.rows.occupancies),
-        np.char.mod("%.6f", table.rows.b_iso), table.column("numbers"), chains, np.full(n, "1"))
+        places[:, 0], places[:, 1], places[:, 2], _decimals("%.6f", table.rows.occupancies),
+        _decimals("%.6f", table.rows.b_iso), table.column("numbers"), chains, np.full(n, "1"))
     head = "data_model\nloop_\n" + "".join(f"_atom_site.{name}\n" for name in _COLUMNS)
     with open(path, "w", encoding="utf-8") as file:
         file.write(head)
@@ -155,6 +156,12 @@ def write_atoms(path, table):
 def _text(values):
     """An array of str, also where it is empty."""
     return np.array(values, dtype=str) if len(values) else np.zeros(0, dtype="U1")
+
+
+def _decimals(form, values):
+    """Numbers as text, some at a time: numpy holds up the main thread while it formats."""
+    parts = np.array_split(values, len(values) // _AT_A_TIME + 1)
+    return np.concatenate([np.char.mod(form, part) for part in parts])
 
 
 def _chain_names(chains, owners):
