@@ -33,6 +33,8 @@ def write_slot(folder: Path, index: int) -> None:
         stream.write(f"{os.getpid()} {index}\n")
     time.sleep(plan.get("seconds", 0.0) * (1 + index % 3))
     time.sleep(plan.get("slow", {}).get(str(index), 0.0))
+    if index == plan.get("last"):
+        wait_until(lambda: sum(workers(folder).values()) == plan["count"])
     litter = folder / f"litter-{os.getpid()}.json"
     if not litter.exists():
         litter.write_text(json.dumps(litter_of()))

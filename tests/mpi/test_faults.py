@@ -54,14 +54,14 @@ def started(case, folder, temporary, *words):
                    environment={"TMPDIR": str(temporary)})
 
 
-def at_work(program, ranks):
-    """Wait for the scaling and for its ranks, mpiexec's helpers excepted."""
+def at_work(program, ranks, temporary):
+    """Wait for the scaling and for its ranks to be up, mpiexec's helpers excepted."""
     program.until("scaling")
     found = []
 
     def all_there():
         found[:] = [pid for pid in ranks_of(program) if not _is_launcher(pid)]
-        return len(found) >= ranks
+        return len(found) >= ranks == len(list(temporary.rglob("rank-*.ready")))
 
     wait_until(all_there)
     return found
@@ -87,7 +87,7 @@ def test_ranks_give_the_bytes_of_serial_and_leave_nothing(case, serial, tmp_path
 def test_signal_while_ranks_work_ends_all(case, tmp_path, temporary, number):
     before = case.hashes()
     with started(case, tmp_path, temporary, "-np", 2, *LONGER) as program:
-        ranks = at_work(program, 2)
+        ranks = at_work(program, 2, temporary)
         program.process.send_signal(number)
         assert program.end() in (130, 0)
         assert program.said("result") or "interrupted" in program.error
@@ -98,7 +98,7 @@ def test_signal_while_ranks_work_ends_all(case, tmp_path, temporary, number):
 
 def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 3, *LONGER) as program:
-        ranks = at_work(program, 3)
+        ranks = at_work(program, 3, temporary)
         os.kill(ranks[1], signal.SIGKILL)
         code = program.end()
     wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
@@ -113,7 +113,7 @@ def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
 
 def test_killed_program_leaves_no_rank(case, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 3, *LONGER) as program:
-        ranks = at_work(program, 3)
+        ranks = at_work(program, 3, temporary)
         program.process.kill()
         wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
     assert not (tmp_path / "out.mrc").exists()

@@ -30,7 +30,7 @@ def test_any_number_of_ranks_gives_the_bytes_of_serial(mpi, plan, serial_bytes, 
 
 
 def test_tasks_are_dealt_as_ranks_become_free(mpi, plan):
-    folder = plan(slow={"0": 1.5})
+    folder = plan(last=0)       # ends when all others have begun
     assert mpi.run(*mpi.toy_map("mpi", 2, folder))[0] == 0
     assert sorted(toy_tasks.workers(folder).values()) == [1, 11]
 
