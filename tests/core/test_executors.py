@@ -37,7 +37,7 @@ def test_pool_gives_the_bytes_of_serial(tmp_path, serial_bytes, workers):
 
 
 def test_pool_deals_as_processes_become_free(tmp_path):
-    toy_tasks.make_plan(tmp_path, COUNT, slow={"0": 1.5})
+    toy_tasks.make_plan(tmp_path, COUNT, last=0)
     with ProcessExecutor(2) as pool:
         pool.map(toy_tasks.write_slot, tmp_path, COUNT)
     shares = sorted(toy_tasks.workers(tmp_path).values())
