@@ -83,6 +83,7 @@ def failing_mpiexec(folder):
     return path
 
 
+LONGER = ["--scaling", "windows"]   # seconds of work, so that what a test does falls into it
 ODD, EVEN = STAGES[::2], STAGES[1::2]
 
 
@@ -107,8 +108,7 @@ def test_signal_in_any_stage_ends_the_run_and_leaves_the_old_output(place, undis
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_program_leaves_no_process_and_no_folder(place, tmp_path, processes):
-    longer = ["--scaling", "windows"]   # seconds of work, in which the pool is seen
-    words = [*longer, "--mpiexec", failing_mpiexec(tmp_path)] if processes > 1 else []
+    words = [*LONGER, "--mpiexec", failing_mpiexec(tmp_path)] if processes > 1 else []
     with place.start(*words, processes=processes) as program:
         program.until("scaling")
         if processes > 1:
@@ -131,7 +131,7 @@ def test_folder_of_a_program_killed_in_any_stage_goes(place, stage):
 
 
 def test_killed_child_ends_the_run_with_its_name(place, tmp_path):
-    words = ["--mpiexec", failing_mpiexec(tmp_path), "--scaling", "windows"]
+    words = ["--mpiexec", failing_mpiexec(tmp_path), *LONGER]
     with place.start(*words, processes=2) as program:
         program.until("scaling")
         pool = []
@@ -228,7 +228,7 @@ def test_read_only_folder_is_refused_before_the_work(case):
 
 def test_folder_that_becomes_read_only_during_the_run_is_one_sentence(case, small_disk, tmp_path):
     (small_disk / "out.mrc").write_bytes(OLD)
-    with Program(*case.words, "-o", small_disk / "out.mrc", "-np", 1) as program:
+    with Program(*case.words, "-o", small_disk / "out.mrc", "-np", 1, *LONGER) as program:
         program.until("adp")
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
         assert program.end() == 2
@@ -238,7 +238,7 @@ def test_folder_that_becomes_read_only_during_the_run_is_one_sentence(case, smal
 
 
 def test_output_folder_that_vanishes_is_one_sentence(place):
-    with place.start() as program:
+    with place.start(*LONGER) as program:
         program.until("pseudo-atoms")
         shutil.rmtree(place.out)
         assert program.end() == 2
@@ -248,7 +248,7 @@ def test_output_folder_that_vanishes_is_one_sentence(place):
 
 
 def test_processing_folder_that_vanishes_is_one_sentence(place):
-    with place.start("-op", place.temporary / "job") as program:
+    with place.start("-op", place.temporary / "job", *LONGER) as program:
         program.until("adp")
         shutil.rmtree(place.temporary / "job")
         assert program.end() in (2, 3)
