@@ -79,8 +79,8 @@ def stamps(found: dict[str, dict]) -> str:
         told = json.loads(text)
         libraries = ", ".join(f"{name} {told[name]}" for name in ("python", "numpy", "scipy",
                                                                   "gemmi"))
-        rows.append((", ".join(names), told["date"], told["commit"],
-                     f"{told['cpu']}; {libraries}"))
+        cases = "all" if len(together) == 1 else ", ".join(names)
+        rows.append((cases, told["date"], told["commit"], f"{told['cpu']}; {libraries}"))
     return table(STAMP_HEAD, rows)
 
 
