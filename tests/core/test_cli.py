@@ -196,6 +196,7 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
     ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
     ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
     ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
+    (f"-em a.mrc --weight {'9' * 400}", '9" is neither a policy nor a file: give one of'),
     ("-em a.mrc --weight strong", 'weight "strong" is neither a policy nor a file: give one of'),
     ("-em a.mrc --skip_refine --refiner own", "--skip_refine and --refiner own contradict"),
     ("-em a.mrc --outputs everything", 'output "everything" is unknown: give one of'),

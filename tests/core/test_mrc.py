@@ -315,6 +315,8 @@ def test_what_is_no_map_is_refused(tmp_path, content, words):
 def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist; check the name"):
         read_map(tmp_path / "none.mrc")
+    with pytest.raises(InputError, match="does not exist; check the name"):
+        read_map(tmp_path / ("9" * 400))
     with pytest.raises(InputError, match="is a folder; give a map file"):
         read_map(tmp_path)
 

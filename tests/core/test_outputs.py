@@ -82,6 +82,12 @@ def test_missing_folder_is_refused(tmp_path, inputs):
         check_outputs(output_paths(tmp_path / "none" / "a.mrc"), inputs)
 
 
+def test_name_that_is_too_long_is_refused(tmp_path, inputs):
+    with pytest.raises(InputError, match=r"cannot be written: File name too long \(30\d bytes\); "
+                                         "give another name with -o"):
+        check_outputs(output_paths(tmp_path / ("a" * 300 + ".mrc")), inputs)
+
+
 def test_folder_in_place_of_a_map_is_refused(tmp_path, inputs):
     (tmp_path / "a.mrc").mkdir()
     with pytest.raises(InputError, match=r"a.mrc is a folder: give the name of a map"):

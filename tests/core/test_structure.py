@@ -202,6 +202,8 @@ def test_what_is_no_model_is_refused(tmp_path, text, words):
 def test_missing_file_folder_and_damaged_gzip_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_model(tmp_path / "none.pdb")
+    with pytest.raises(InputError, match="does not exist"):
+        read_model(tmp_path / ("9" * 400))
     with pytest.raises(InputError, match="is a folder; give a PDB"):
         read_model(tmp_path)
     path = tmp_path / "a.pdb.gz"

@@ -160,7 +160,7 @@ def _inputs(given: dict[str, Any]) -> dict[str, Path]:
             files[field] = given[option]
     weight = given.get("weight")
     if weight is not None and weight not in WEIGHTS:
-        if not Path(weight).is_file():
+        if not os.path.isfile(weight):  # unlike Path, also for a name too long
             raise InputError(f'weight "{weight}" is neither a policy nor a file: give one of '
                              f"{', '.join(WEIGHTS)}, or a map")
         files["weight_map"] = Path(weight)

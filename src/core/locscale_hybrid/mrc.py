@@ -6,6 +6,7 @@ float32 files are mapped into memory and copied by nobody who only reads.
 
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -131,9 +132,9 @@ def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
 def _existing(path: str | Path) -> Path:
     """The absolute path of a file that is there and not empty."""
     file = Path(path).absolute()
-    if file.is_dir():
+    if os.path.isdir(file):
         raise InputError(f"{file} is a folder; give a map file")
-    if not file.exists():
+    if not os.path.exists(file):  # unlike Path.exists, also for a name too long
         raise InputError(f"{file} does not exist; check the name and the folder")
     if file.stat().st_size == 0:
         raise InputError(f"{file} is empty (0 bytes); copy it again")

@@ -120,6 +120,8 @@ def check_outputs(outputs: OutputPaths, inputs: HybridInputs) -> None:
         If a folder is missing or read-only, or an output is an input.
     """
     _check_folder(outputs.map.parent, f"output {outputs.map}")
+    for written in (outputs.map, outputs.linear, outputs.record):
+        _check_name(written)
     if outputs.map.is_dir():
         raise InputError(f"output {outputs.map} is a folder: give the name of a map in it, "
                          f"e.g. {outputs.map / DEFAULT_OUTPUT}")
@@ -133,6 +135,18 @@ def check_outputs(outputs: OutputPaths, inputs: HybridInputs) -> None:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"processing folder {folder} is a file: give a folder with -op")
         _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
+
+
+def _check_name(file: Path) -> None:
+    """Refuse a name that the file system does not take."""
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"output {file} cannot be written: {error.strerror} "
+                         f"({len(os.fsencode(file.name))} bytes); give another name with -o"
+                         ) from None
 
 
 def _check_folder(folder: Path, what: str) -> None:

@@ -1,6 +1,7 @@
 """Atomic models: what a PDB or mmCIF file says, as arrays beside the structure it came from."""
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -186,9 +187,9 @@ def _pieces(stream: gzip.GzipFile, path: Path) -> Iterator[bytes]:
 
 def _text(path: Path) -> str:
     """The decompressed text of a file."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give a PDB or mmCIF file")
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, also for a name too long
         raise InputError(f"{path} does not exist; check the name and the folder")
     try:
         raw = path.read_bytes()
