@@ -16,6 +16,7 @@ def executor_of(kind, workers, patience):
     """The executor, and COMM_WORLD where there is one."""
     from locscale_hybrid import executors
     from locscale_hybrid.launch import mpiexec_candidates
+    from locscale_hybrid.world import CommWorldExecutor, comm_world, serve
 
     if kind == "serial":
         return executors.SerialExecutor()
@@ -25,11 +26,11 @@ def executor_of(kind, workers, patience):
         return executors.MpiexecExecutor(
             workers, mpiexec_candidates(), patience=patience, ready=120.0,
             found=lambda finding: print(f"{finding.code}: {finding.message}", flush=True))
-    comm = executors.comm_world(dict(os.environ))
+    comm = comm_world(dict(os.environ))
     if comm.Get_rank() > 0:
-        executors.serve(comm)
+        serve(comm)
         sys.exit(0)
-    world = executors.CommWorldExecutor(comm, patience=patience)
+    world = CommWorldExecutor(comm, patience=patience)
 
     def give_up(message):
         print(f"error: {message}", flush=True)

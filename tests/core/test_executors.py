@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import Cancelled, InputError, StageError
-from locscale_hybrid.executors import ProcessExecutor, SerialExecutor, comm_world, local_executor
+from locscale_hybrid.executors import ProcessExecutor, SerialExecutor, local_executor
 from locscale_hybrid.tasks import Clock, Failure, death, load_task, task_name
+from locscale_hybrid.world import comm_world
 from tests import toy_tasks
 
 ROOT = Path(__file__).parents[2]

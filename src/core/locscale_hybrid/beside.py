@@ -4,8 +4,8 @@ Transforms, filters and products let other threads run, so two of them use two c
 function returns does not depend on where it runs.
 """
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from .tasks import cores
@@ -28,30 +28,18 @@ def beside(function: Callable[[], _T], *, together: bool) -> Callable[[], _T]:
     """
     if not together:
         return function
-    results: list[_T] = []
-    errors: list[BaseException] = []
 
-    def run() -> None:
-        """Keep the result, or the error."""
+    def run() -> _T:
+        """Call it with its share of the cores."""
         import scipy.fft
 
-        try:
-            with scipy.fft.set_workers(max(1, cores() // 2)):
-                results.append(function())
-        except BaseException as error:  # it is the caller's
-            errors.append(error)
+        with scipy.fft.set_workers(max(1, cores() // 2)):
+            return function()
 
-    # no daemon: a program that ends while one of those is within a transform is aborted
-    thread = threading.Thread(target=run)
-    thread.start()
-
-    def result() -> _T:
-        """Wait for it."""
-        thread.join()
-        if errors:
-            raise errors[0]
-        return results[0]
-
+    # Python waits for the threads of a pool: one that ends within a transform aborts the program
+    pool = ThreadPoolExecutor(1)
+    result = pool.submit(run).result
+    pool.shutdown(wait=False)
     return result
 
 

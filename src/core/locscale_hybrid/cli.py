@@ -18,14 +18,7 @@ from .cli_options import build_parser, in_long_spelling, spellings
 from .cli_request import Request, given_options, request_of
 from .errors import Cancelled, InputError, LocScaleError, StageError
 from .estimate import estimate_files
-from .executors import (
-    CommWorldExecutor,
-    Executor,
-    SerialExecutor,
-    comm_world,
-    local_executor,
-    serve,
-)
+from .executors import Executor, SerialExecutor, local_executor
 from .findings import Finding
 from .folder_keeper import FolderKeeper
 from .installation import other_locscale
@@ -36,6 +29,7 @@ from .outputs import check_outputs
 from .progress import Progress
 from .tasks import THREAD_VARIABLES, cores
 from .terminal import Screen, duration, screen_for
+from .world import CommWorldExecutor, comm_world, serve
 
 _FAILED = StageError.exit_code
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StageError
-from .executors import CommWorldExecutor, comm_world, serve
 from .launch import launcher_of, process_start
 from .lifeline import guard, watch
 from .litter import litter_of, remove_litter, shared_segments
 from .rank_session import START, STATUS, read_values, write_values
 from .tasks import ORPHANED, Failure, Pause, load_task
+from .world import CommWorldExecutor, comm_world, serve
 
 FAILED = 3
 _KILL_AFTER = 1.0   # s
