@@ -13,16 +13,22 @@ References
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from .errors import InputError
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape
 from .parameters import HybridParameters
 
+_Number = TypeVar("_Number", bound=np.generic)
+
 BATCH = 64  # windows per matrix product: BLAS rounds differently for other sizes
-_IN_HAND = 8  # windows transformed at once: they and their spectra stay in the cache
+_IN_HAND = 8  # windows transformed along x at once: their spectra stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +40,9 @@ class WindowTables:
     edge : int
         Voxels, odd.
     averaging : array, shape (n_coefficients, n_shells)
-        Takes amplitudes of the half spectrum to mean amplitudes of complete shells.
-    taper : array, shape (edge, edge, edge), optional
-        Factor of the density in a window, 1 at its centre.
+        Takes amplitudes of the spectrum, half of it along y, to mean amplitudes of complete shells.
+    taper : array, shape (edge,), optional
+        Factor of the density along every axis of a window, 1 at its centre.
     """
 
     edge: int
@@ -60,7 +66,8 @@ def window_tables(edge: int, taper: str) -> WindowTables:
     inside = shell <= edge // 2
     averaging[np.flatnonzero(inside), shell[inside]] = multiplicity.ravel()[inside]
     averaging /= averaging.sum(axis=0)
-    return WindowTables(edge, averaging.astype(np.float32),
+    half_along_y = averaging.reshape(*radius.shape, -1).transpose(0, 2, 1, 3)
+    return WindowTables(edge, half_along_y.reshape(averaging.shape).astype(np.float32),
                         _hann(edge) if taper == "hann" else None)
 
 
@@ -100,28 +107,60 @@ def padded(values: FloatArray, edge: int, stride: int) -> FloatArray:
 
 
 def profiles_at(volume: FloatArray, points: IntArray, tables: WindowTables) -> FloatArray:
-    """Profiles of the windows centred on points (m, 3) of a padded box, in fixed batches."""
-    edge = tables.edge
+    """Profiles of windows in fixed batches; what neighbours along x share is transformed once.
+
+    Parameters
+    ----------
+    volume : array
+        A box from `padded`.
+    points : array of int, shape (m, 3)
+        Centres in the box before it was padded, in raster order.
+    tables : WindowTables
+
+    Returns
+    -------
+    array, shape (m, n_shells)
+    """
     result = np.empty((len(points), tables.n_shells), dtype=np.float32)
-    windows = np.empty((_IN_HAND, edge, edge, edge), dtype=np.float32)
-    amplitudes = np.empty((BATCH, len(tables.averaging)), dtype=np.float32)
+    edge = tables.edge
+    amplitudes = np.empty((BATCH, edge, edge // 2 + 1, edge), dtype=np.float32)
     for begin in range(0, len(points), BATCH):
         batch = points[begin: begin + BATCH]
-        for first in range(0, len(batch), _IN_HAND):
-            few = batch[first: first + _IN_HAND]
-            for window, (z, y, x) in zip(windows, few, strict=False):
-                window[...] = volume[z: z + edge, y: y + edge, x: x + edge]
-            _amplitudes(windows[: len(few)], tables, amplitudes[first: first + len(few)])
-        result[begin: begin + BATCH] = amplitudes[: len(batch)] @ tables.averaging
+        for run in _runs(batch, edge):
+            _amplitudes(volume, batch[run], tables, amplitudes[run])
+        flat = amplitudes[: len(batch)].reshape(len(batch), -1)
+        result[begin: begin + BATCH] = flat @ tables.averaging
     return result
 
 
-def _amplitudes(windows: FloatArray, tables: WindowTables, result: FloatArray) -> None:
-    """Fill in the amplitudes of windows; those of the half spectrum, flat."""
-    if tables.taper is not None:
-        windows *= tables.taper
-    spectra = scipy.fft.rfftn(windows, axes=(1, 2, 3)).reshape(len(windows), -1)
-    np.abs(spectra, out=result)
+def _runs(points: IntArray, edge: int) -> list[slice]:
+    """Parts of a batch whose windows lie in one row along x, evenly, and overlap."""
+    steps = np.diff(points, axis=0)
+    in_row = (steps[:, :2] == 0).all(axis=1) & (steps[:, 2] < edge)
+    step = steps[in_row, 2].min(initial=edge)
+    cuts = [0, *(np.flatnonzero(~in_row | (steps[:, 2] != step)) + 1).tolist(), len(points)]
+    return [slice(first, last) for first, last in pairwise(cuts)]
+
+
+def _amplitudes(volume: FloatArray, points: IntArray, tables: WindowTables,
+                result: FloatArray) -> None:
+    """Fill in the amplitudes of windows in one row along x, shape (m, edge, edge // 2 + 1, edge).
+
+    Planes across the row are transformed once for all windows that hold them.
+    """
+    edge, taper = tables.edge, tables.taper
+    z, y, x = points[0]
+    planes = volume[z: z + edge, y: y + edge, x: points[-1, 2] + edge]
+    if taper is not None:
+        planes = planes * (taper[:, None, None] * taper[:, None])
+    step = points[1, 2] - x if len(points) > 1 else 1
+    windows = sliding_window_view(scipy.fft.rfftn(planes, axes=(0, 1)), edge, axis=2)[:, :, ::step]
+    for first in range(0, len(points), _IN_HAND):
+        few = windows[:, :, first: first + _IN_HAND]
+        if taper is not None:
+            few = few * taper
+        spectra = scipy.fft.fft(few, axis=3)
+        np.abs(spectra.transpose(2, 0, 1, 3), out=result[first: first + _IN_HAND])
 
 
 class ShellComponents:
@@ -153,11 +192,17 @@ class ShellComponents:
         gain = np.interp(_radius(edge), np.arange(len(weights)), weights)
         kernel = np.fft.fftshift(np.fft.irfftn(gain, (edge,) * 3, axes=(0, 1, 2)))
         if self._taper is not None:
-            kernel *= self._taper
-        whole = np.zeros(self._shape, dtype=np.float32)
-        whole[:edge, :edge, :edge] = kernel
-        whole = np.roll(whole, (-(edge // 2),) * 3, axis=(0, 1, 2))
-        return np.asarray(scipy.fft.rfftn(whole).real, dtype=np.float32)
+            kernel *= self._taper[:, None, None] * self._taper[:, None] * self._taper
+        spectrum = scipy.fft.rfft(self._placed(kernel.astype(np.float32), 2), axis=2)
+        for axis in (1, 0):  # one after the other: most of the box is empty
+            spectrum = scipy.fft.fft(self._placed(spectrum, axis), axis=axis, overwrite_x=True)
+        return np.asarray(spectrum.real, dtype=np.float32)
+
+    def _placed(self, part: NDArray[_Number], axis: int) -> NDArray[_Number]:
+        """The box along an axis, with the middle of a part at its beginning and zeros elsewhere."""
+        missing = [(0, 0)] * 3
+        missing[axis] = (0, self._shape[axis] - self._edge)
+        return np.roll(np.pad(part, missing), -(self._edge // 2), axis=axis)
 
     def of(self, coefficients: ComplexArray, transfer: FloatArray) -> FloatArray:
         """A component in real space."""
@@ -240,6 +285,6 @@ def _radius(edge: int) -> DoubleArray:
 
 
 def _hann(edge: int) -> FloatArray:
-    """Product of three Hann windows, 1 at the centre and above 0 at the faces."""
+    """A Hann window, 1 at the centre and above 0 at the ends."""
     profile = np.cos(np.pi * (np.arange(edge) - edge // 2) / (edge + 1)) ** 2
-    return np.asarray(profile[:, None, None] * profile[None, :, None] * profile, dtype=np.float32)
+    return np.asarray(profile, dtype=np.float32)
