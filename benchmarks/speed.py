@@ -15,7 +15,6 @@ RUNS = ("enolase-3.0", "plasmepsin-D2-3.2", "haemoglobin-3.4")
 SCALED = "enolase-3.0"
 REPEATS = 2          # A B A B
 EXACT_RADIUS = 14.0  # Å, of the part that windows are timed on
-RANKS_RADIUS = 24.0  # Å, the same for two ranks
 BALL_RADIUS = 71.0   # Å, 1.5 million voxels
 PEER_VOXELS_PER_SECOND = (700.0, 760.0)  # LocScale 2.4.1 per CPU second, measured earlier
 
@@ -106,9 +105,8 @@ def ways_of_scaling(cases: Path) -> tuple[list[Row], dict[str, float]]:
 def two_ranks(cases: Path) -> tuple[list[Row], dict[str, float]]:
     """Windows with one and with two processes; the ratio of the best wall times."""
     folder = run_job("timing:make_case", name=SCALED, folder=str(cases)).answer["folder"]
-    ways = [(f"windows, exact, {n} rank{'s' * (n > 1)} (ball of {RANKS_RADIUS:g} Å)",
-             "timing:scale_case", {"folder": folder, "way": "windows, exact",
-                                   "radius": RANKS_RADIUS, "processes": n}) for n in (1, 2)]
+    ways = [(f"windows, exact, {n} rank{'s' * (n > 1)}", "timing:scale_case",
+             {"folder": folder, "way": "windows, exact", "processes": n}) for n in (1, 2)]
     rows, _ = alternated(ways, SCALED)
     one, two = (float(r["wall_seconds"]) for r in rows)
     return rows, {"speed-up of windows from 1 to 2 ranks (wall)": one / two}

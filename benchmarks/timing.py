@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from scipy import ndimage
 
 from locscale_hybrid.adp import refine_adps
@@ -138,16 +139,23 @@ def scale_box(box: int, way: str, processes: int = 1) -> dict[str, float]:
 
 def _timed_scaling(observed: ObservedMaps, reference: Map, mask: FloatArray, resolution: float,
                    way: str, processes: int) -> dict[str, float]:
-    """Cost of `scale_map`; executors start before the clock does."""
+    """Cost of `scale_map` on so many cores; the processes start before the clock does."""
     parameters = replace(HybridParameters(), **WAYS[way])
-    with tempfile.TemporaryDirectory() as scratch, \
+    with tempfile.TemporaryDirectory() as scratch, scipy.fft.set_workers(processes), \
             local_executor(processes, found=lambda finding: None) as executor:
+        executor.map(begin_to_work, Path(scratch), processes)
         wall, cpu = time.perf_counter(), cpu_seconds()
         scale_map(observed, reference, mask, resolution=resolution, parameters=parameters,
                   symmetry=None, executor=executor, folder=Path(scratch), progress=Progress())
         wall = time.perf_counter() - wall
     return {"wall_seconds": wall, "cpu_seconds": cpu_seconds() - cpu,
             "voxels": int((mask > 0.5).sum()), "peak_gib": peak_memory_gib()}
+
+
+def begin_to_work(folder: Path, index: int) -> None:
+    """A task that lasts until every process of an executor has one."""
+    (folder / f"begun-{index}").touch()
+    time.sleep(0.5)
 
 
 def _strongest(density: Map, count: int) -> FloatArray:

@@ -34,6 +34,7 @@ from .tasks import GRACE, Failure, Pause, Report, Task, death, task_name
 START = "start.json"
 STATUS = "status.json"
 _ADVICE = ("This typically refers to", "Please see the FAQ page")   # MPICH's, about any end
+_LOOK_EVERY = 0.1       # s; rank 0 tells how far it is four times a second
 _ORPHAN_SECONDS = 2.5   # s that a rank takes to end itself once the lifeline is gone
 
 
@@ -125,7 +126,7 @@ class RankSession:
         result = self._folder / f"result-{self._plans}.json"
         write_values(self._command_file(), command)
         self._plans += 1
-        pause, beat, seen = Pause(), -1, time.monotonic()
+        pause, beat, done, seen, looked = Pause(), -1, 0, time.monotonic(), 0.0
         while True:
             ended = self._process.poll() is not None
             values = read_values(result)
@@ -135,16 +136,18 @@ class RankSession:
                 break
             if ended:
                 raise self._death()
-            status = read_values(self._folder / STATUS) or {}
-            if status.get("plan") == self._plans - 1 and status["beat"] != beat:
-                beat, seen = status["beat"], time.monotonic()
-                if status["late"]:
-                    raise StageError(status["late"])
+            if time.monotonic() - looked > _LOOK_EVERY:
+                looked = time.monotonic()
+                status = read_values(self._folder / STATUS) or {}
+                if status.get("plan") == self._plans - 1 and status["beat"] != beat:
+                    beat, done, seen = status["beat"], status["done"], looked
+                    if status["late"]:
+                        raise StageError(status["late"])
             if time.monotonic() - seen > self._patience + 5.0:
                 raise StageError(f"rank 0 of {self._ranks} has been silent for "
                                  f"{time.monotonic() - seen:.0f} s")
             if progress is not None:
-                progress(status.get("done", 0) / max(command["count"], 1) if beat >= 0 else 0.0)
+                progress(done / max(command["count"], 1))
             pause()
         if progress is not None:
             progress(1.0)
