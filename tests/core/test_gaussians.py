@@ -1,12 +1,14 @@
 """Sums of Gaussians on a periodic grid against the same sums voxel by voxel, in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from locscale_hybrid.gaussians import Sources, gather, gather_gradient, spread
 
-SHAPE, VOXEL = (20, 23, 26), np.array([1.1, 1.0, 0.9])
-EDGES = VOXEL * SHAPE[::-1]
+SHAPE, VOXEL = (20, 23, 26), (1.1, 1.0, 0.9)
+EDGES = np.multiply(VOXEL, SHAPE[::-1])
 
 
 def scattered(n, low, high, terms=2, seed=0):
@@ -46,6 +48,21 @@ def test_what_lies_on_the_grid_stays_there():
     sources, values = scattered(3, 0.3, 0.6), np.ones(SHAPE, dtype=np.float32)
     spread(sources, values, VOXEL)
     assert np.abs(values - 1 - drawn(sources).sum(axis=0)).max() < 1e-4
+
+
+def test_part_of_a_box_holds_what_the_box_holds_there():
+    sources = scattered(30, 0.45, 0.55)
+    whole, part = np.zeros(SHAPE, dtype=np.float32), np.zeros((16, 18, 20), dtype=np.float32)
+    spread(sources, whole, VOXEL)
+    beginning = replace(sources, first=(3, 2, 1))  # x, y, z
+    spread(beginning, part, VOXEL)
+    inside = whole[1:17, 2:20, 3:23]
+    assert inside.sum() == pytest.approx(whole.sum(), rel=1e-3)
+    np.testing.assert_array_equal(part, inside)
+    field = np.random.default_rng(4).normal(size=SHAPE).astype(np.float32)
+    for sums in (gather, gather_gradient):
+        np.testing.assert_array_equal(sums(beginning, field[1:17, 2:20, 3:23], VOXEL),
+                                      sums(sources, field, VOXEL))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.3, 0.6), (-0.8, 1.7)], ids=["inside", "outside"])

@@ -122,12 +122,11 @@ class _Drawing:
                    for axis in zip(*parts, strict=True)) if parts else (slice(0, 1),) * 3
         return z, y, x
 
-    def moved_into(self, part: Part, grid: Grid) -> "_Drawing":
-        """The same with positions relative to the first voxel of a part."""
-        start = np.array([s.start for s in part[::-1]]) * grid.voxel_size
-        return replace(self, sources=[
-            (members, replace(sources, positions=sources.positions - start))
-            for members, sources in self.sources])
+    def within(self, part: Part) -> "_Drawing":
+        """The same for an array that begins with the first voxel of a part."""
+        z, y, x = (axis.start for axis in part)
+        return replace(self, sources=[(members, replace(sources, first=(x, y, z)))
+                                      for members, sources in self.sources])
 
 
 class Scatterers:
@@ -215,7 +214,7 @@ class Scatterers:
         """
         drawing = self._draw(b_iso, band.d_min, which)
         part = drawing.extent(band.grid)
-        values = self._density(drawing.moved_into(part, band.grid), band.grid, _shape_of(part))
+        values = self._density(drawing.within(part), band.grid, _shape_of(part))
         return band.transform.forward(values, part) * _band_factor(band, drawing.shift)
 
     def contract(self, packed: ComplexArray, b_iso: DoubleArray, band: Band) -> DoubleArray:
@@ -284,7 +283,7 @@ def _field_around(drawing: _Drawing, packed: ComplexArray,
     """A field without the shift in B around the atoms, and the atoms relative to that part."""
     part = drawing.extent(band.grid)
     field = band.transform.backward(packed * _band_factor(band, drawing.shift), part)
-    return drawing.moved_into(part, band.grid), field
+    return drawing.within(part), field
 
 
 def _shape_of(part: Part) -> Shape:

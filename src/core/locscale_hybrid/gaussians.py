@@ -7,6 +7,7 @@ about them, is one matrix product: of their parts along z with their parts in th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
@@ -16,6 +17,7 @@ from .maps import DoubleArray, FloatArray, IntArray, Shape, Vector
 _SOURCES = 160  # in a neighbourhood, at most
 _PLANES = 1 << 18  # voxels in the planes of its Gaussians, at most: they stay in the cache
 _BOX = 1 << 17  # voxels in the box about it, at most
+_MARGIN_STEP = 2.0  # Å, to which the room about a neighbourhood is rounded up
 _STEEPEST = 20.0  # exponent where a Gaussian stops falling: products of three stay normal numbers
 
 _Box = tuple[IntArray, ...]  # voxels along z, y, x
@@ -35,12 +37,15 @@ class Sources:
         Å^2, all positive.
     reach : float
         Standard deviations at which a Gaussian ends.
+    first : (x, y, z)
+        Voxel of the box that is [0, 0, 0] of the array that is drawn in or read.
     """
 
     positions: DoubleArray
     amplitudes: DoubleArray
     widths: DoubleArray
     reach: float
+    first: tuple[int, int, int] = (0, 0, 0)
 
     def __len__(self) -> int:
         """Number of points."""
@@ -121,7 +126,8 @@ class _Batch:
         self.index = index
         positions, widths = sources.positions[index], sources.widths[index]
         low, high = _limits(positions, reaches[index], voxel_size)
-        x, y, z = (np.arange(a, b) for a, b in zip(low, high, strict=True))
+        x, y, z = (np.arange(a, b) - first
+                   for a, b, first in zip(low, high, sources.first, strict=True))
         self.box: _Box = (z, y, x)
         self.terms = widths.shape[1]
         self._decay = (4 * np.pi**2 / widths).astype(np.float32).reshape(-1, 1)
@@ -201,14 +207,22 @@ def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
     if not len(sources):
         return
     reaches = _reaches(sources)
-    margin = 2 * float(reaches.max())
-    for index in _neighbourhoods(sources.positions, margin, sources.widths.shape[1], voxel_size):
+    margin = _MARGIN_STEP * float(np.ceil(2 * reaches.max() / _MARGIN_STEP))
+    for index in _neighbourhoods(sources.positions.tobytes(), margin, sources.widths.shape[1],
+                                 voxel_size):
         yield _Batch(sources, index, reaches, voxel_size)
 
 
-def _neighbourhoods(positions: DoubleArray, margin: float, terms: int,
-                    voxel_size: Vector) -> Iterator[IntArray]:
-    """Indices of points that lie close together: halved along the longest edge until few."""
+@lru_cache(maxsize=8)  # atoms stay where they are for many steps in B
+def _neighbourhoods(places: bytes, margin: float, terms: int,
+                    voxel_size: Vector) -> tuple[IntArray, ...]:
+    """Indices of points that lie close together, the points given as the bytes of an array."""
+    return tuple(_halved(np.frombuffer(places).reshape(-1, 3), margin, terms, voxel_size))
+
+
+def _halved(positions: DoubleArray, margin: float, terms: int,
+            voxel_size: Vector) -> Iterator[IntArray]:
+    """Points halved along the longest edge until they are few and close together."""
     pending = [np.arange(len(positions))]
     while pending:
         index = pending.pop()
