@@ -57,7 +57,7 @@ def sum_bands(runner: BandRunner, report: Report) -> BandSum:
     gains: dict[int, BandGain] = {}
     if work.options.adaptive and runner.wave < NEXT_BANDS:
         for band in bands[:NEXT_BANDS]:
-            work.measure(band)
+            work.measure(band, work.slots["maps"][0])
     ladder = _Ladder(work)
     for begin in range(0, len(bands), runner.wave):
         wave = bands[begin: begin + runner.wave]

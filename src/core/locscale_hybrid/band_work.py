@@ -101,12 +101,19 @@ class BandWork:
         """Whether there are two halves."""
         return "difference" in self.coefficients
 
-    def components(self, band: int) -> tuple[FloatArray, FloatArray | None]:
-        """A band of the average, and half the difference of the halves' bands."""
-        mean = self.filter.component(self.coefficients["average"], band)
+    def components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """A band of the average, and half the difference of the halves', in rows of `room`."""
+        room[0] = self.filter.component(self.coefficients["average"], band)
         if not self.has_noise:
-            return mean, None
-        return mean, self.filter.component(self.coefficients["difference"], band)
+            return room[0], None
+        room[1] = self.filter.component(self.coefficients["difference"], band)
+        return room[0], room[1]
+
+    def root_components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The same of root components."""
+        for row, name in zip(room, ("average", "difference"), strict=True):
+            row[...] = self.filter.root_component(self.coefficients[name], band)
+        return room[0], room[1]
 
     def modes(self, *bands: int) -> Modes:
         """Independent values behind the powers of bands taken together."""
@@ -144,12 +151,12 @@ class BandWork:
                           np.asarray(noise) if self.has_noise else None)
         return local_gain(power, self.inside, self.modes(band), self.options.rules)
 
-    def measure(self, band: int) -> tuple[FloatArray, FloatArray | None]:
-        """Fill in the powers of a band; returns its components.
+    def measure(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """Fill in the powers of a band; returns its components, in rows of `room`.
 
         The reference of a band that is noise alone is not looked at: its gain is 0.
         """
-        mean, difference = self.components(band)
+        mean, difference = self.components(band, room)
         powers = self.slots["powers"][band]
         powers[OBSERVED] = self.local.power(mean)
         if difference is not None:
@@ -217,45 +224,38 @@ def _mapped(folder: Path, names: Iterable[str]) -> dict[str, ComplexArray]:
 
 def scale_band(work: BandWork, slot: int) -> None:
     """Measure the band of a slot and scale it as it is."""
-    band = work.bands[slot]
+    band, maps = work.bands[slot], np.asarray(work.slots["maps"][slot])
     known = bool(work.slots["powers"][band, OBSERVED].any())
-    mean, difference = work.components(band) if known else work.measure(band)
+    mean, difference = (work.components if known else work.measure)(band, maps)
     if not (work.options.scaled or work.options.adaptive):
         return
     gain = work.gain(band).gain
-    maps = work.slots["maps"][slot]
     if not gain.any():
         maps[:] = 0
         return
     spread = work.local.spread(gain)
-    np.multiply(spread, mean, out=maps[0])
+    mean *= spread
     if difference is not None and not work.options.is_weighted(band):
-        np.multiply(spread, difference, out=maps[1])
+        difference *= spread
 
 
 def weigh_band(work: BandWork, slot: int) -> None:
     """Weight the band of a slot, confine it to its frequencies, and scale it."""
-    band = work.bands[slot]
-    maps = work.slots["maps"][slot]
+    band, maps = work.bands[slot], np.asarray(work.slots["maps"][slot])
     if work.is_noise(band):
         work.slots["weighted"][band] = 0
         maps[:] = 0
         return
-    mean, difference = (work.filter.root_component(work.coefficients[name], band)
-                        for name in ("average", "difference"))
+    mean, difference = work.root_components(band, maps)
     weight = adaptive_weight(_evidence(work, slot, difference), mean, difference)
     mean *= weight
     difference *= weight
     del weight
-    mean = work.filter.finish(mean, band)
-    difference = work.filter.finish(difference, band)
+    mean[...] = work.filter.finish(mean, band)
+    difference[...] = work.filter.finish(difference, band)
     work.slots["weighted"][band] = work.local.power(mean), work.local.power(difference)
-    if not work.options.scaled:
-        maps[0], maps[1] = mean, difference
-        return
-    gain = work.local.spread(work.weighted_gain(band).gain)
-    np.multiply(gain, mean, out=maps[0])
-    np.multiply(gain, difference, out=maps[1])
+    if work.options.scaled:
+        maps *= work.local.spread(work.weighted_gain(band).gain)
 
 
 def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence:
