@@ -22,7 +22,8 @@ _SIDE_BY_SIDE = 0.7                   # of the refinement, where the placements 
 _UPDATE_SHARE = 0.3                   # of the refinement, in an update
 _SECONDS_PER_VOXEL = 2.0e-6
 _SECONDS_PER_VOXEL_SCALING = 3.0e-6   # shared by the processes
-_WINDOWS_FACTOR = 30.0                # scaling with windows against bands, at stride 1
+_WINDOWS_FACTOR = 17.0                # windows against bands, at stride 1
+_WINDOWS_ALWAYS = 2.0                 # the bands before them, and the sum over shells
 _BYTES_ALWAYS = 1.5e8
 _BYTES_PER_VOXEL = 52.0
 _BYTES_PER_ATOM = 1.5e3
@@ -72,7 +73,7 @@ def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
     voxels = float(shape[0]) * shape[1] * shape[2]
     scaling = _SECONDS_PER_VOXEL_SCALING * voxels
     if parameters.scaling == "windows":
-        scaling *= _WINDOWS_FACTOR / parameters.stride**3
+        scaling *= _WINDOWS_ALWAYS + _WINDOWS_FACTOR / parameters.stride**3
     if parameters.region is not None and volume:
         scaling *= min(1.0, _volume_around(parameters.region, parameters.window) / volume)
     refined = 0.0 if parameters.refiner == "none" else _SECONDS_PER_ATOM * atoms
