@@ -195,6 +195,8 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
     ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
     ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
     ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
+    ("-em a.mrc -np 1000000", r"1000000 processes are too many for \d+ cores?: at most \d+ are "
+     "started; give fewer with -np, or leave it out to use all cores"),
     ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
     (f"-em a.mrc --weight {'9' * 400}", '9" is neither a policy nor a file: give one of'),
     ("-em a.mrc --weight strong", 'weight "strong" is neither a policy nor a file: give one of'),

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
-from locscale_hybrid.cutout import box_of, edge_factor, grown, require_density, soft_box, within
+from locscale_hybrid.cutout import (
+    beyond_the_map,
+    box_of,
+    edge_factor,
+    grown,
+    require_density,
+    soft_box,
+    within,
+)
 from locscale_hybrid.executors import SerialExecutor
 from locscale_hybrid.maps import Grid
 from locscale_hybrid.mrc import read_map, write_map
@@ -38,6 +46,15 @@ def test_region_without_a_voxel_is_refused_with_the_extent_of_the_map(corners):
     with pytest.raises(InputError, match=r"holds no voxel of the map, which has x -15 to 30, "
                        r"y 4 to 24, z 100 to 120 Å: give a region inside it"):
         box_of(corners, GRID)
+
+
+def test_region_that_goes_beyond_the_map_is_told_what_of_it_is_scaled():
+    found, = beyond_the_map((-999, 6, 100, 20, 999, 102), GRID)
+    assert found.code == "region-beyond" and found.level == "note"
+    assert found.message == ("the region x -999 to 20, y 6 to 999, z 100 to 102 Å goes beyond the "
+                             "map: what lies in it, x -15 to 20, y 6 to 24, z 100 to 102 Å, is "
+                             "scaled")
+    assert beyond_the_map((-15.4, 6, 100, 20, 24.5, 102), GRID) == []
 
 
 def test_region_of_solvent_alone_is_refused():

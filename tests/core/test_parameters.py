@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.parameters import HybridInputs, HybridParameters
+from locscale_hybrid.parameters import HybridInputs, HybridParameters, without_effect
 
 
 @pytest.mark.parametrize(("values", "message"), [
@@ -66,3 +66,20 @@ def test_inputs_are_two_halves_or_one_map(values, message):
 def test_files_are_those_given():
     inputs = HybridInputs(full_map=Path("map.mrc"), model=Path("model.pdb"))
     assert inputs.files == {"full_map": Path("map.mrc"), "model": Path("model.pdb")}
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"stride": 3}, "--stride 3 without effect: the map is scaled by bands, and only windows have "
+                    "that; give --scaling windows too, or leave it out"),
+    ({"stride": 2, "taper": "hann"}, "--stride 2 and --taper hann without effect"),
+    ({"validate": True}, "--validate without effect: it is for an update, and a run that starts "
+                         "from the maps is always judged by half map 2")])
+def test_what_changes_nothing_is_said(values, said):
+    found, = without_effect(HybridInputs(full_map=Path("a.mrc")), HybridParameters(**values))
+    assert found.level == "note" and found.message.startswith(said)
+
+
+def test_what_has_an_effect_is_no_finding():
+    update = HybridInputs(full_map=Path("a.mrc"), previous_record=Path("a.json"))
+    assert without_effect(update, HybridParameters(validate=True, scaling="windows", stride=3,
+                                                   taper="hann")) == []

@@ -146,6 +146,18 @@ def test_one_map_runs_and_says_that_nothing_is_validated(case, tmp_path):
         assert any("NOT VALIDATED" in label for label in file.get_labels())
 
 
+def test_what_changes_nothing_is_said_before_the_work(case):
+    parameters = dataclasses.replace(case.parameters, stride=2, region=(-50, 0, 0, 20, 90, 60))
+    codes = {finding.code for finding in check_only(case.inputs, parameters)}
+    assert {"windows-only", "region-beyond"} <= codes
+
+
+def test_density_as_weight_is_refused_before_the_work(case):
+    inputs = dataclasses.replace(case.inputs, weight_map=case.inputs.half_map_1)
+    with pytest.raises(InputError, match=r"weight half1.mrc runs from -.*; a weight runs from 0"):
+        check_only(inputs, dataclasses.replace(case.parameters, weight="file"))
+
+
 def test_without_a_model_the_whole_density_is_filled(case, tmp_path):
     inputs = dataclasses.replace(case.inputs, model=None)
     result = run_hybrid(inputs, case.parameters, output_paths(tmp_path / "out.mrc"))

@@ -7,6 +7,7 @@ import pytest
 
 from locscale_hybrid.adaptive import BandEvidence, RunningScale, adaptive_weight, signal_power
 from locscale_hybrid.band_filter import BandFilter
+from locscale_hybrid.errors import InputError
 from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.gains import (
     BandGain,
@@ -21,12 +22,13 @@ from locscale_hybrid.gains import (
     number_of_low_bands,
 )
 from locscale_hybrid.local_power import LocalAverage
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.weights import (
     STATEMENTS,
     WeightInput,
     adaptive_sigma,
     looking_weight,
+    require_weights,
     restore_amplitudes,
 )
 
@@ -298,3 +300,19 @@ def test_nothing_finer_than_0_85_of_the_resolution_is_in_the_restored_map():
     space = FourierSpace(GRID)
     power = space.power(space.forward(restored))
     assert power[space.frequency > 1.02 / (0.85 * 4.0)].max() < 1e-8 * power.max()
+
+
+@pytest.mark.parametrize(("low", "high", "sentence"), [
+    (-0.16, 0.41, "weight w.mrc runs from -0.16 to 0.41; a weight runs from 0 to 1: give such a "
+                  "map, or one of adaptive, fdr, none, smooth, soft"),
+    (0.0, 2.0, "weight w.mrc runs from 0 to 2; a weight runs from 0 to 1"),
+    (0.0, 0.0, "weight w.mrc is empty: no voxel reaches 0.01, so that nothing would be left")])
+def test_map_whose_values_are_no_weights_is_refused(low, high, sentence):
+    values = np.linspace(low, high, GRID.size, dtype=np.float32).reshape(SHAPE)
+    with pytest.raises(InputError, match=sentence):
+        require_weights(Map(values, GRID, "w.mrc"))
+
+
+def test_weights_may_be_rounded():
+    require_weights(Map(np.linspace(-0.005, 1.005, GRID.size, dtype=np.float32).reshape(SHAPE),
+                        GRID, "w.mrc"))

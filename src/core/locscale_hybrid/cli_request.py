@@ -11,7 +11,7 @@ from typing import Any
 from .cli_options import build_parser, in_long_spelling, spellings
 from .errors import InputError
 from .findings import Finding
-from .jobs import Job, read_job, read_record
+from .jobs import Job, read_job, read_record, require_processes
 from .legacy_options import LEGACY_OPTIONS, REFUSED_COMMANDS
 from .outputs import output_paths
 from .parameters import OUTPUTS, WEIGHTS, HybridInputs, HybridParameters
@@ -99,7 +99,16 @@ def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Reque
         beside = sorted(set(given) - _WITH_JOB)
         if beside:
             raise InputError(f"--job says everything: leave --{' and --'.join(beside)} out")
-        return Request(read_job(given["job"]), tuple(said), "mpi" in given)
+        job = read_job(given["job"])
+    else:
+        job = _job(given, said)
+    if "mpi" not in given:  # else the launcher says how many
+        require_processes(job.processes)
+    return Request(job, tuple(said), "mpi" in given)
+
+
+def _job(given: dict[str, Any], said: list[Finding]) -> Job:
+    """What the options say, option by option."""
     inputs, values = _from_record(given)
     inputs.update(_inputs(given))
     values.update(_parameters(given, said))
@@ -113,9 +122,8 @@ def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Reque
     processes = given.get("number_processes")
     if processes == 0:
         raise InputError("-np 0: give 1 or more processes, or leave it out to use all cores")
-    job = Job(HybridInputs(**inputs), HybridParameters.from_dict(values), outputs, processes,
-              given.get("mpiexec"), "check" if "check" in given else "run")
-    return Request(job, tuple(said), "mpi" in given)
+    return Job(HybridInputs(**inputs), HybridParameters.from_dict(values), outputs, processes,
+               given.get("mpiexec"), "check" if "check" in given else "run")
 
 
 def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .findings import Finding
 from .maps import FloatArray, Grid
 
 Box = tuple[slice, slice, slice]
@@ -46,6 +47,18 @@ def box_of(corners: Corners, grid: Grid) -> Box:
                          f"{', '.join(spans)} Å: give a region inside it, or leave it out")
     z, y, x = (slice(int(begin), int(end) + 1) for begin, end in zip(first, last, strict=True))
     return z, y, x
+
+
+def beyond_the_map(corners: Corners, grid: Grid) -> list[Finding]:
+    """The finding that a region goes on outside the map, by more than a voxel."""
+    low, high = np.array(grid.origin), np.add(grid.origin, grid.cell)
+    kept = (*np.maximum(corners[:3], low), *np.minimum(corners[3:], high))
+    if np.abs(np.subtract(kept, corners)).max() <= max(grid.voxel_size):
+        return []
+    return [Finding(
+        "region-beyond", "note",
+        f"the region {region_text(corners)} goes beyond the map: what lies in it, "
+        f"{region_text(kept)}, is scaled")]
 
 
 def region_text(corners: Corners) -> str:

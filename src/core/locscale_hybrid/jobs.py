@@ -15,10 +15,13 @@ from .files import sha256
 from .json_files import object_in, optional_in, path_in, read_object, refuse_unknown
 from .outputs import OutputPaths, output_paths
 from .parameters import HybridInputs, HybridParameters
+from .tasks import cores
 
 Action = Literal["run", "check"]
 
 ACTIONS = ("run", "check")
+_ALWAYS = 8     # processes, on a machine with few cores
+_PER_CORE = 4   # more only take memory
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,26 @@ def read_job(path: Path) -> Job:
                      report=bool(optional_in(outputs, "report", bool, path)),
                      resume=bool(optional_in(outputs, "resume", bool, path))),
         processes, path_in(values, "mpiexec", path), action)
+
+
+def most_processes() -> int:
+    """Number of processes that a run on this machine may have."""
+    return max(_ALWAYS, _PER_CORE * cores())
+
+
+def require_processes(processes: int | None) -> None:
+    """Refuse more processes than the machine can bear.
+
+    Raises
+    ------
+    InputError
+        With the number of cores.
+    """
+    if processes is not None and processes > most_processes():
+        count, most = cores(), most_processes()
+        of_cores = "1 core" if count == 1 else f"{count} cores"
+        raise InputError(f"{processes} processes are too many for {of_cores}: at most {most} "
+                         "are started; give fewer with -np, or leave it out to use all cores")
 
 
 @dataclass(frozen=True)

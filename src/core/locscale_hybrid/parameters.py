@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import InputError
+from .findings import Finding
 
 Scaling = Literal["bands", "windows"]
 Refiner = Literal["own", "servalcat", "none"]
@@ -20,6 +21,19 @@ REFINERS = ("own", "servalcat", "none")
 TAPERS = ("none", "hann")
 OUTPUTS = ("linear", "halves", "localB", "gain", "resolution", "provenance", "mask", "reference",
            "model")
+# What numbers may be, by field of `HybridParameters`: name, lowest, highest, unit.
+RANGES = {
+    "resolution": ("resolution", 1.0, 30.0, "Å"),
+    "voxel_size": ("voxel size", 0.1, 20.0, "Å"),
+    "model_resolution": ("model resolution", 1.0, 30.0, "Å"),
+    "fdr": ("false discovery rate", 1e-6, 0.5, ""),
+    "window": ("window", 5.0, 100.0, "Å"),
+    "window_voxels": ("window", 5, 401, "voxels"),
+    "stride": ("stride", 1, 8, "voxels"),
+    "b_steps": ("B steps", 1, 100, ""),
+    "b_floor": ("B floor", 0.0, 200.0, "Å²"),
+    "seed": ("seed", 0, 10**9, ""),
+    "neighbour_tau": ("neighbour tau", 0.5, 200.0, "Å²")}
 _SHOWN = 1e100  # a number from here on is not written out
 
 
@@ -108,17 +122,8 @@ class HybridParameters:
 
     def __post_init__(self) -> None:
         """Refuse what no run can do."""
-        _in_range("resolution", self.resolution, 1.0, 30.0, "Å")
-        _in_range("voxel size", self.voxel_size, 0.1, 20.0, "Å")
-        _in_range("model resolution", self.model_resolution, 1.0, 30.0, "Å")
-        _in_range("false discovery rate", self.fdr, 1e-6, 0.5, "")
-        _in_range("window", self.window, 5.0, 100.0, "Å")
-        _in_range("window", self.window_voxels, 5, 401, "voxels")
-        _in_range("stride", self.stride, 1, 8, "voxels")
-        _in_range("B steps", self.b_steps, 1, 100, "")
-        _in_range("B floor", self.b_floor, 0.0, 200.0, "Å²")
-        _in_range("seed", self.seed, 0, 1e9, "")
-        _in_range("neighbour tau", self.neighbour_tau, 0.5, 200.0, "Å²")
+        for field, (name, low, high, unit) in RANGES.items():
+            _in_range(name, getattr(self, field), low, high, unit)
         _one_of("scaling", self.scaling, SCALINGS)
         _one_of("weight", self.weight, (*WEIGHTS, "file"))
         _one_of("refiner", self.refiner, REFINERS)
@@ -162,6 +167,26 @@ class HybridParameters:
     def to_json(self) -> str:
         """The parameters as JSON text."""
         return json.dumps(self.as_dict(), indent=1, sort_keys=True)
+
+
+def without_effect(inputs: HybridInputs, parameters: HybridParameters) -> list[Finding]:
+    """What was asked for and changes nothing beside the rest."""
+    found = []
+    if parameters.scaling == "bands":
+        idle = [f"{option} {value}" for option, value, default in (
+            ("--stride", parameters.stride, 1), ("--taper", parameters.taper, "none"))
+            if value != default]
+        if idle:
+            found.append(Finding(
+                "windows-only", "note",
+                f"{' and '.join(idle)} without effect: the map is scaled by bands, and only "
+                "windows have that; give --scaling windows too, or leave it out"))
+    if parameters.validate and inputs.previous_record is None:
+        found.append(Finding(
+            "validated-anyway", "note",
+            "--validate without effect: it is for an update, and a run that starts from the maps "
+            "is always judged by half map 2 where there are two; leave it out"))
+    return found
 
 
 def _in_range(name: str, value: float | None, low: float, high: float, unit: str) -> None:

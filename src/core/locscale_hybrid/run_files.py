@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .cutout import beyond_the_map
 from .errors import InputError
 from .findings import Finding
 from .folder_keeper import FolderKeeper
@@ -17,9 +18,10 @@ from .maps import Map
 from .mrc import MapFrame
 from .observed import ObservedMaps, read_companion, read_observed
 from .outputs import OutputPaths
-from .parameters import HybridInputs, HybridParameters
+from .parameters import HybridInputs, HybridParameters, without_effect
 from .structure import AtomicModel, read_model
 from .symmetry import Symmetry, symmetry_of
+from .weights import require_weights
 
 _RUN_PREFIX = "run-"
 _LOCK = "in_use"
@@ -75,6 +77,11 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     model = read_model(inputs.model) if inputs.model is not None else None
     mask = _read_beside(inputs.mask, observed, "mask")
     weight = _read_beside(inputs.weight_map, observed, "weight")
+    if weight is not None:
+        require_weights(weight)
+    findings += without_effect(inputs, parameters)
+    if parameters.region is not None:
+        findings += beyond_the_map(parameters.region, observed.average.grid)
     return RunInput(observed, frame, symmetry, model, mask, weight, tuple(findings))
 
 

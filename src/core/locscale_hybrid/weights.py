@@ -31,6 +31,7 @@ _SOFT_SIGMA = 0.25        # d_min, policy soft
 _SOFT_SCORE = 4.0
 _REGION_WEIGHT = 0.1      # weight from which a voxel counts for the amplitude curve
 _REGION_SIGMA = 2.0       # Å, edge of that region
+_ROUNDED = 0.01           # beyond 0 to 1 by rounding or interpolation
 _WORTH_A_THREAD = 1 << 20  # voxels, whose smoothing takes longer than it takes to share it
 _LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor of this range
 
@@ -48,6 +49,7 @@ STATEMENTS = {
     "file": ("weight from a file: what it invents depends on how sharp it is"),
     "none": "no weight: nothing is suppressed, nothing is invented",
 }
+_POLICIES = ", ".join(sorted(set(STATEMENTS) - {"file"}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,23 @@ def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
     if kind == "single":
         return "file" if weight_map is not None else "none"
     return "smooth" if kind == "pseudo-halves" and asked == "adaptive" else asked
+
+
+def require_weights(given: Map) -> None:
+    """Refuse a map whose values are no weights.
+
+    Raises
+    ------
+    InputError
+        If they run beyond 0 to 1, or none reaches 1 %.
+    """
+    low, high = float(given.values.min()), float(given.values.max())
+    if not (np.isfinite(low) and np.isfinite(high)) or low < -_ROUNDED or high > 1 + _ROUNDED:
+        raise InputError(f"weight {given.name} runs from {low:.4g} to {high:.4g}; a weight runs "
+                         f"from 0 to 1: give such a map, or one of {_POLICIES}")
+    if high < _ROUNDED:
+        raise InputError(f"weight {given.name} is empty: no voxel reaches {_ROUNDED:g}, so that "
+                         "nothing would be left of the map; give another one")
 
 
 def looking_weight(policy: str, given: WeightInput, local: LocalAverage) -> FloatArray:
