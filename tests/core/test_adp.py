@@ -169,6 +169,8 @@ def test_a_model_that_half_map_2_does_not_confirm_is_a_finding():
     curve = FscCurve(np.array([0.0, 0.1]), np.array([1.0, 0.5]))
     assert overfitting(ModelFsc(curve, curve, curve, 0.55, 0.54)) is None
     assert overfitting(ModelFsc(curve, None, None, None, None)) is None
+    better = overfitting(ModelFsc(curve, curve, curve, 0.42, 0.70))
+    assert better.code == "free-above-work" and "0.700, and 0.420 with half map 1" in better.message
     finding = overfitting(ModelFsc(curve, curve, curve, 0.40, 0.10))
     assert finding.level == "warning" and finding.values == {"fsc_work": 0.4, "fsc_free": 0.1}
     assert "mean FSC of 0.400 and half map 2 with 0.100; trust" in finding.message

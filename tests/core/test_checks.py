@@ -307,6 +307,13 @@ def test_poor_resolution_is_a_warning(resolution, expected):
     assert codes(check_resolution(resolution)) == expected
 
 
+def test_reference_that_ends_before_the_map_is_told():
+    assert check_resolution(3.5, 5.0) == []
+    told, = check_resolution(3.5, 20.0)
+    assert told.code == "reference-cut" and told.level == "warning"
+    assert "ends at 20 Å and the map at 3.5 Å" in told.message
+
+
 def test_resolution_beyond_12_is_refused(case):
     with pytest.raises(InputError, match=r"resolution is 14\.0 Å, and beyond 12 Å"):
         check_inputs(case[0], resolution=14.0)

@@ -147,7 +147,7 @@ def test_halves_that_share_a_filter_beyond_their_noise_are_found(halves):
     fine = filtered(common, lambda s2: s2 > (1 / 2.7) ** 2)
     joined = [half.with_values(half.values + fine.values, half.name) for half in halves]
     found = quality(observe_halves(*joined))
-    assert set(found) == {"fsc-returns"}
+    assert set(found) == {"fsc-returns", "halves-dependent"}
     assert found["fsc-returns"].values["return_angstrom"] == pytest.approx(2.7, abs=0.2)
 
 

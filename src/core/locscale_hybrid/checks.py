@@ -25,6 +25,7 @@ from .symmetry_check import check_symmetry, suggested_symmetry
 
 COARSEST_RESOLUTION = 12.0   # Å, beyond which there is nothing to scale against
 _POOR_RESOLUTION = 8.0
+_CUT = 1.5                   # times the resolution of the map, where a reference may end
 _FEW_ATOMS = 20
 _OVERLAPS = 0.3              # share of the best correlation that a model has where it belongs
 _SHIFTED = 0.8
@@ -90,8 +91,8 @@ def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
     return sorted(findings, key=lambda finding: finding.level != "warning")
 
 
-def check_resolution(resolution: float) -> list[Finding]:
-    """What still makes sense at a resolution in Å.
+def check_resolution(resolution: float, of_reference: float | None = None) -> list[Finding]:
+    """What still makes sense at a resolution in Å, and at that of the reference where one is given.
 
     Raises
     ------
@@ -102,13 +103,26 @@ def check_resolution(resolution: float) -> list[Finding]:
         raise InputError(f"the resolution is {resolution:.1f} Å, and beyond "
                          f"{COARSEST_RESOLUTION:g} Å a model says nothing about local sharpness; "
                          "give it with --ref_resolution if it is better than that")
+    findings = _cut_reference(resolution, of_reference)
     if resolution <= _POOR_RESOLUTION:
-        return []
-    return [Finding(
+        return findings
+    return [*findings, Finding(
         "poor-resolution", "warning",
         f"the resolution is {resolution:.1f} Å: worse than {_POOR_RESOLUTION:g} Å no secondary "
         "structure is seen; the result shows domains at one scale, and B factors mean nothing",
         {"resolution_angstrom": resolution})]
+
+
+def _cut_reference(resolution: float, of_reference: float | None) -> list[Finding]:
+    """A reference that ends long before the map does."""
+    if of_reference is None or of_reference <= _CUT * resolution:
+        return []
+    return [Finding(
+        "reference-cut", "warning",
+        f"the reference ends at {of_reference:g} Å and the map at {resolution:.1f} Å: what is "
+        "finer than the reference is taken away from the map; leave the model resolution out to "
+        "keep it",
+        {"reference_angstrom": of_reference, "resolution_angstrom": resolution})]
 
 
 def check_names(inputs: HybridInputs) -> list[Finding]:

@@ -19,6 +19,7 @@ from .half_alignment import (
     align_halves,
     alignment_findings,
 )
+from .half_noise import HalfNoise, noise_findings, noise_of_halves
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, IntArray
 from .observed import ObservedMaps, solvent_region
 
@@ -50,6 +51,8 @@ class Spectra:
         Correlation of the halves, where they are real ones.
     alignment : Alignment, optional
         How real halves lie to each other.
+    noise : HalfNoise, optional
+        What tells whether their noise is their own.
     """
 
     frequency: DoubleArray
@@ -57,6 +60,7 @@ class Spectra:
     signal: DoubleArray
     fsc: DoubleArray | None
     alignment: Alignment | None = None
+    noise: HalfNoise | None = None
 
     @property
     def resolution(self) -> float | None:
@@ -79,7 +83,8 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
     signal = shared / np.maximum(space.count, 1)
     if observed.kind != "halves":
         return Spectra(space.frequency, power, signal, None)
-    return Spectra(space.frequency, power, signal, fsc, align_halves(space, first, second))
+    return Spectra(space.frequency, power, signal, fsc, align_halves(space, first, second),
+                   noise_of_halves(space, first, second, fsc))
 
 
 def check_quality(observed: ObservedMaps, spectra: Spectra, *,
@@ -105,7 +110,9 @@ def check_quality(observed: ObservedMaps, spectra: Spectra, *,
     findings += _sharpened(name, spectra, edge, resolution)
     if spectra.fsc is not None:
         findings += _halves(observed, spectra, spectra.fsc)
-    return findings
+    said = {finding.code for finding in findings}
+    return findings + [finding for finding in _own_noise(observed, spectra)
+                       if finding.code not in said]
 
 
 def one_value_share(values: FloatArray) -> tuple[float, float]:
@@ -229,6 +236,13 @@ def _sharpened(name: str, spectra: Spectra, edge: float | None,
         f"{name} looks sharpened: its Wilson B is {b:.0f} Å² between {WILSON_FROM:g} and "
         f"{max(known):.1f} Å, and maps as reconstructed have 60 to 200; give unsharpened half "
         "maps", {"wilson_b": b, "resolution_angstrom": max(known)})]
+
+
+def _own_noise(observed: ObservedMaps, spectra: Spectra) -> list[Finding]:
+    """Whether the noise of the halves is their own, and as it was."""
+    if spectra.noise is None or observed.half_1 is None or observed.half_2 is None:
+        return []
+    return noise_findings((observed.half_1.name, observed.half_2.name), spectra.noise)
 
 
 def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[Finding]:

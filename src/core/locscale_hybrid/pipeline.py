@@ -106,7 +106,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
         with run.stage("checks"):
             given = read_run_input(inputs, parameters)
             run.go_beside(given, workers, resume=outputs.resume)
-            run.check(inputs, given)
+            run.check(inputs, given, suggest=inputs.previous_record is None)
             inputs = run.start_from(inputs, given)
             run.keep_stages(inputs, given, outputs, folder)
             files = ProcessingFiles(outputs.processing_folder, given.frame)
@@ -246,7 +246,8 @@ class _Run:
         region = self.region(given)
         if self.parameters.region is not None and region is not None:
             require_density(self.parameters.region, region, mask.soft)
-        self.note([*mask.findings, *resolution.findings, *check_resolution(resolution.d_min)])
+        self.note([*mask.findings, *resolution.findings,
+                   *check_resolution(resolution.d_min, self.parameters.model_resolution)])
         return mask, resolution
 
     def mask_result(self, given: RunInput) -> MaskResult:
