@@ -84,7 +84,7 @@ def _shared(space: FourierSpace, first: ComplexArray, second: ComplexArray) -> f
             return None
         values = space.backward(half * (space.s_squared > finest**2))
         fine.append(values[corners].astype(np.float64))
-    return float(np.corrcoef(*fine)[0, 1])
+    return float(np.corrcoef(fine[0], fine[1])[0, 1])
 
 
 def noise_findings(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
