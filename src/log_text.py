@@ -3,6 +3,8 @@
 from html import escape
 from pathlib import Path
 
+from .kinds import kind_of
+
 
 def log_record(logger, kept, *, findings=True):
     """Log how a result was made.
@@ -139,10 +141,10 @@ def _links(kept):
         links.append(_command(f"locscale hybrid update {spec} subregion all",
                               "sharpen the whole map"))
     for model in kept.companions:
-        if model.deleted:
+        if model.deleted or kind_of(model) is None:
             continue
         its = f"#{model.id_string}"
-        kind = model.name.split(", ")[-1]
+        kind = kind_of(model)
         if kind.split("_")[0] in _PALETTES:
             palette, meaning = _PALETTES[kind.split("_")[0]]
             links.append(_command(f"color sample {spec} map {its} palette {palette}",

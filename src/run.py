@@ -10,9 +10,10 @@ from chimerax.core.errors import UserError
 
 from . import log_text
 from .chosen import Chosen, choose, parameters_of, record_to_update
+from .companions import open_companions
 from .frames import map_label
 from .job import LocScaleJob, Request, record_of, running_jobs, stop_jobs
-from .opening import load_maps, open_companions, result_files
+from .opening import load_maps, result_files
 from .results import ResultRecord, results
 from .run_folder import LARGEST_PACKED, RunFolder
 from .session_maps import new_values, new_volume
@@ -121,12 +122,13 @@ class Delivery:
         like = self.request.handover.maps[0]
         volume = self._updated(loaded.values) or self._opened(like, loaded)
         previous = results(session).of(volume)
-        companions = open_companions(session, like, volume, loaded,
-                                     previous.companions if previous else [])
+        record = {**record_of(outcome), "findings": outcome.findings}
+        companions = open_companions(
+            session, like, volume, loaded, previous.companions if previous else [],
+            copied=(record.get("hybrid_model") or {}).get("copied_atoms", 0) > 0)
         kept = ResultRecord(
             volume, self.chosen.maps, self.chosen.models, self.chosen.mask, self.chosen.weight,
-            self.request.parameters, {**record_of(outcome), "findings": outcome.findings},
-            self.labels,
+            self.request.parameters, record, self.labels,
             self._shell_line(outcome.inputs), companions, _links(outcome.result),
             self.chosen.library, self.request.folder, shell_needs=self._shell_needs(outcome))
         if previous and previous.folder not in (None, kept.folder):

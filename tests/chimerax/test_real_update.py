@@ -42,6 +42,53 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     assert "seed was 1 and is 2" in session.log.text("info")
 
 
+def open_ids(session):
+    """Name by number of what goes with the result."""
+    return {model.id_string: model.name.partition(", ")[2] for model in session.models.list()
+            if ", " in model.name}
+
+
+def test_update_brings_what_it_makes_again_up_to_date_and_closes_the_rest(session, run, result):
+    run("close #4")
+    result = run("locscale hybrid #1 #2 model #3 sym D2 processes 1 outputs linear,localB,model,"
+                 "halves refiner none")
+    by_name = {name: number for number, name in open_ids(session).items()}
+    assert {"linear", "localB", "sharpened half 1", "sharpened half 2", "pseudo-atoms",
+            "model with symmetry copies"} < set(by_name)
+    shown = [by_name[kind] for kind in ("linear", "pseudo-atoms", "model with symmetry copies")]
+    run(f"show #{'#'.join(shown)} models; color #{by_name['pseudo-atoms']} red")
+    run("delete #3/A:10-16; rename #4 sharp")
+    linear = next(model for model in session.models.list() if model.id_string == shown[0])
+    before = linear.full_matrix().copy()
+    pseudo = next(model for model in session.models.list() if model.id_string == shown[1])
+    number = pseudo.num_atoms
+    run("locscale hybrid update #4")
+    assert not (linear.full_matrix() == before).all()
+    now = {model.id_string: model for model in session.models.list()}
+    assert [now[number].display for number in shown] == [True, True, True]
+    assert {name for name in by_name} == set(open_ids(session).values())
+    assert now[shown[1]].num_atoms > number
+    assert (now[shown[1]].atoms.colors == (255, 0, 0, 255)).all()
+    assert not session.log.text("error", "bug")
+
+    session.log.messages.clear()
+    run(f"rename #{by_name['linear']} \"my linear\"")
+    run("locscale hybrid update #4 outputs gain fdr 0.02")
+    names = set(open_ids(session).values())
+    assert names and all(name == "more" or name.startswith("gain_") for name in names)
+    said = session.log.text("info")
+    assert "Closed, because the update of #4 sharp did not make them again: #" in said
+    assert f"#{by_name['localB']} localB" in said and "show linear" not in said
+    assert not linear.deleted
+    gains = names
+    run("locscale hybrid update #4 resolution 5")
+    names = set(open_ids(session).values())
+    assert any(name.startswith("gain_") for name in names) and "gain_3.6A" not in names
+    assert gains != names, "bands follow the resolution"
+    run("locscale hybrid update #4 outputs gain window 30")
+    assert result.name == "sharp"
+
+
 def restored(session, run, folder):
     """Save and open the session."""
     run(f"save {folder / 'state.cxs'}")

@@ -43,7 +43,7 @@ def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
 
 # They speak to a shell, to a launcher of ranks, or of files that ChimeraX has not.
 NOT_IN_CHIMERAX = ("cli", "legacy", "launch", "command_words", "pipeliner", "executors", "world",
-                   "outputs", "report", "estimate", "installation")
+                   "outputs", "report", "estimate", "installation", "dealing")
 
 
 def texts_of(module):
