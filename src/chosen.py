@@ -54,9 +54,7 @@ class Chosen:
         fields = ("half map 1", "half map 2") if len(self.maps) == 2 else ("map",)
         labels = dict(zip(fields, map(map_label, self.maps), strict=True))
         if self.models:
-            labels["model"] = ", ".join(map_label(choice.structure)
-                                        + ("" if choice.atoms is None else " (chosen atoms)")
-                                        for choice in self.models)
+            labels["model"] = ", ".join(choice.label for choice in self.models)
         for role, volume in (("mask", self.mask), ("weight", self.weight)):
             if volume is not None:
                 labels[role] = map_label(volume)

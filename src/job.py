@@ -49,6 +49,8 @@ class Request:
         Say nothing: who started the job asks for `findings` and `error`.
     packed : dict of str to bytes
         What an update starts from, of a session file; see `RunFolder.unpack`.
+    name : str
+        Of the result.
     """
 
     handover: object
@@ -62,6 +64,7 @@ class Request:
     keep_folder: bool = False
     quiet: bool = False
     packed: dict = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass

@@ -29,7 +29,7 @@ def log_check(logger, title, findings):
 
 def record_html(kept, *, findings=True):
     """One table, the shell line and the links of a result, as HTML."""
-    rows = [("made from", ", ".join(f"{role} {label}" for role, label in kept.inputs.items()))]
+    rows = [("made from", ", ".join(f"{role} {label}" for role, label in kept.made_from.items()))]
     body = _table(rows + table_rows(kept.record))
     if findings and kept.record.get("findings"):
         body += _row("findings", "<br>".join(map(_finding, kept.record["findings"])), markup=True)

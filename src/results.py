@@ -1,14 +1,17 @@
 """How each result map was made: kept with the session, so that it can be told and repeated."""
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from chimerax.core.state import StateManager
 
+from .frames import map_label
 from .job import stop_jobs
 
 STATE_VERSION = 1
 _TAG = "locscale results"
+_NUMBER = re.compile(r"(^|(?<=, ))#[\d.]+ ")
 
 
 @dataclass
@@ -22,6 +25,11 @@ class ModelChoice:
     def current_atoms(self):
         """The atoms as the structure is now."""
         return self.structure.atoms if self.atoms is None else self.atoms
+
+    @property
+    def label(self):
+        """What to call it: "#3 model.cif"."""
+        return map_label(self.structure) + ("" if self.atoms is None else " (chosen atoms)")
 
 
 @dataclass
@@ -56,6 +64,10 @@ class ResultRecord:
         What has to be saved before `shell_line` can be used; empty where nothing has.
     packed : dict of str to bytes
         What an update starts from, by file name, compressed, after the session was restored.
+    asked : dict
+        Name, number of processes, path of mpiexec and whether to write a report, as typed.
+    saved_map : str
+        File of the map in a folder of the user; empty where there is none.
     """
 
     volume: object
@@ -73,6 +85,8 @@ class ResultRecord:
     folder: object = None
     shell_needs: str = ""
     packed: dict = field(default_factory=dict)
+    asked: dict = field(default_factory=dict)
+    saved_map: str = ""
 
     @property
     def open_maps(self):
@@ -83,6 +97,21 @@ class ResultRecord:
     def open_models(self):
         """Choices of atoms whose structure is still open."""
         return [choice for choice in self.models if _is_open(choice.structure)]
+
+    @property
+    def made_from(self):
+        """What to call each input now; one that is closed by its name alone.
+
+        Its number may be another model's by then.
+        """
+        roles = ("half map 1", "half map 2") if len(self.maps) == 2 else ("map",)
+        inputs = [*zip(roles, self.maps, strict=False), ("mask", self.mask),
+                  ("weight", self.weight)]
+        open_now = {role: map_label(volume) for role, volume in inputs if _is_open(volume)}
+        if self.models and len(self.open_models) == len(self.models):
+            open_now["model"] = ", ".join(choice.label for choice in self.models)
+        return {role: open_now.get(role) or f"{_NUMBER.sub('', recorded)} (closed)"
+                for role, recorded in self.inputs.items()}
 
     def as_state(self):
         """Return plain data and models, as a session file keeps them."""
@@ -97,7 +126,8 @@ class ResultRecord:
             "plain": json.dumps({"parameters": self.parameters, "record": self.record,
                                  "inputs": self.inputs, "shell_line": self.shell_line,
                                  "shell_needs": self.shell_needs, "files": self.files,
-                                 "library": self.library})}
+                                 "library": self.library, "asked": self.asked,
+                                 "saved_map": self.saved_map})}
 
     @classmethod
     def from_state(cls, state):
@@ -108,7 +138,8 @@ class ResultRecord:
                    state["weight"], plain["parameters"], plain["record"], plain["inputs"],
                    plain["shell_line"], [model for model in state["companions"] if model],
                    plain["files"], plain.get("library"),
-                   shell_needs=plain.get("shell_needs", ""), packed=state.get("packed") or {})
+                   shell_needs=plain.get("shell_needs", ""), packed=state.get("packed") or {},
+                   asked=plain.get("asked", {}), saved_map=plain.get("saved_map", ""))
 
 
 class LocScaleResults(StateManager):

@@ -1,7 +1,7 @@
 """From a command to a job, and from its outcome to models and the log."""
 
 import functools
-import re
+import itertools
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from .job import LocScaleJob, Request, record_of, running_jobs, stop_jobs
 from .opening import load_maps, result_files
 from .results import ResultRecord, results
 from .run_folder import LARGEST_PACKED, RunFolder
+from .saved_files import output_path, saved_path
 from .session_maps import new_values, new_volume
 from .settings import settings
 
@@ -29,21 +30,23 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
     handover = replace(handover, region=parameters["region"])
     if update is not None:
         _require_fitting(session, update, earlier, handover.frame)
-    name = keywords.get("name") or f"{chosen.maps[0].name} LocScale"
+    name = keywords.get("name") or _default_name(session, chosen, update)
     own_folder = earlier.folder if earlier is not None else None
-    saved = _output_path(keywords["save_to"], name) if keywords.get("save_to") else None
+    saved = None
+    if keywords.get("save_to"):
+        saved = saved_path(session, keywords["save_to"], name, update=update)
     folder = own_folder or RunFolder()
-    output = saved or _output_path(folder.outputs, name)
     packed = earlier.packed if earlier is not None and own_folder is None else {}
+    asked = _asked(keywords, earlier)
     request = Request(
         handover, parameters,
-        {"map": output, "processing_folder": folder.stages, "resume": True,
-         "report": keywords.get("report") is not False},
-        folder, processes=keywords.get("processes") or settings(session).processes or None,
-        mpiexec=keywords.get("mpiexec") or settings(session).mpiexec or None,
+        {"map": saved or output_path(folder.outputs, name), "processing_folder": folder.stages,
+         "resume": True, "report": asked["report"]},
+        folder, processes=asked["processes"] or settings(session).processes or None,
+        mpiexec=asked["mpiexec"] or settings(session).mpiexec or None,
         title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,
-        packed=packed)
-    deliver = Delivery(session, chosen, request, name, update, chosen.labels(),
+        packed=packed, name=name)
+    deliver = Delivery(session, chosen, request, update, asked, saved, chosen.labels(),
                        chosen.source_files())
     if update is not None and folder.previous_record is None and not packed:
         session.logger.info("This update is a full run: the session file does not hold the hybrid "
@@ -100,10 +103,12 @@ class Delivery:
     session : Session
     chosen : Chosen
     request : Request
-    name : str
-        Of the new map.
     update : Volume or None
-        Map that takes the values instead.
+        Map that takes the values instead of a new one.
+    asked : dict
+        See `ResultRecord`.
+    saved : Path or None
+        The file of the map, where it is to be kept.
     labels, source_files : dict
         See `Chosen`, at the start of the run: the inputs may be closed by now.
     """
@@ -111,8 +116,9 @@ class Delivery:
     session: object
     chosen: Chosen
     request: Request
-    name: str
     update: object
+    asked: dict
+    saved: object
     labels: dict
     source_files: dict
 
@@ -130,7 +136,8 @@ class Delivery:
             volume, self.chosen.maps, self.chosen.models, self.chosen.mask, self.chosen.weight,
             self.request.parameters, record, self.labels,
             self._shell_line(outcome.inputs), companions, _links(outcome.result),
-            self.chosen.library, self.request.folder, shell_needs=self._shell_needs(outcome))
+            self.chosen.library, self.request.folder, shell_needs=self._shell_needs(outcome),
+            asked=self.asked, saved_map=str(self.saved or (previous.saved_map if previous else "")))
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove_in_background()
         results(session).add(kept)
@@ -146,13 +153,15 @@ class Delivery:
                                         "opened as a new map")
             return None
         new_values(self.update, values)
+        if self.asked["name"]:
+            self.update.name = self.asked["name"]
         return self.update
 
     def _opened(self, like, loaded):
         """A new map; the inputs are hidden."""
         first = self.chosen.maps[0]
-        volume = new_volume(self.session, like, loaded.values, self.name, level=loaded.level,
-                            look_of=None if first.deleted else first)
+        volume = new_volume(self.session, like, loaded.values, self.request.name,
+                            level=loaded.level, look_of=None if first.deleted else first)
         for given in self.chosen.maps:
             if not given.deleted:
                 given.display = False
@@ -221,16 +230,24 @@ def _require_fitting(session, update, earlier, frame):
                         "locscale stop")
 
 
-def _output_path(folder, name):
-    """Path of the result in a folder, which is made where its parent is there."""
-    folder = Path(folder).absolute()
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder {folder} cannot be made ({error.strerror}): give saveTo a "
-                        "folder in one that exists and can be written") from None
-    stem = re.sub(r"[^\w.,+-]+", "_", re.sub(r"\.(mrc|map|ccp4)\b", "", name)).strip("_.")
-    return folder / f"{stem or 'locscale'}.mrc"
+def _default_name(session, chosen, update):
+    """The name of a result that was given none: an update keeps it, a further one has a number."""
+    if update is not None:
+        return update.name
+    name = f"{chosen.maps[0].name} LocScale"
+    taken = {model.name for model in session.models.list()}
+    taken |= {job.request.name for job in running_jobs(session)}
+    numbered = (f"{name} {number}" for number in itertools.count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+def _asked(keywords, earlier):
+    """How to compute and what to write, as it was typed now or for the result to update."""
+    before = {} if earlier is None else earlier.asked
+    asked = {name: keywords.get(name) or before.get(name) for name in ("processes", "mpiexec")}
+    report = keywords.get("report")
+    return {**asked, "name": keywords.get("name"),
+            "report": before.get("report", True) if report is None else report}
 
 
 def _size(size):

@@ -35,6 +35,83 @@ def test_shell_line_says_what_has_to_be_saved_for_it(session, run, opened):
     assert "locscale-" not in kept.shell_line
 
 
+def test_input_that_was_closed_is_told_by_its_name_alone(session, run, opened, fake_core):
+    """The result may get its number."""
+    from chimerax.locscale.log_text import record_html
+    from chimerax_core import process_events
+    job = run("locscale hybrid #1 #2 model #3 wait false")
+    run("close #1")
+    assert process_events(session, lambda: job.ended)
+    assert job.result.id_string == "1"
+    html = record_html(record_of(session, job.result))
+    assert "half map 1 half1.mrc (closed), half map 2 #2 half2.mrc, model #3 model.pdb" in html
+    run("close #3")
+    assert "model model.pdb (closed)" in record_html(record_of(session, job.result))
+
+
+def test_results_of_the_same_map_have_names_of_their_own(session, run, opened, fake_core):
+    from chimerax_core import process_events
+    assert run("locscale hybrid #1 #2").name == "half1.mrc LocScale"
+    assert run("locscale hybrid #1 #2").name == "half1.mrc LocScale 2"
+    jobs = [run("locscale hybrid #1 #2 wait false") for _ in range(2)]
+    assert process_events(session, lambda: all(job.ended for job in jobs))
+    assert [job.result.name for job in jobs] == ["half1.mrc LocScale 3", "half1.mrc LocScale 4"]
+    again = run("locscale hybrid update #5")
+    assert again.name == "half1.mrc LocScale 2"
+    assert run("locscale hybrid update #5 name sharp").name == "sharp"
+    run("rename #5 sharper")
+    assert run("locscale hybrid update #5").name == "sharper"
+
+
+def test_processes_and_report_are_kept_for_an_update(session, run, opened, tmp_path):
+    result = run("locscale hybrid #1 #2 processes 1 report false")
+    run("locscale hybrid update #4 window 30")
+    shell = record_of(session, result).shell_line
+    assert " -np 1 " in f"{shell} " and "--print_report" not in shell
+    run(f'save "{tmp_path / "state.cxs"}"')
+    run(f'open "{tmp_path / "state.cxs"}"')
+    run("locscale hybrid update #4 report true processes 2")
+    from chimerax.locscale.results import results
+    shell = results(session).newest.shell_line
+    assert " -np 2 " in f"{shell} " and "--print_report" in shell
+
+
+def test_files_of_an_open_result_are_not_written_over(session, run, refused, opened, tmp_path):
+    save = f'name sharp saveTo "{tmp_path / "out"}"'
+    run(f"locscale hybrid #1 #2 {save}")
+    path = tmp_path / "out" / "sharp.mrc"
+    assert refused(f"locscale hybrid #1 #2 window 30 {save}") == (
+        f"{path} belongs to the result #4 sharp, which is open: give saveTo another folder, give "
+        "another name, or close #4 first")
+    note = f"{path} and the files beside it are of an earlier run and will be replaced at the end"
+    assert note not in session.log.text("info")
+    run(f"locscale hybrid update #4 window 30 {save}")
+    assert note in session.log.text("info")
+    run("close #4")
+    session.log.messages.clear()
+    run(f"locscale hybrid #1 #2 {save}")
+    assert note in session.log.text("info")
+
+
+def test_file_of_an_open_map_is_not_written_over(refused, run, opened, tmp_path):
+    assert refused(f'locscale hybrid #1 #2 name half2 saveTo "{tmp_path}"') == (
+        f"{tmp_path / 'half2.mrc'} is open as #2 half2.mrc and would be replaced: give saveTo "
+        "another folder, or give another name")
+
+
+def test_files_that_a_run_is_going_to_write_are_its_own(session, run, refused, opened, fake_core,
+                                                        tmp_path):
+    from chimerax_core import process_events
+    fake_core("hang")
+    job = run(f'locscale hybrid #1 #2 name a saveTo "{tmp_path / "out"}" wait false')
+    assert process_events(session, lambda: job.fraction == 0.5)
+    assert (f"{tmp_path / 'out' / 'a.mrc'} will be written by the run on #1 half1.mrc that is going "
+            "on (scaling, 50 %): give saveTo another folder") in refused(
+        f'locscale hybrid #1 #2 name a saveTo "{tmp_path / "out"}"')
+    run("locscale stop")
+    assert process_events(session, lambda: job.ended)
+
+
 def test_report_is_written_unless_it_is_declined(session, run, opened):
     result = run("locscale hybrid #1 #2 report false")
     assert "--print_report" not in record_of(session, result).shell_line
