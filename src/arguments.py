@@ -33,7 +33,12 @@ class Keyword:
     @property
     def python_name(self):
         """The name of the argument of the function: ``symmetry_center``."""
-        return re.sub(r"([A-Z])", lambda found: "_" + found[0].lower(), self.name)
+        return python_name(self.name)
+
+
+def python_name(keyword):
+    """The name of the argument of the function: ``symmetry_center``."""
+    return re.sub(r"([A-Z])", lambda found: "_" + found[0].lower(), keyword)
 
 
 KEYWORDS = (
@@ -58,6 +63,8 @@ KEYWORDS = (
     Keyword("reseedCheck", "reseed_check", "--reseed_check"),
     Keyword("validate", "validate", "--validate"),
 )
+# Other spellings of a keyword.
+ALIASES = {"symmetry": "sym", "symmetryCentre": "symmetryCenter"}
 _TESTS = ("reseed_check", "validate")
 # Options that are no parameters, and what stands for them in ChimeraX.
 OTHER_OPTIONS = {
@@ -75,6 +82,11 @@ OTHER_OPTIONS = {
 # What the core advises and ChimeraX has not, or calls otherwise than option by option.
 _PHRASES = {
     r"give them with -hm": "give two half maps",
+    r"fill it with --complete_model": "fill it with completeModel true",
+    r"in this Python: pip install servalcat":
+        "in ChimeraX's Python: type pip install servalcat in the command line of ChimeraX",
+    r"give a folder that all hosts share with -op":
+        "set TMPDIR to a folder that all hosts share and start ChimeraX again",
     r", or name one with -op": " and start ChimeraX again",
     r", or with -op to keep its log": "",
     r"; give it --outputs model, or -op, to make updates quick": "",
@@ -119,7 +131,7 @@ def output_kinds(words, known):
     return sorted(known) if ALL in words else sorted(set(words))
 
 
-def in_command_words(message, files_folder):
+def in_command_words(message, files_folder="", maps=()):
     """Word a message of the core for ChimeraX: its options by keyword, input files by name.
 
     Parameters
@@ -127,14 +139,16 @@ def in_command_words(message, files_folder):
     message : str
     files_folder : str
         Folder of the input files, dropped where a message names a file in it.
+    maps : sequence of str
+        Specifiers of the maps, "#1", for commands that mend them.
 
     Returns
     -------
     str
     """
-    for separator in ("/", "\\"):
+    for separator in ("/", "\\") if files_folder else ():
         message = message.replace(files_folder + separator, "")
-    for said, meant in _PHRASES.items():
+    for said, meant in {**_PHRASES, **_commands(maps)}.items():
         message = re.sub(said, meant, message)
     options = {spelling: keyword.name for keyword in KEYWORDS
                for spelling in (keyword.option, keyword.also) if spelling}
@@ -153,3 +167,15 @@ def in_command_words(message, files_folder):
     pattern = (rf"(?P<noun>\b(?:with|or) (?=\S+(?: if| to|[;,.)]|$)))?"
                rf"(?<![\w-])(?P<option>{names})(?![\w-])")
     return re.sub(pattern, word, message)
+
+
+def _commands(maps):
+    """What mends a map, as commands of ChimeraX; they make new maps."""
+    if not maps:
+        return {}
+    names, it = " ".join(maps), "the new map" if len(maps) == 1 else "the new maps"
+    return {
+        r"multiply the map by -1": f"type volume scale {names} factor -1, and give {it}",
+        r"contrast inverted; invert it": (f"contrast inverted: type volume scale {maps[-1]} factor "
+                                          "-1 if it is that one, and give the new map instead"),
+        r"flip the map along ([xyz])\b": rf"type volume flip {names} axis \1, and give {it}"}

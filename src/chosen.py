@@ -7,7 +7,7 @@ from pathlib import Path
 from chimerax.core.errors import UserError
 from chimerax.map import Volume
 
-from .arguments import chosen_parameters, output_kinds
+from .arguments import ALIASES, chosen_parameters, output_kinds, python_name
 from .frames import frame_of, map_label
 from .model_file import by_structure
 from .region import chosen_region
@@ -59,6 +59,30 @@ class Chosen:
             if volume is not None:
                 labels[role] = map_label(volume)
         return labels
+
+    def remarks(self, session):
+        """What the names of the maps tell: a half map that is given alone.
+
+        The core sees copies, so that it cannot tell.
+
+        Returns
+        -------
+        list of dict
+            Findings.
+        """
+        from locscale_hybrid.half_names import check_names, partner_name
+        from locscale_hybrid.parameters import HybridInputs
+        if len(self.maps) != 1:
+            return []
+        volume = self.maps[0]
+        for other in session.models.list(type=Volume):
+            if other is not volume and other.name == partner_name(volume.name):
+                return [{"code": "partner-half-map", "level": "warning", "values": {},
+                         "message": f"{map_label(volume)} has the name of a half map, and "
+                         f"{map_label(other)} is open; give both as half maps"}]
+        path = volume.data.path
+        found = check_names(HybridInputs(full_map=Path(path))) if _is_file(path) else []
+        return [finding.as_dict() for finding in found]
 
     def source_files(self):
         """Files that the inputs were opened from, by field of `HybridInputs`.
@@ -124,6 +148,24 @@ def choose(maps, keywords, earlier):
     return Chosen(list(maps or []), models, mask, weight, library)
 
 
+def with_one_spelling(keywords):
+    """Keyword arguments of a command with every alias under its own name.
+
+    Raises
+    ------
+    UserError
+        If one is given in both spellings.
+    """
+    values = dict(keywords)
+    for alias, name in ALIASES.items():
+        value = values.pop(python_name(alias), None)
+        if value is not None and values.get(python_name(name)) is not None:
+            raise UserError(f"{name} and {alias} mean the same: give one of them")
+        if value is not None:
+            values[python_name(name)] = value
+    return values
+
+
 def parameters_of(keywords, earlier, chosen):
     """Parameters of the core, checked.
 
@@ -146,6 +188,9 @@ def parameters_of(keywords, earlier, chosen):
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.parameters import OUTPUTS, HybridParameters
     from locscale_hybrid.point_groups import parse_point_group
+    if None not in (keywords.get("window"), keywords.get("window_voxels")):
+        raise UserError(f"windowVoxels {keywords['window_voxels']} and window "
+                        f"{keywords['window']:g} both set the window: give it in voxels or in Å")
     values = chosen_parameters(keywords, earlier=earlier.parameters if earlier else None)
     if isinstance(values.get("weight"), Volume):
         values["weight"] = "file"

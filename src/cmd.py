@@ -1,6 +1,5 @@
 """The commands: `locscale hybrid`, `locscale check`, `locscale info`, `locscale stop`."""
 
-from chimerax.atomic import AtomsArg
 from chimerax.core.commands import (
     Annotation,
     AnnotationError,
@@ -11,7 +10,6 @@ from chimerax.core.commands import (
     FloatArg,
     IntArg,
     ListOf,
-    ModelsArg,
     OpenFileNameArg,
     OpenFolderNameArg,
     PositiveIntArg,
@@ -21,58 +19,17 @@ from chimerax.core.commands import (
     register,
 )
 from chimerax.core.errors import UserError
-from chimerax.map import MapArg, MapRegionArg, Volume
+from chimerax.map import MapRegionArg
 
-from locscale_hybrid.parameters import OUTPUTS, REFINERS, SCALINGS, TAPERS, WEIGHTS
+from locscale_hybrid.parameters import OUTPUTS, RANGES, REFINERS, SCALINGS, TAPERS
 
 from . import run
-from .arguments import ALL
-from .frames import map_label
+from .arguments import ALIASES, ALL, in_command_words, python_name
+from .chosen import with_one_spelling
+from .specifiers import InputMapsArg, ModelAtomsArg, OneMapArg, ResultArg, WeightArg, ZoneArg
 
-_WEIGHT_WORD = EnumOf(WEIGHTS)
-
-
-class InputMapsArg(ModelsArg):
-    """One or several open maps; says what else was named, and what was named twice."""
-
-    name = "two half maps or one full map"
-
-    @classmethod
-    def parse(cls, text, session):
-        """Parse a model specifier into maps, in the order typed."""
-        models, used, rest = super().parse(text, session)
-        maps = [model for model in models if isinstance(model, Volume)]
-        if not maps:
-            raise UserError(_no_map(used, models))
-        twice = _named_twice(used)
-        if twice:
-            raise UserError(f"{twice} is given twice: name two different half maps, or one map "
-                            "alone as the full map")
-        return maps, used, rest
-
-
-class ModelAtomsArg(AtomsArg):
-    """Atoms of open atomic structures; there must be some."""
-
-    name = "an atomic model, or atoms of it"
-    example = "model #3, or chosen atoms of it, model #3/A,B"
-
-    @classmethod
-    def parse(cls, text, session, ordered=False):
-        """Parse an atom specifier."""
-        atoms, used, rest = super().parse(text, session, ordered)
-        if len(atoms) == 0:
-            raise UserError(f'"{used}" names no atoms: give an open atomic structure, '
-                            f"for example {cls.example}")
-        return atoms, used, rest
-
-
-class ZoneArg(ModelAtomsArg):
-    """Atoms that the user looks at; there must be some."""
-
-    name = "atoms"
-    example = "zone #3:10-40, or those that are selected, zone sel"
-
+_MADE = "give a map that locscale hybrid made"
+_HIDDEN = tuple(map(python_name, ALIASES))      # left out of the usage
 
 class PointGroupArg(StringArg):
     """A point group in Schoenflies notation."""
@@ -90,6 +47,24 @@ class PointGroupArg(StringArg):
         except InputError as error:
             raise AnnotationError(str(error)) from None
         return symbol, used, rest
+
+
+class ProcessesArg(Annotation):
+    """A number of processes that this machine can bear."""
+
+    name = "1 or more"
+
+    @staticmethod
+    def parse(text, session):
+        """Parse a number; what the core would not start is refused here."""
+        from locscale_hybrid.errors import InputError
+        from locscale_hybrid.jobs import require_processes
+        number, used, rest = PositiveIntArg.parse(text, session)
+        try:
+            require_processes(number)
+        except InputError as error:
+            raise UserError(in_command_words(str(error))) from None
+        return number, used, rest
 
 
 class SubregionArg(MapRegionArg):
@@ -116,23 +91,6 @@ class ProgramArg(OpenFileNameArg):
     name = "path of mpiexec, or browse"
 
 
-class WeightArg(Annotation):
-    """The name of a policy, or a map that holds the weight itself."""
-
-    name = f"{_WEIGHT_WORD.name}, or a map with weights from 0 to 1"
-
-    @staticmethod
-    def parse(text, session):
-        """Parse a word, else a map."""
-        try:
-            return _WEIGHT_WORD.parse(text, session)
-        except AnnotationError as word_error:
-            try:
-                return MapArg.parse(text, session)
-            except AnnotationError:
-                raise AnnotationError(f"{word_error}, or a map such as #4") from None
-
-
 def locscale_hybrid(session, maps=None, *, update=None, wait=None, **keywords):
     """Sharpen a map locally with a partial atomic model completed by pseudo-atoms.
 
@@ -153,7 +111,7 @@ def locscale_hybrid(session, maps=None, *, update=None, wait=None, **keywords):
     Volume or LocScaleJob
         The result where it waited, else the job.
     """
-    return run.start_hybrid(session, maps, keywords, update=update, wait=wait)
+    return run.start_hybrid(session, maps, with_one_spelling(keywords), update=update, wait=wait)
 
 
 def locscale_check(session, maps, *, wait=None, **keywords):
@@ -172,7 +130,7 @@ def locscale_check(session, maps, *, wait=None, **keywords):
     list of dict or LocScaleJob
         Findings, where it waited.
     """
-    return run.start_check(session, maps, keywords, wait=wait)
+    return run.start_check(session, maps, with_one_spelling(keywords), wait=wait)
 
 
 def locscale_info(session, volume):
@@ -214,21 +172,21 @@ def hybrid_description():
                  ("zone", ZoneArg),
                  ("range", _number(FloatArg, 0, 100, "Å")),
                  ("subregion", SubregionArg),
-                 ("weight", WeightArg),
+                 ("weight", WeightArg()),
                  ("scaling", EnumOf(SCALINGS)),
-                 ("window", _number(FloatArg, 5, 100, "Å")),
-                 ("window_voxels", _number(IntArg, 5, 401, "voxels")),
-                 ("stride", _number(IntArg, 1, 8, "voxels")),
+                 ("window", _of_core(FloatArg, "window")),
+                 ("window_voxels", _of_core(IntArg, "window_voxels")),
+                 ("stride", _of_core(IntArg, "stride")),
                  ("taper", EnumOf(TAPERS)),
                  ("noise_weight", BoolArg),
                  ("complete_model", BoolArg),
                  ("refiner", EnumOf(REFINERS)),
-                 ("model_resolution", _number(FloatArg, 1, 30, "Å")),
-                 ("b_steps", _number(IntArg, 1, 100, "steps")),
+                 ("model_resolution", _of_core(FloatArg, "model_resolution")),
+                 ("b_steps", _of_core(IntArg, "b_steps")),
                  ("refine_coordinates", LibraryArg),
-                 ("b_floor", _number(FloatArg, 0, 200, "Å²")),
-                 ("neighbor_tau", _number(FloatArg, 0.5, 200, "Å²")),
-                 ("seed", IntArg),
+                 ("b_floor", _of_core(FloatArg, "b_floor")),
+                 ("neighbor_tau", _of_core(FloatArg, "neighbour_tau")),
+                 ("seed", _of_core(IntArg, "seed")),
                  ("reseed_check", BoolArg),
                  ("validate", BoolArg),
                  ("outputs", ListOf(EnumOf((*OUTPUTS, ALL)),
@@ -236,10 +194,11 @@ def hybrid_description():
                  ("report", BoolArg),
                  ("name", StringArg),
                  ("save_to", FolderArg),
-                 ("update", MapArg),
-                 ("processes", PositiveIntArg),
+                 ("update", ResultArg("update", _MADE)),
+                 ("processes", ProcessesArg),
                  ("mpiexec", ProgramArg),
                  ("wait", BoolArg)],
+        hidden=_HIDDEN,
         synopsis="Sharpen a map locally with a partial atomic model")
 
 
@@ -247,7 +206,7 @@ def check_description():
     """Describe the arguments of ``locscale check``."""
     return CmdDesc(required=[("maps", InputMapsArg)],
                    keyword=[*_input_keywords(), ("wait", BoolArg)],
-                   synopsis="Examine half maps and model before sharpening")
+                   hidden=_HIDDEN, synopsis="Examine half maps and model before sharpening")
 
 
 def register_command(name, logger):
@@ -255,7 +214,7 @@ def register_command(name, logger):
     descriptions = {
         "locscale hybrid": (hybrid_description, locscale_hybrid),
         "locscale check": (check_description, locscale_check),
-        "locscale info": (lambda: CmdDesc(required=[("volume", MapArg)],
+        "locscale info": (lambda: CmdDesc(required=[("volume", ResultArg("locscale info", _MADE))],
                                           synopsis="Tell how a sharpened map was made"),
                           locscale_info),
         "locscale stop": (lambda: CmdDesc(synopsis="End sharpening runs"), locscale_stop)}
@@ -265,42 +224,22 @@ def register_command(name, logger):
 
 def _input_keywords():
     """Keywords that say what is worked on."""
+    centre = TupleOf(FloatArg, 3, name="x,y,z in voxels")
     return [("model", ModelAtomsArg), ("sym", PointGroupArg),
-            ("symmetry_center", TupleOf(FloatArg, 3, name="x,y,z in voxels")),
-            ("mask", MapArg), ("resolution", _number(FloatArg, 1, 30, "Å")),
-            ("fdr", _number(FloatArg, 1e-6, 0.5, "of the voxels"))]
+            ("symmetry", PointGroupArg),
+            ("symmetry_center", centre), ("symmetry_centre", centre),
+            ("mask", OneMapArg("mask", "give an open map, for example mask #5")),
+            ("resolution", _of_core(FloatArg, "resolution")),
+            ("fdr", _of_core(FloatArg, "fdr", "of the voxels"))]
+
+
+def _of_core(kind, field, unit=None):
+    """A number with the range that the core has for a parameter."""
+    _, low, high, own_unit = RANGES[field]
+    return _number(kind, low, high, own_unit if unit is None else unit)
 
 
 def _number(kind, low, high, unit):
     """A number with its range and unit, as ``usage`` shows them."""
-    text = f"{low:g} to {high:g} {unit}"
+    text = f"{low:g} to {high:.12g} {unit}".rstrip()
     return Bounded(kind, min=low, max=high, name=text, html_name=f"<i>{text}</i>")
-
-
-def _no_map(used, models):
-    """Explain a specifier that names no map."""
-    if not models:
-        return f'"{used}" names no open model: open the half maps first'
-    model = next(iter(models))
-    parent = getattr(model, "parent", None)
-    if isinstance(parent, Volume):
-        return (f'"{used}" is the surface of {map_label(parent)}: name the map itself, '
-                f"#{parent.id_string}")
-    return (f'"{used}" is no density map but {type(model).__name__} {model.name}: name two open '
-            "half maps, or one full map")
-
-
-def _named_twice(used):
-    """Return the first specifier that a list of plain specifiers holds twice, or None."""
-    words = [word for part in used.split() for word in _parts(part)]
-    return next((word for place, word in enumerate(words) if word in words[:place]), None)
-
-
-def _parts(word):
-    """Parts of "#1,2" as "#1" and "#2"; other specifiers as they are."""
-    numbers = word[1:].split(",")
-    if word.startswith("#") and all(number.replace(".", "").isdigit() for number in numbers):
-        return [f"#{number}" for number in numbers]
-    return [word]
-
-

@@ -51,6 +51,8 @@ class Request:
         What an update starts from, of a session file; see `RunFolder.unpack`.
     name : str
         Of the result.
+    remarks : tuple of dict
+        Findings that are known before the core looks.
     """
 
     handover: object
@@ -65,6 +67,7 @@ class Request:
     quiet: bool = False
     packed: dict = field(default_factory=dict)
     name: str = ""
+    remarks: tuple = ()
 
 
 @dataclass
@@ -202,6 +205,8 @@ class LocScaleJob(Task):
         folder = request.folder
         folder.guard()
         folder.clear_inputs()
+        for finding in request.remarks:
+            self._take({**finding, "event": "finding"}, outcome)
         job_file = folder.path / "job.json"
         # It loads its libraries while the inputs are written.
         self._child = Child(job_file, folder.path / "stderr.txt", folder.scratch)
@@ -253,7 +258,8 @@ class LocScaleJob(Task):
 
     def _reworded(self, message):
         """A message of the core in the words of the command."""
-        return in_command_words(message, str(self.request.folder.inputs))
+        return in_command_words(message, str(self.request.folder.inputs),
+                                [source.frame.spec for source in self.request.handover.maps])
 
     def _refuse_stopped(self):
         """Leave the run where the user has stopped it."""

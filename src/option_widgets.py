@@ -1,5 +1,7 @@
 """Widgets for the options of one group of the panel."""
 
+import math
+
 from Qt.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -104,7 +106,7 @@ def _whole_number(option, value):
 def _number(option, value):
     """A number in its range, shown with as many decimals as its default needs."""
     entry = QDoubleSpinBox()
-    decimals = 1 if option.default >= 1 else 4
+    decimals = 1 if option.default >= 1 else max(4, -math.floor(math.log10(option.low)))
     entry.setDecimals(decimals)
     entry.setRange(option.low, option.high)
     entry.setSingleStep(1.0 if decimals == 1 else option.default)

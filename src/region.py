@@ -52,12 +52,22 @@ def chosen_region(volume, keywords):
     else:
         first, last = volume.region[:2] if subregion == SHOWN else subregion
         low, high = (np.array(frame.origin) + np.array(ijk) * frame.step for ijk in (first, last))
-        # a plane of voxels has two sides too
-        thin = high - low < 1e-6
-        low, high = low - 0.1 * thin * frame.step, high + 0.1 * thin * frame.step
+    low, high = _in_the_map(low, high, frame)
+    # a plane of voxels has two sides too
+    thin = high - low < 1e-6
+    low, high = (corner + side * 0.1 * thin * frame.step for corner, side in ((low, -1), (high, 1)))
     corners = tuple(round(float(value), _DIGITS) + 0.0 for value in (*low, *high))
     _require_voxels(corners, frame)
     return True, corners
+
+
+def _in_the_map(low, high, frame):
+    """The corners of what lies in the map, for the log; of a box outside those given."""
+    first = np.array(frame.origin)
+    last = first + (np.array(frame.size) - 1) * frame.step
+    if (low > last).any() or (high < first).any():
+        return low, high
+    return np.maximum(low, first), np.minimum(high, last)
 
 
 def _require_voxels(corners, frame):

@@ -45,7 +45,8 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
         folder, processes=asked["processes"] or settings(session).processes or None,
         mpiexec=asked["mpiexec"] or settings(session).mpiexec or None,
         title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,
-        packed=packed, name=name)
+        packed=packed, name=name,
+        remarks=tuple(chosen.remarks(session)))
     deliver = Delivery(session, chosen, request, update, asked, saved, chosen.labels(),
                        chosen.source_files())
     if update is not None and folder.previous_record is None and not packed:
@@ -63,7 +64,8 @@ def start_check(session, maps, keywords, *, wait=None, quiet=False):
     parameters = parameters_of(keywords, None, chosen)
     folder = RunFolder()
     request = Request(handover, parameters, {"map": folder.outputs / "check.mrc"}, folder,
-                      action="check", title=map_label(chosen.maps[0]), quiet=quiet)
+                      action="check", title=map_label(chosen.maps[0]), quiet=quiet,
+                      remarks=tuple(chosen.remarks(session)))
 
     def deliver(outcome):
         """Close the list of findings in the log."""

@@ -28,7 +28,40 @@ from helpers import write_map
     ("locscale hybrid #1 #2 processes 0", "Must be greater than or equal to 1"),
     ("locscale hybrid #1 #2 mpiexec /no/such/mpiexec", "File '/no/such/mpiexec' does not exist"),
     ("locscale hybrid #1 #2 saveTo /no/such/folder/at/all", "cannot be made (No such file"),
-    ("locscale hybrid #1 #2 mask #3", "Must specify one map, got 0"),
+    ("locscale hybrid #1 #2 processes 100000", "100000 processes are too many for"),
+    ("locscale hybrid #1 #2 processes 100000",
+     "are started; give fewer with the keyword processes, or leave it out to use all cores"),
+    ("locscale hybrid #1 #2 #3", '#3 is an atomic structure, not a map: write "model #3"'),
+    ("locscale hybrid #1-3", '#3 is an atomic structure, not a map: write "model #3"'),
+    ("locscale hybrid #9 #2 model #3", '"#9" names no open model: open the half maps first'),
+    ("locscale hybrid #2,9 model #3", '"#9" names no open model'),
+    ("locscale hybrid #1.1 #2", '"#1.1" is the surface of #1 half1.mrc: name the map itself, #1'),
+    ("locscale hybrid #1-2 #2", "#2 is given twice"),
+    ("locscale hybrid #1 #2 mask #3", 'mask "#3" is no density map but AtomicStructure model.pdb: '
+                                      "give an open map, for example mask #5"),
+    ("locscale hybrid #1 #2 mask #9", 'mask "#9" names no open model: give an open map'),
+    ("locscale hybrid #1 #2 mask #1.1", 'mask "#1.1" is the surface of #1 half1.mrc: name the map '
+                                        "itself, #1"),
+    ("locscale hybrid #1 #2 mask #1,2", 'mask "#1,2" names 2 maps (#1 half1.mrc, #2 half2.mrc): '
+                                        "give one of them, for example mask #5"),
+    ("locscale hybrid #1 #2 weight #3", 'weight "#3" is no density map but AtomicStructure '
+                                        "model.pdb: give a map with values from 0 to 1, for "
+                                        "example weight #5, or one of adaptive"),
+    ("locscale hybrid update #9", 'update "#9" names no open model: give a map that locscale '
+                                  "hybrid made, and there is none yet"),
+    ("locscale hybrid update #4 #1 model #3",
+     'update "#4 #1" names 2 maps (#4 third.mrc, #1 half1.mrc): give the result alone, for example '
+     "update #4; the maps to be sharpened stand in front, locscale hybrid #1 #2 update #4"),
+    ("locscale info #3", 'locscale info "#3" is no density map but AtomicStructure model.pdb: give '
+                         "a map that locscale hybrid made, and there is none yet"),
+    ("locscale hybrid #1 #2 zone sel", "nothing is selected: select atoms first, or name them, for "
+                                       "example zone #3:10-40"),
+    ("locscale hybrid #1 #2 model sel", "nothing is selected: select atoms first, or name them, "
+                                        "for example model #3"),
+    ("locscale hybrid #1 #2 seed 2000000000", "Must be less than or equal to 1000000000"),
+    ("locscale hybrid #1 #2 window 20 windowVoxels 15",
+     "windowVoxels 15 and window 20 both set the window: give it in voxels or in Å"),
+    ("locscale hybrid #1 #2 sym D2 symmetry D2", "sym and symmetry mean the same: give one"),
     ("locscale hybrid #1 #2 bogus 1", 'Expected a keyword'),
     ("locscale hybrid #1 #2 zone #9", '"#9" names no atoms: give an open atomic structure, for '
                                       "example zone #3:10-40, or those that are selected, "
@@ -57,8 +90,63 @@ def test_wrong_line_is_told_what_to_do(run, refused, opened, tmp_path, line, sai
     assert not list(tmp_path.glob("locscale-*"))
 
 
+def test_selection_without_atoms_is_told_as_such(run, refused, opened):
+    run("select #1")
+    assert "no atoms are selected: select atoms" in refused("locscale hybrid #1 #2 zone sel")
+
+
+def test_maps_may_be_named_in_any_way_that_names_them(run, opened, tmp_path):
+    """In one list, a range, a group with a model in it, by a selection."""
+    run("open " + write_map(tmp_path / "sub.mrc"))
+    run("rename #4 id #2.5")        # a map below a map does not count
+    assert run("locscale hybrid #1,2 model #3")
+    assert run("locscale hybrid #1-2")
+    assert run("locscale hybrid #2.5 #1")
+    run("close #2.5")
+    run("select #1")
+    assert run("locscale hybrid sel")
+    run("rename #1-3 id #9")
+    assert run("locscale hybrid #9 model #9.3")
+    assert run("locscale hybrid #9.1,2")
+
+
+def test_result_is_found_under_what_goes_with_it(run, refused, opened, tmp_path):
+    volume = run("locscale hybrid #1 #2 model #3")
+    number = volume.id_string
+    run("open " + write_map(tmp_path / "below.mrc"))
+    run(f"rename #5 id #{number}.7")
+    assert run(f"locscale hybrid update #{number}") is volume
+    assert run(f"locscale info #{number}")
+    run(f"rename #1,2,{number} id #8")
+    assert run("locscale info #8") == run(f"locscale info #{volume.id_string}")
+    assert f"give a map that locscale hybrid made, update #{volume.id_string}" in refused(
+        "locscale hybrid update #3")
+
+
 def test_keywords_may_be_shortened(run, opened):
     assert run("locscale hybrid #1 #2 mod #3 sym D2 res 3.5 win 20 scal win wei smooth pro 1")
+
+
+@pytest.mark.parametrize("words", ["symmetry D2", "symm D2", "sym D2",
+                                   "symmetry D2 symmetryCentre 14,12,10"])
+def test_symmetry_may_be_spelled_out(run, opened, words):
+    volume = run(f"locscale hybrid #1 #2 {words}")
+    assert run(f"locscale info #{volume.id_string}")["parameters"]["point_group"] == "D2"
+
+
+def test_half_map_whose_other_half_is_open_or_beside_it_is_told(session, run, opened):
+    run("locscale hybrid #1")
+    said = "#1 half1.mrc has the name of a half map, and #2 half2.mrc is open; give both as half"
+    assert said in session.log.text("warning")
+    run("close #2")
+    codes = [finding["code"] for finding in run("locscale check #1")]
+    assert codes.count("partner-half-map") == 1
+    assert "and half2.mrc lies beside it; give both as half maps" in session.log.text("warning")
+    assert "partner-half-map" in [finding["code"] for finding in run("locscale check #1")]
+
+
+def test_two_half_maps_have_no_partner_to_be_told_of(run, opened):
+    assert "partner-half-map" not in [found["code"] for found in run("locscale check #1 #2")]
 
 
 def test_every_parameter_of_the_core_has_a_keyword(chimerax_session):

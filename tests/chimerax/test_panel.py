@@ -67,6 +67,24 @@ def test_every_option_is_a_keyword_with_the_default_of_the_core(chimerax_session
             assert option.default == core[parameters[option.keyword]], option.keyword
 
 
+def test_every_number_has_the_range_of_the_core(chimerax_session):
+    from chimerax.locscale.arguments import KEYWORDS
+    from chimerax.locscale.cmd import hybrid_description
+    from chimerax.locscale.options import OPTIONS
+
+    from locscale_hybrid.jobs import most_processes
+    from locscale_hybrid.parameters import RANGES
+    parameters = {keyword.name: keyword.parameter for keyword in KEYWORDS}
+    panel = {option.keyword: (option.low, option.high) for option in OPTIONS if option.high}
+    assert panel.pop("processes") == (0, most_processes())
+    assert panel == {name: RANGES[parameters[name]][1:3] for name in panel} and len(panel) == 5
+    typed = hybrid_description()._keyword
+    for keyword in KEYWORDS:
+        if keyword.parameter in RANGES:
+            number = typed[keyword.python_name]
+            assert (number.min, number.max) == RANGES[keyword.parameter][1:3], keyword.name
+
+
 def test_nothing_chosen_says_what_to_choose(session):
     from chimerax.locscale.panel import PanelLogic
     logic = PanelLogic(session)
@@ -119,6 +137,20 @@ def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
     assert "LocScale" not in session.log.text() + " ".join(session.log.statuses)
     logic.choices.symmetry = "C3"
     assert "sharpened" not in texts(logic), "findings belong to the choices they were made for"
+
+
+def test_half_map_chosen_alone_is_told_of_its_other_half(session, logic, monkeypatch):
+    from chimerax.locscale import panel
+    from chimerax_core import process_events
+    monkeypatch.setattr(panel, "CHECK_AFTER", 0.05)
+    logic.choices.half_maps, logic.choices.map_2 = False, None
+
+    def found():
+        logic.poll()
+        return "#1 half1.mrc has the name of a half map, and #2 half2.mrc is open" in texts(
+            logic, "warning")
+
+    assert process_events(session, found)
 
 
 def test_progress_compare_and_update(session, logic, run, fake_core):
@@ -179,6 +211,15 @@ def choose_all(session, panel):
     for menu, spec in ((panel.map_menus[0], "1"), (panel.map_menus[1], "2"),
                        (panel.model_menu, "3")):
         menu.value = model_of(session, spec)
+
+
+def test_widgets_hold_the_ends_of_the_ranges_of_the_core(panel):
+    from chimerax.locscale.option_widgets import OptionGroup
+    from chimerax.locscale.options import OPTIONS
+    ends = [option for option in OPTIONS if option.keyword in ("fdr", "seed", "processes")]
+    for end in ("low", "high"):
+        values = {option.keyword: getattr(option, end) for option in ends}
+        assert OptionGroup(ends, values).values == pytest.approx(values, rel=1e-9)
 
 
 def test_start_is_possible_once_maps_are_chosen(session, panel):

@@ -37,6 +37,13 @@ def test_zone_is_a_box_around_the_atoms_where_they_stand_in_the_map(session, run
     assert region_of(run, "locscale hybrid #1 #2 zone sel")[0] == pytest.approx(7.3)
 
 
+@pytest.mark.parametrize("words", ["subregion 0,0,0,100,100,100", "zone #3 range 100"])
+def test_box_beyond_the_map_is_told_as_what_of_it_is_there(run, opened, words):
+    """28 x 24 x 20 voxels: the last is 27, 23 and 19 steps from the origin."""
+    assert region_of(run, f"locscale hybrid #1 #2 {words}") == pytest.approx(
+        [5, -7, 9, 37.4, 20.6, 31.8])
+
+
 def test_one_voxel_of_thickness_is_a_region(run, opened):
     low_x, _, low_z, high_x, _, high_z = region_of(
         run, "locscale hybrid #1 #2 subregion 5,6,7,15,16,7")

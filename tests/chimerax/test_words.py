@@ -36,9 +36,49 @@ def test_message_of_the_core_is_worded_for_chimerax(words):
     ("the map looks D2-symmetric: give D2 as the point group if it was reconstructed with it",
      "the map looks D2-symmetric: give sym D2 if it was reconstructed with it"),
     ("half map 2 has not judged it, --validate makes it do so",
-     "half map 2 has not judged it, validate true makes it do so")])
+     "half map 2 has not judged it, validate true makes it do so"),
+    ("the rest is scaled by the global curve alone; fill it with --complete_model, or give a mask",
+     "the rest is scaled by the global curve alone; fill it with completeModel true, or give a "
+     "mask"),
+    ("servalcat is not installed in this Python: pip install servalcat, or leave out --refiner "
+     "servalcat",
+     "servalcat is not installed in ChimeraX's Python: type pip install servalcat in the command "
+     "line of ChimeraX, or leave out refiner servalcat"),
+    ("1000 processes are too many for 2 cores: at most 8 are started; give fewer with -np, or "
+     "leave it out to use all cores",
+     "1000 processes are too many for 2 cores: at most 8 are started; give fewer with the keyword "
+     "processes, or leave it out to use all cores"),
+    ("it does not see /tmp/x: give a folder that all hosts share with -op",
+     "it does not see /tmp/x: set TMPDIR to a folder that all hosts share and start ChimeraX "
+     "again"),
+    ("--stride 3 and --taper hann without effect: give --scaling windows too",
+     "stride 3 and taper hann without effect: give scaling windows too")])
 def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
     assert words.in_command_words(said, "/nowhere") == meant
+
+
+@pytest.mark.parametrize("maps, said, meant", [
+    (["#1"], "as it is (at best 0.1); multiply the map by -1",
+     "as it is (at best 0.1); type volume scale #1 factor -1, and give the new map"),
+    (["#1", "#2"], "one has its contrast inverted; invert it",
+     "one has its contrast inverted: type volume scale #2 factor -1 if it is that one, and give "
+     "the new map instead"),
+    (["#1", "#2"], "flip the map along z",
+     "type volume flip #1 #2 axis z, and give the new maps")])
+def test_what_mends_a_map_is_a_command(words, maps, said, meant):
+    assert words.in_command_words(said, "/nowhere", maps) == meant
+
+
+def test_phrases_are_still_those_of_the_core(words):
+    """What is reworded for ChimeraX stands in the source of the core."""
+    from pathlib import Path
+
+    import locscale_hybrid
+    source = "".join("".join(texts_of(path)) for path in
+                     sorted(Path(locscale_hybrid.__file__).parent.glob("*.py")))
+    for said in ("fill it with --complete_model", "multiply the map by -1", "flip the map along {}",
+                 "contrast inverted; invert it", "in this Python: {}", "pip install servalcat"):
+        assert said in source
 
 
 # They speak to a shell, to a launcher of ranks, or of files that ChimeraX has not.

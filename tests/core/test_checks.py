@@ -12,11 +12,10 @@ from locscale_hybrid.checks import (
     check_coverage,
     check_inputs,
     check_resolution,
-    halves_beside,
     model_coverage,
-    partner_of,
 )
 from locscale_hybrid.errors import InputError
+from locscale_hybrid.half_names import halves_beside, partner_of
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mrc import read_map
 from locscale_hybrid.observed import ObservedMaps, observe_halves, observe_one

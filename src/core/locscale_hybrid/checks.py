@@ -4,9 +4,7 @@ A check never repairs and never prints: it gives a `Finding`, or raises an `Inpu
 result could make sense.
 """
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -14,6 +12,7 @@ from scipy.spatial import cKDTree
 from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace
+from .half_names import check_names
 from .input_quality import check_quality, spectra_of
 from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Vector
 from .model_fit import CHANCE, CoarseMap, ModelFit, best_magnification, fit_model, in_box
@@ -37,8 +36,6 @@ _COVER_SAMPLES = 20_000      # voxels
 _WHOLE = 2500                # atoms of a protein that is no crop
 _FINE_BAND = 6.5             # Å
 _UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
-_HALF_NAMES = re.compile(r"(half[-_]?(?:map)?[-_]?)([12ab])(?![0-9a-z])", re.IGNORECASE)
-_PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
 
 
 def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
@@ -123,42 +120,6 @@ def _cut_reference(resolution: float, of_reference: float | None) -> list[Findin
         "finer than the reference is taken away from the map; leave the model resolution out to "
         "keep it",
         {"reference_angstrom": of_reference, "resolution_angstrom": resolution})]
-
-
-def check_names(inputs: HybridInputs) -> list[Finding]:
-    """A full map whose half maps lie beside it, told by their names."""
-    if inputs.full_map is None:
-        return []
-    partner = partner_of(inputs.full_map)
-    if partner is not None:
-        return [Finding(
-            "partner-half-map", "warning",
-            f"{inputs.full_map.name} has the name of a half map, and {partner.name} lies beside "
-            "it; give both as half maps")]
-    halves = halves_beside(inputs.full_map)
-    if halves is None:
-        return []
-    return [Finding(
-        "half-maps-beside", "warning",
-        f"{halves[0].name} and {halves[1].name} lie beside {inputs.full_map.name}; give these two "
-        "instead, and the result is validated by half maps")]
-
-
-def partner_of(path: Path) -> Path | None:
-    """The other half map, where a name says "half 1" or the like and the other is there."""
-    match = _HALF_NAMES.search(path.name)
-    if match is None:
-        return None
-    begin, end = match.span(2)
-    partner = path.with_name(path.name[:begin] + _PARTNER[match[2]] + path.name[end:])
-    return partner if partner.is_file() else None
-
-
-def halves_beside(path: Path) -> tuple[Path, Path] | None:
-    """The two half maps that an EMDB entry names after the full map, where they are there."""
-    stem, dot, endings = path.name.partition(".")
-    first, second = (path.with_name(f"{stem}_half_map_{n}{dot}{endings}") for n in (1, 2))
-    return (first, second) if first.is_file() and second.is_file() else None
 
 
 def check_content(model: AtomicModel) -> list[Finding]:
