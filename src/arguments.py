@@ -178,4 +178,5 @@ def _commands(maps):
         r"multiply the map by -1": f"type volume scale {names} factor -1, and give {it}",
         r"contrast inverted; invert it": (f"contrast inverted: type volume scale {maps[-1]} factor "
                                           "-1 if it is that one, and give the new map instead"),
-        r"flip the map along ([xyz])\b": rf"type volume flip {names} axis \1, and give {it}"}
+        r"flip the map along x, y and z": f"type volume flip {names} axis xyz, and give {it}",
+        r"flip the map along ([xyz])$": rf"type volume flip {names} axis \1, and give {it}"}

@@ -14,9 +14,9 @@ from locscale_hybrid.parameters import WEIGHTS
 from .frames import map_label
 from .results import results
 
-_NUMBERS = re.compile(r"#!?[\d,.-]+")
+_NUMBERS = re.compile(r"(#!?)([\d,.-]+)")
 _ONE_NUMBER = re.compile(r"#!?\d+(\.\d+)*")
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_OPERATORS = re.compile(r"[&|~<>=\"'()]")
 _SHOWN = 3                  # maps of a group that a message names
 
 
@@ -224,16 +224,25 @@ def _parse_parts(text, session):
     """The specifiers at the start of a text, the text used, and the rest."""
     models, used, rest = ModelsArg.parse(text, session)
     whole = used.strip().strip('"').strip()
-    words = whole.split()
-    if not all(_NUMBERS.fullmatch(word) or _NAME.fullmatch(word) for word in words):
-        return [Part(whole, list(models))], used, rest      # an expression: what it names counts
-    return [Part(one, list(ModelsArg.parse(one, session)[0]))
-            for word in words for one in _without_commas(word)], used, rest
+    parts = [] if _OPERATORS.search(whole) else [
+        _parse_part(one, session) for word in whole.split() for one in _without_commas(word)]
+    if None in parts or not parts:      # an expression: what all of it names counts
+        parts = [Part(whole, list(models))]
+    return parts, used, rest
+
+
+def _parse_part(text, session):
+    """One specifier; None where it is none without its neighbours."""
+    try:
+        models, _, rest = ModelsArg.parse(text, session)
+    except AnnotationError:
+        return None
+    return None if rest.strip() else Part(text, list(models))
 
 
 def _without_commas(word):
     """Parts of "#1,2" as "#1" and "#2", of "#1.1,2" as "#1.1" and "#1.2"; others as they are."""
-    found = re.fullmatch(r"(#!?)([\d,.-]+)", word)
+    found = _NUMBERS.fullmatch(word)
     if not found:
         return [word]
     levels = [level.split(",") for level in found[2].split(".")]

@@ -35,6 +35,8 @@ from helpers import write_map
     ("locscale hybrid #1-3", '#3 is an atomic structure, not a map: write "model #3"'),
     ("locscale hybrid #9 #2 model #3", '"#9" names no open model: open the half maps first'),
     ("locscale hybrid #2,9 model #3", '"#9" names no open model'),
+    ("locscale hybrid #1 #9/A", '"#9/A" names no open model'),
+    ("locscale hybrid #1 #3/A:1-3", '#3 is an atomic structure, not a map: write "model #3"'),
     ("locscale hybrid #1.1 #2", '"#1.1" is the surface of #1 half1.mrc: name the map itself, #1'),
     ("locscale hybrid #1-2 #2", "#2 is given twice"),
     ("locscale hybrid #1 #2 mask #3", 'mask "#3" is no density map but AtomicStructure model.pdb: '
@@ -105,9 +107,11 @@ def test_maps_may_be_named_in_any_way_that_names_them(run, opened, tmp_path):
     run("close #2.5")
     run("select #1")
     assert run("locscale hybrid sel")
-    run("rename #1-3 id #9")
-    assert run("locscale hybrid #9 model #9.3")
-    assert run("locscale hybrid #9.1,2")
+    assert run("locscale hybrid #1|#2")
+    assert run("locscale hybrid #1-3&~#3")
+    run("rename #1-3 id #90")
+    assert run("locscale hybrid #90 model #90.3")
+    assert run("locscale hybrid #90.1,2")
 
 
 def test_result_is_found_under_what_goes_with_it(run, refused, opened, tmp_path):

@@ -64,7 +64,9 @@ def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
      "one has its contrast inverted: type volume scale #2 factor -1 if it is that one, and give "
      "the new map instead"),
     (["#1", "#2"], "flip the map along z",
-     "type volume flip #1 #2 axis z, and give the new maps")])
+     "type volume flip #1 #2 axis z, and give the new maps"),
+    (["#1"], "flip the map along x, y and z",
+     "type volume flip #1 axis xyz, and give the new map")])
 def test_what_mends_a_map_is_a_command(words, maps, said, meant):
     assert words.in_command_words(said, "/nowhere", maps) == meant
 
