@@ -62,6 +62,8 @@ class Part:
     def instead(self):
         """What is named in place of a map, and a remedy where that tells it."""
         if not self.models:
+            if self.text == "sel":
+                return '"sel" names no map, since nothing is selected', "select what is meant, or name it by its number"
             return f'"{self.text}" names no open model', ""
         model = self.model or next(iter(self.models))
         parent = getattr(model, "parent", None)
@@ -114,24 +116,24 @@ class OneMapArg(Annotation):
                 fact, remedy = part.instead()
                 raise UserError(f"{self.role} {fact}: {remedy or self._remedy(session)}")
         maps = list(dict.fromkeys(volume for part in parts for volume in part.maps))
-        if len(maps) > 1 and len(parts) == 1:
-            maps = self._meant(maps, session)
+        if len(parts) == 1:
+            maps = self._meant(parts[0], session)
         if len(maps) > 1:
             more = ", …" if len(maps) > _SHOWN else ""
             names = ", ".join(map(map_label, maps[:_SHOWN])) + more
             raise UserError(f'{self.role} "{used.strip()}" names {len(maps)} maps ({names}): '
-                            f"{self._several(session)}")
+                            f"{self._several(maps, session)}")
         return maps[0], used, rest
 
-    def _meant(self, maps, session):
-        """Which of the maps of a group are meant."""
-        return maps
+    def _meant(self, part, session):
+        """Which of the maps that a specifier names are meant."""
+        return part.maps
 
     def _remedy(self, session):
         """What to give."""
         return self.remedy
 
-    def _several(self, session):
+    def _several(self, maps, session):
         """What to do where several are named."""
         return f"give one of them, for example {self.role} #5"
 
@@ -139,19 +141,31 @@ class OneMapArg(Annotation):
 class ResultArg(OneMapArg):
     """One result; of a group it is the map that locscale hybrid made."""
 
-    def _meant(self, maps, session):
-        made = [volume for volume in maps if results(session).of(volume)]
-        return made if len(made) == 1 else maps
+    def _meant(self, part, session):
+        made = [volume for volume in part.maps if results(session).of(volume)]
+        if not made:
+            self._refuse_companions(part, session)
+        return made if len(made) == 1 else part.maps
+
+    def _refuse_companions(self, part, session):
+        """Refuse what was opened beside a result, with the number of the result."""
+        for kept in results(session).records:
+            if all(volume in kept.companions for volume in part.maps):
+                raise UserError(f'{self.role} "{part.text}" names what goes with the result '
+                                f"{map_label(kept.volume)}: give the result itself, {self.role} "
+                                f"#{kept.volume.id_string}")
 
     def _remedy(self, session):
         newest = results(session).newest
         if newest is None:
             return f"{self.remedy}, and there is none yet"
-        return f"{self.remedy}, {self.role} #{newest.volume.id_string}"
+        return f"{self.remedy}, for example {self.role} #{newest.volume.id_string}"
 
-    def _several(self, session):
+    def _several(self, maps, session):
         newest = results(session).newest
-        number = "4" if newest is None else newest.volume.id_string
+        made = [volume for volume in maps if results(session).of(volume)]
+        made += [newest.volume] if newest else maps[:1]
+        number = made[0].id_string
         before = ("; the maps to be sharpened stand in front, locscale hybrid #1 #2 update "
                   f"#{number}") if self.role == "update" else ""
         return f"give the result alone, for example {self.role} #{number}{before}"

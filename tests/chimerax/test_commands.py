@@ -41,6 +41,9 @@ from helpers import write_map
     ("locscale hybrid #1-2 #2", "#2 is given twice"),
     ("locscale hybrid #1 #2 mask #3", 'mask "#3" is no density map but AtomicStructure model.pdb: '
                                       "give an open map, for example mask #5"),
+    ("locscale hybrid #1 #2 mask sel", 'mask "sel" names no map, since nothing is selected: '
+                                        "select what is meant, or name it by its number"),
+    ("locscale hybrid sel", '"sel" names no map, since nothing is selected: select what is meant'),
     ("locscale hybrid #1 #2 mask #9", 'mask "#9" names no open model: give an open map'),
     ("locscale hybrid #1 #2 mask #1.1", 'mask "#1.1" is the surface of #1 half1.mrc: name the map '
                                         "itself, #1"),
@@ -123,8 +126,19 @@ def test_result_is_found_under_what_goes_with_it(run, refused, opened, tmp_path)
     assert run(f"locscale info #{number}")
     run(f"rename #1,2,{number} id #8")
     assert run("locscale info #8") == run(f"locscale info #{volume.id_string}")
-    assert f"give a map that locscale hybrid made, update #{volume.id_string}" in refused(
-        "locscale hybrid update #3")
+    made = f"give a map that locscale hybrid made, for example update #{volume.id_string}"
+    assert made in refused("locscale hybrid update #3")
+
+
+def test_what_goes_with_a_result_is_told_apart_from_it(run, refused, opened):
+    assert run("locscale hybrid #1 #2 model #3 outputs all").id_string == "4"
+    for number in ("#5", "#5.1"):       # the group, the linear map
+        assert refused(f"locscale hybrid update {number}") == (
+            f'update "{number}" names what goes with the result #4 half1.mrc LocScale: give the '
+            "result itself, update #4")
+    assert "give the result itself, locscale info #4" in refused("locscale info #5")
+    assert "give the result alone, for example update #4" in refused(
+        "locscale hybrid update #1,4")
 
 
 def test_keywords_may_be_shortened(run, opened):
