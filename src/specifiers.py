@@ -63,7 +63,8 @@ class Part:
         """What is named in place of a map, and a remedy where that tells it."""
         if not self.models:
             if self.text == "sel":
-                return '"sel" names no map, since nothing is selected', "select what is meant, or name it by its number"
+                return ('"sel" names no map, since nothing is selected',
+                        "select what is meant, or name it by its number")
             return f'"{self.text}" names no open model', ""
         model = self.model or next(iter(self.models))
         parent = getattr(model, "parent", None)
