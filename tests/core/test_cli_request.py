@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from locscale_hybrid import jobs
 from locscale_hybrid.cli_options import build_parser, in_long_spelling, spellings
 from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid.errors import InputError
 from locscale_hybrid.parameters import OUTPUTS, HybridInputs, HybridParameters
 
 HALVES = ["-hm", "half1.mrc", "half2.mrc"]
@@ -107,6 +109,22 @@ def test_weight_may_be_a_file(tmp_path):
     path.touch()
     job = request(*HALVES, "--weight", str(path)).job
     assert (job.parameters.weight, job.inputs.weight_map) == ("file", path)
+
+
+@pytest.mark.parametrize(("count", "most", "said"), [
+    (1, 8, "9 processes are too many for 1 core: at most 8 are started; give fewer with -np, or"),
+    (2, 8, "9 processes are too many for 2 cores: at most 8 are"),
+    (16, 64, "65 processes are too many for 16 cores: at most 64 are")])
+def test_no_more_processes_are_started_than_the_cores_can_bear(monkeypatch, tmp_path, count, most,
+                                                               said):
+    monkeypatch.setattr(jobs, "cores", lambda: count)
+    assert request(*HALVES, "-np", str(most)).job.processes == most
+    with pytest.raises(InputError, match=said):
+        request(*HALVES, "-np", str(most + 1))
+    job = request(*HALVES, "-np", str(most + 1), "-mpi").job    # the launcher says how many
+    jobs.write_job(tmp_path / "job.json", job)
+    with pytest.raises(InputError, match=said):
+        request("--job", str(tmp_path / "job.json"))
 
 
 def test_even_window_is_made_odd_and_said():
