@@ -53,6 +53,8 @@ class Request:
         Of the result.
     remarks : tuple of dict
         Findings that are known before the core looks.
+    unless_unchanged : bool
+        Do nothing where the earlier run had the same maps, model and parameters.
     """
 
     handover: object
@@ -68,6 +70,7 @@ class Request:
     packed: dict = field(default_factory=dict)
     name: str = ""
     remarks: tuple = ()
+    unless_unchanged: bool = False
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Outcome:
     result: dict | None = None
     enclosed: int | None = None
     payload: object = None
+    unchanged: bool = False
 
 
 class LocScaleJob(Task):
@@ -214,8 +218,13 @@ class LocScaleJob(Task):
                                                                   self._refuse_stopped)
         if request.packed:
             folder.unpack(request.packed)
+        if "model" in outcome.inputs:
+            folder.take_model_as_before(Path(outcome.inputs["model"]))
         self._write_job(job_file, outcome.inputs)
         self._refuse_stopped()
+        if request.unless_unchanged and self._is_unchanged(outcome.inputs):
+            outcome.unchanged = True
+            return outcome
         self._child.begin()
         self.begun = time.monotonic()
         for event in self._child.events(self._stop.is_set):
@@ -227,6 +236,16 @@ class LocScaleJob(Task):
         self._show("reading the result", 1.0)
         outcome.payload = self._load(outcome)
         return outcome
+
+    def _is_unchanged(self, inputs):
+        """Whether the result to update was made from the same, and by the same program."""
+        from locscale_hybrid.parameters import HybridInputs, HybridParameters
+        from locscale_hybrid.unchanged import is_unchanged
+        start = self.request.folder.previous_record
+        files = {name: Path(path) for name, path in inputs.items()}
+        return start is not None and is_unchanged(
+            HybridInputs(**files, previous_record=start),
+            HybridParameters.from_dict(self.request.parameters))
 
     def _write_job(self, path, inputs):
         """Write what the child is asked to do."""

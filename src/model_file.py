@@ -1,8 +1,11 @@
 """Atoms of open structures, where they stand in the scene, as an mmCIF file of a map's frame."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+SESSION_ROUNDING = 1e-4     # Å, beyond that of coordinates, which a session file keeps as float32
 
 _COLUMNS = ("group_PDB", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id",
             "label_asym_id", "label_entity_id", "label_seq_id", "pdbx_PDB_ins_code",
@@ -151,6 +154,30 @@ def write_atoms(path, table):
     with open(path, "w", encoding="utf-8") as file:
         file.write(head)
         file.writelines(" ".join(row) + "\n" for row in zip(*columns, strict=True))
+
+
+def is_same_model(one, other):
+    """Whether two files of `write_atoms` hold the same atoms, to the rounding of a session file."""
+    texts = [Path(path).read_text(encoding="utf-8").splitlines() for path in (one, other)]
+    if len(texts[0]) != len(texts[1]):
+        return False
+    for pair in zip(*texts, strict=True):
+        if pair[0] == pair[1]:
+            continue
+        words, others = (line.split(" ") for line in pair)
+        if len(words) != len(others) or any(
+                own != its and not _is_close(own, its)
+                for own, its in zip(words, others, strict=True)):
+            return False
+    return True
+
+
+def _is_close(one, other):
+    """Whether two words are coordinates or other decimals that differ by rounding only."""
+    try:
+        return "." in one and abs(float(one) - float(other)) < SESSION_ROUNDING
+    except ValueError:
+        return False
 
 
 def _text(values):

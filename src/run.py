@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from .run_folder import LARGEST_PACKED, RunFolder
 from .saved_files import output_path, saved_path
 from .session_maps import new_values, new_volume
 from .settings import settings
+from .shell_line import name_sources, shell_line
 
 
 def start_hybrid(session, maps, keywords, *, update=None, wait=None):
@@ -45,15 +45,16 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
         folder, processes=asked["processes"] or settings(session).processes or None,
         mpiexec=asked["mpiexec"] or settings(session).mpiexec or None,
         title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,
-        packed=packed, name=name,
-        remarks=tuple(chosen.remarks(session)))
+        packed=packed, name=name, remarks=tuple(chosen.remarks(session)),
+        unless_unchanged=_asks_nothing_else(keywords, earlier))
     deliver = Delivery(session, chosen, request, update, asked, saved, chosen.labels(),
                        chosen.source_files())
     if update is not None and folder.previous_record is None and not packed:
         session.logger.info("This update is a full run: the session file does not hold the hybrid "
                             "model of the earlier one, to start from, because it is larger than "
                             f"{LARGEST_PACKED >> 20} MB, or was saved by an older version")
-    load = functools.partial(_load, wanted=parameters["outputs"], folder=folder)
+    load = functools.partial(_load, wanted=parameters["outputs"], folder=folder,
+                             saved_from=deliver.source_files if saved else None)
     return _go(session, LocScaleJob(session, request, load, deliver), wait)
 
 
@@ -127,6 +128,8 @@ class Delivery:
     def __call__(self, outcome):
         """Open the result, keep its record, write the log; return the Volume."""
         session, loaded = self.session, outcome.payload
+        if outcome.unchanged:
+            return self._left()
         like = self.request.handover.maps[0]
         volume = self._updated(loaded.values) or self._opened(like, loaded)
         previous = results(session).of(volume)
@@ -134,17 +137,27 @@ class Delivery:
         companions = open_companions(
             session, like, volume, loaded, previous.companions if previous else [],
             copied=(record.get("hybrid_model") or {}).get("copied_atoms", 0) > 0)
+        line, needs = shell_line(self.request, outcome.inputs, self.source_files, record, previous)
         kept = ResultRecord(
             volume, self.chosen.maps, self.chosen.models, self.chosen.mask, self.chosen.weight,
-            self.request.parameters, record, self.labels,
-            self._shell_line(outcome.inputs), companions, _links(outcome.result),
-            self.chosen.library, self.request.folder, shell_needs=self._shell_needs(outcome),
+            self.request.parameters, record, self.labels, line, companions,
+            _links(outcome.result), self.chosen.library, self.request.folder, shell_needs=needs,
             asked=self.asked, saved_map=str(self.saved or (previous.saved_map if previous else "")))
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove_in_background()
         results(session).add(kept)
         log_text.log_record(session.logger, kept, findings=False)   # they are in the log already
         return volume
+
+    def _left(self):
+        """The result as it is, since nothing has changed."""
+        if self.request.keep_folder is False:
+            self.request.folder.remove_in_background()
+        self.session.logger.info(
+            f"Nothing has changed since {map_label(self.update)} was made: maps, model and options "
+            "are the same, so it stays as it is. Edit the model or change an option; locscale "
+            "hybrid without update makes a full run")
+        return self.update
 
     def _updated(self, values):
         """The map to update with its new values; None where there is none, or it was closed."""
@@ -169,36 +182,17 @@ class Delivery:
                 given.display = False
         return volume
 
-    def _shell_line(self, inputs):
-        """The command line that repeats the run on the files that the inputs came from."""
-        from locscale_hybrid.command_words import command_words
-        from locscale_hybrid.outputs import output_paths
-        from locscale_hybrid.parameters import HybridInputs, HybridParameters
-        files = {name: Path(path) for name, path in {**inputs, **self.source_files}.items()}
-        request = self.request
-        words = command_words(HybridInputs(**files),
-                              HybridParameters.from_dict(request.parameters),
-                              output_paths(request.outputs["map"],
-                                           report=request.outputs["report"]))
-        if request.processes is not None:
-            words += ["-np", str(request.processes)]
-        # Files in the folder of the run will go with it.
-        return shlex.join(Path(word).name if request.folder.path in Path(word).parents else word
-                          for word in words)
 
-    def _shell_needs(self, outcome):
-        """What has to be saved before that command line does the same."""
-        if set(outcome.inputs) - set(self.source_files) - {"monomer_library"}:
-            return "once what has no path there is saved under that name"
-        return "once the edited model is saved" if record_of(outcome).get("update") else ""
-
-
-def _load(outcome, *, wanted, folder):
+def _load(outcome, *, wanted, folder, saved_from):
     """Read the maps of a finished run, and keep what an update starts from; in the job's thread."""
     loaded = load_maps(outcome, wanted, folder.scratch)
     model = (record_of(outcome).get("hybrid_model", {}).get("file") or {}).get("path")
     if model and Path(model).is_file():
-        folder.keep_for_update(Path(outcome.result["record"]), Path(model))
+        given = outcome.inputs.get("model")
+        folder.keep_for_update(Path(outcome.result["record"]), Path(model),
+                               Path(given) if given else None)
+    if saved_from is not None:
+        name_sources(Path(outcome.result["record"]), outcome.inputs, saved_from)
     return loaded
 
 
@@ -241,6 +235,15 @@ def _default_name(session, chosen, update):
     taken |= {job.request.name for job in running_jobs(session)}
     numbered = (f"{name} {number}" for number in itertools.count(2))
     return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+def _asks_nothing_else(keywords, earlier):
+    """Whether an update is for its values alone, so that it can be left where nothing changed."""
+    if earlier is None or any(model.deleted for model in earlier.companions):
+        return False
+    report = keywords.get("report")
+    return not (keywords.get("save_to") or keywords.get("name")) and (
+        report is None or report == earlier.asked.get("report", True))
 
 
 def _asked(keywords, earlier):

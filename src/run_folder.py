@@ -1,6 +1,7 @@
 """A temporary folder of one run, gone with its result or with the application."""
 
 import atexit
+import json
 import shutil
 import tempfile
 import threading
@@ -9,8 +10,10 @@ import zlib
 from pathlib import Path
 
 from .child import python_of_application
+from .model_file import is_same_model
 
 LARGEST_PACKED = 8 << 20        # bytes that a session file may hold for the update of one result
+_GIVEN = "given model.cif"      # no output has a name with a space
 _LARGEST_FILE = 1 << 28         # bytes of a file unpacked
 
 
@@ -52,19 +55,44 @@ class RunFolder:
     @property
     def previous_record(self):
         """The record of the last run in this folder that an update can start from, or None."""
-        return next(iter(self.previous.glob("*.json")), None)
+        generations = self._generations()
+        return next(iter(generations[-1].glob("*.json")), None) if generations else None
 
-    def keep_for_update(self, record, hybrid_model):
+    def _generations(self):
+        """Folders of what runs have left, the newest last."""
+        return sorted(self.previous.iterdir(), key=lambda folder: int(folder.name))
+
+    def keep_for_update(self, record, hybrid_model, model=None):
         """Keep the record of a run and its hybrid model in place of those of the run before.
 
-        They are copies: the next run writes over the files themselves before it is done.
+        They are copies: the next run writes over the files themselves before it is done.  What
+        an update itself has started from stays: another one of the same model starts there too.
         `packed` holds them for a session file, where they are not too large for it.
+
+        Parameters
+        ----------
+        record, hybrid_model : Path
+        model : Path, optional
+            The model that was given.
         """
         kept = {source.name: source.read_bytes() for source in (record, hybrid_model)}
-        self._replace_previous(kept)
+        if model is not None:
+            kept[_GIVEN] = model.read_bytes()
+        entry = json.loads(kept[record.name]).get("inputs", {}).get("previous_record")
+        self._replace_previous(kept, start=Path(entry["path"]).parent if entry else None)
         packed = {name: zlib.compress(content) for name, content in kept.items()}
         is_small = sum(map(len, packed.values())) <= LARGEST_PACKED
         self.packed = packed if is_small else {}
+
+    def take_model_as_before(self, model):
+        """Put the file of the earlier model in place of a new one that holds the same atoms.
+
+        A session file rounds coordinates, and a model that nobody has edited must stay the same.
+        """
+        generations = self._generations()
+        earlier = generations[-1] / _GIVEN if generations else None
+        if earlier is not None and earlier.is_file() and is_same_model(earlier, model):
+            shutil.copyfile(earlier, model)
 
     def unpack(self, packed):
         """Put there what an earlier session kept of a run; damage is as if it had kept nothing."""
@@ -75,12 +103,16 @@ class RunFolder:
         self._replace_previous(kept)
         self.packed = packed
 
-    def _replace_previous(self, kept):
-        """Put files in place of those of the run before."""
-        for path in self.previous.iterdir():
-            path.unlink()
+    def _replace_previous(self, kept, *, start=None):
+        """Put files in place of those of the run before, but of those in the folder `start`."""
+        before = self._generations()
+        folder = self.previous / str(int(before[-1].name) + 1 if before else 0)
+        folder.mkdir()
         for name, content in kept.items():
-            (self.previous / name).write_bytes(content)
+            (folder / name).write_bytes(content)
+        for other in before:
+            if other != start:
+                shutil.rmtree(other, ignore_errors=True)
 
     def remove(self):
         """Delete everything; again does nothing."""

@@ -23,10 +23,11 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     number = record["update"]["pseudo_atoms"]
     assert number["kept"] > 0 and number["added"] > 0
     assert record["adp"]["refined_on_half_map_1"] is None
-    said = session.log.text("info")
+    said = " ".join(session.log.text("info").split())
     assert "mask: taken over from the earlier run, since nothing" in said
     assert "an update of the earlier result: of its pseudo-atoms" in said
-    assert "In a shell, once the edited model is saved:" in said
+    assert ("In a shell, as a full run, for only this session holds what the update started from, "
+            "and once the edited model is saved: ") in said
     assert "half map 2 has not judged this hybrid model" in said
     assert "not validated again; of the earlier hybrid model" in said
 
@@ -35,11 +36,89 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     record = run("locscale info #4")
     assert record["update"]["updates_since_full_run"] == 2
     assert record["adp"]["refined_on_half_map_1"]["fsc_free"] > 0
+    assert "--validate" not in session.log.text("info").split("In a shell")[-1], "a full run has it"
 
     run("locscale hybrid update #4 processes 1 seed 2")
     record = run("locscale info #4")
     assert record["update"] is None and record["parameters"]["validate"] is False
-    assert "seed was 1 and is 2" in session.log.text("info")
+    assert ("the hybrid model is made anew, not as an update of the earlier result: the seed was 1 "
+            "and is 2") in session.log.text("info")
+
+
+def values_of(volume):
+    return volume.full_matrix().copy()
+
+
+def test_update_without_a_change_says_so_and_does_nothing(session, run, result, tmp_path):
+    said = ("Nothing has changed since #4 half1.mrc LocScale was made: maps, model and options are "
+            "the same, so it stays as it is. Edit the model or change an option; locscale hybrid "
+            "without update makes a full run")
+    before = values_of(result)
+    assert run("locscale hybrid update #4") is result
+    run("delete #3/A:10-16")
+    run("locscale hybrid update #4")
+    edited = values_of(result)
+    assert (edited != before).any()
+    session.log.messages.clear()
+    assert run("locscale hybrid update #4 seed 1") is result
+    assert said in session.log.text("info") and (values_of(result) == edited).all()
+
+    # another output changes no value, again and again
+    run("locscale hybrid update #4 outputs linear")
+    run("locscale hybrid update #4 outputs localB")
+    assert (values_of(result) == edited).all()
+    assert "B factors: taken over from the earlier run" in session.log.text("info")
+    run(f'locscale hybrid update #4 saveTo "{tmp_path / "out"}"')
+    assert (values_of(result) == edited).all() and len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_change_of_the_scaling_alone_is_no_full_run(session, run, result):
+    run("locscale hybrid update #4 window 30")
+    said = session.log.text("info")
+    assert "an update of the earlier result with the same model: the hybrid model is that" in said
+    assert "full run" not in said and "made anew" not in said and "adp:" not in said
+    run("locscale hybrid update #4 resolution 5")
+    assert ("the hybrid model is made anew, not as an update of the earlier result: the resolution "
+            "was the one found in the maps and is 5 Å") in session.log.text("info")
+
+
+def test_update_of_a_result_on_disk_is_one_in_a_shell_too(session, run, case, tmp_path):
+    """The model is saved, the line is run, and it starts from the record that is there."""
+    import json
+    import shlex
+
+    from chimerax.locscale.results import results
+
+    from locscale_hybrid.cli import main
+    from locscale_hybrid.mrc import read_map
+    for path in case.values():
+        run(f'open "{path}"')
+    run("locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none name first "
+        f'outputs model saveTo "{tmp_path / "out"}"')
+    first = tmp_path / "out" / "first.json"
+    inputs = json.loads(first.read_text())["inputs"]
+    assert inputs["half_map_1"]["path"] == str(case["half1.mrc"])
+    assert inputs["model"]["path"] != str(case["model.cif"]), "it may have been edited"
+    run("delete #3/A:10-16")
+    result = run(f'locscale hybrid update #4 name second saveTo "{tmp_path / "out"}"')
+    kept = results(session).of(result)
+    assert kept.shell_needs == "once the edited model is saved"
+    assert f"--warm_start {first}" in kept.shell_line
+    edited, output = tmp_path / "edited.cif", tmp_path / "third.mrc"
+    run(f"save {edited} models #3")
+    line = kept.shell_line.replace(str(case["model.cif"]), str(edited)).replace(
+        str(tmp_path / "out" / "second.mrc"), str(output))
+    assert main(shlex.split(line)[1:]) == 0
+    record = json.loads(output.with_suffix(".json").read_text())
+    assert record["update"]["pseudo_atoms"] == kept.record["update"]["pseudo_atoms"]
+    values = values_of(result)
+    assert abs(read_map(output).values - values).max() < 1e-3 * values.std()
+
+    run("delete #3/A:1; locscale hybrid update #4")
+    assert f"--warm_start {tmp_path / 'out' / 'second.json'}" in results(session).of(
+        result).shell_line
+    run("delete #3/A:2; locscale hybrid update #4")
+    assert "as a full run, for only this session holds" in results(session).of(result).shell_needs
 
 
 def open_ids(session):
@@ -100,13 +179,15 @@ def restored(session, run, folder):
 def test_update_after_restoring_starts_from_what_the_session_file_holds(session, run, result,
                                                                         tmp_path):
     before = restored(session, run, tmp_path)
+    run("locscale hybrid update #4")
+    assert "Nothing has changed since #4" in session.log.text("info"), "coordinates were rounded"
     run("delete #3/A:10-16")
     run("locscale hybrid update #4 processes 1")
     record = run("locscale info #4")
     assert record["update"]["pseudo_atoms"]["kept"] > 0
     assert (record["update"]["earlier_validation"]["fsc_free"]
             == before["adp"]["refined_on_half_map_1"]["fsc_free"])
-    assert "full run" not in session.log.text("info")
+    assert "made anew" not in session.log.text("info")
     # again, of the update, which is one by then
     restored(session, run, tmp_path)
     run("delete #3/A:1")
@@ -139,9 +220,9 @@ def test_damage_of_what_a_session_file_holds_is_as_if_it_held_nothing(chimerax_s
     folder = RunFolder()
     try:
         folder.unpack({"../run.json": zlib.compress(b"{}")})
-        assert [path.name for path in folder.previous.iterdir()] == ["run.json"]
+        assert [path.name for path in folder.previous.glob("*/*")] == ["run.json"]
         assert folder.previous_record.read_bytes() == b"{}"
         folder.unpack({"other.json": spoil(zlib.compress(b"{}"))})
-        assert [path.name for path in folder.previous.iterdir()] == ["run.json"]
+        assert [path.name for path in folder.previous.glob("*/*")] == ["run.json"]
     finally:
         folder.remove()

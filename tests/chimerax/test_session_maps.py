@@ -185,6 +185,20 @@ def test_inputs_are_not_changed(session, run, opened):
         assert np.array_equal(volume.full_matrix(), values)
 
 
+def test_rounding_of_a_session_file_makes_no_other_model(tmp_path):
+    from chimerax.locscale.model_file import is_same_model
+    first, other = tmp_path / "a.cif", tmp_path / "b.cif"
+    atom = "ATOM 1 N N . LEU A ? . ? {} 38.017928200 27.9 1.000000 58.115101 1 A 1\n"
+    first.write_text(atom.format("40.300302300"))
+    for place, same in (("40.300300598", True), ("40.301302300", False), ("nan", False)):
+        other.write_text(atom.format(place))
+        assert is_same_model(first, other) is same
+    other.write_text(2 * atom.format("40.300302300"))
+    assert not is_same_model(first, other)
+    other.write_text(atom.format("40.300302300").replace("LEU", "ILE"))
+    assert not is_same_model(first, other)
+
+
 def test_group_of_two_maps_counts_as_two(session, run, tmp_path, fake_core):
     run("open " + write_map(tmp_path / "h1.mrc") + " " + write_map(tmp_path / "h2.mrc", seed=2))
     result = run("locscale hybrid #1")

@@ -16,11 +16,13 @@ import pytest
 from scipy.spatial import cKDTree
 
 from locscale_hybrid import HybridParameters, InputError, output_paths, run_hybrid
+from locscale_hybrid.cli import main
 from locscale_hybrid.cli_request import given_options, request_of
 from locscale_hybrid.pool import ProcessExecutor
 from locscale_hybrid.previous_run import PreviousRun, find_previous, require_repeatable
 from locscale_hybrid.report_text import caveats, deeds, table_rows
 from locscale_hybrid.structure import read_model
+from locscale_hybrid.unchanged import is_unchanged
 from tests.program import RESOLUTION, make_case
 
 PARAMETERS = HybridParameters(resolution=RESOLUTION, outputs=frozenset({"model", "mask"}))
@@ -240,19 +242,24 @@ def test_run_that_kept_no_hybrid_model_is_no_start(first, again, tmp_path):
     inputs = dataclasses.replace(
         again, previous_record=without(first, tmp_path, "hybrid_model", "file"))
     found = find_previous(inputs, PARAMETERS, read_model(inputs.model))
-    assert found.message == ("a full run, not an update of changed.json: that run kept no hybrid "
-                             "model; give it --outputs model, or -op, to make updates quick")
+    assert found.message == ("the hybrid model is made anew, not as an update of changed.json: "
+                             "that run kept no hybrid model; give it --outputs model, or -op, to "
+                             "make updates quick")
 
 
 @pytest.mark.parametrize(("changes", "text"), [
     ({"point_group": "C2"}, "point group was C1 and is C2"),
     ({"seed": 3}, "seed was 1 and is 3"),
-    ({"resolution": 4.0}, "resolution was 3.4 and is 4.0"),
+    ({"resolution": 4.0}, "the resolution was 3.4 Å and is 4 Å"),
+    ({"resolution": None, "seed": 3}, "the resolution was 3.4 Å and is the one found in the maps, "
+                                      "the seed was 1 and is 3"),
+    ({"symmetry_centre": (1.0, 2.0, 3.5)}, "symmetry was the middle of the box and is 1, 2, 3.5"),
+    ({"complete_model": False}, "the completion by pseudo-atoms was on and is off"),
     ({"refiner": "none"}, "refiner was own and is none")])
 def test_other_parameters_of_the_hybrid_model_are_no_start(again, changes, text):
     parameters = dataclasses.replace(PARAMETERS, **changes)
     found = find_previous(again, parameters, read_model(again.model))
-    assert text in found.message
+    assert found.code == "full-run" and text in found.message
 
 
 @pytest.mark.parametrize("changes", [{"weight": "soft"}, {"b_floor": 30.0}, {"window": 30.0}])
@@ -284,10 +291,70 @@ def test_mask_for_one_run_alone_is_no_start(again):
     assert "mask was given for this run alone" in found.message
 
 
-def test_unchanged_model_is_no_start(case, again):
-    found = find_previous(dataclasses.replace(again, model=case.inputs.model), PARAMETERS,
-                          read_model(case.inputs.model))
-    assert "the model has not changed" in found.message
+def test_hybrid_model_of_the_same_model_is_that_of_the_earlier_run(case, again):
+    inputs = dataclasses.replace(again, model=case.inputs.model)
+    found = find_previous(inputs, PARAMETERS, read_model(inputs.model))
+    assert found.code == "same-model" and found.message == (
+        "an update of first.json with the same model: the hybrid model is that of the earlier "
+        "run, and what was kept of it is not computed again")
+    other = dataclasses.replace(PARAMETERS, seed=2)
+    assert "the seed was 1 and is 2" in find_previous(inputs, other, None).message
+
+
+def test_update_with_the_same_model_starts_where_the_update_before_it_did(again, update, made):
+    """Else its map would drift, though only another output was asked for."""
+    inputs = dataclasses.replace(again, previous_record=update.record)
+    result = made("more", inputs, outputs=frozenset({"model", "mask", "linear"}))
+    assert result.linear.read_bytes() == update.linear.read_bytes()
+    record = record_of(result)
+    assert record["inputs"]["previous_record"]["path"] == str(again.previous_record)
+    assert record["update"] == record_of(update)["update"]
+
+
+def test_update_with_the_same_model_starts_from_the_update_where_its_start_is_gone(again, update,
+                                                                                   tmp_path):
+    record = record_of(update)
+    record["inputs"]["previous_record"]["path"] = str(tmp_path / "gone.json")
+    path = tmp_path / "update.json"
+    path.write_text(json.dumps(record))
+    found = find_previous(dataclasses.replace(again, previous_record=path), PARAMETERS,
+                          read_model(again.model))
+    assert isinstance(found, PreviousRun) and found.path == path
+
+
+def unchanged(inputs, **changes):
+    return is_unchanged(inputs, dataclasses.replace(PARAMETERS, **changes))
+
+
+def test_what_is_asked_for_again_is_no_change(case, again, update, first):
+    same = dataclasses.replace(again, model=case.inputs.model)
+    assert unchanged(same) and not unchanged(again)
+    assert unchanged(same, validate=True), "a full run is always validated"
+    for changes in ({"seed": 2}, {"resolution": 4.0}, {"window": 30.0}, {"reseed_check": True},
+                    {"outputs": frozenset({"model"})}):
+        assert not unchanged(same, **changes), changes
+    assert not unchanged(dataclasses.replace(same, model=None))
+    assert not unchanged(dataclasses.replace(same, mask=case.inputs.half_map_1))
+    later = dataclasses.replace(again, previous_record=update.record)
+    assert unchanged(later) and not unchanged(later, validate=True)
+
+
+def test_result_of_another_version_is_made_again(case, again, first, tmp_path):
+    record = record_of(first)
+    record["program"]["version"] = "0.0.1"
+    (tmp_path / "first.json").write_text(json.dumps(record))
+    assert not unchanged(dataclasses.replace(again, model=case.inputs.model,
+                                             previous_record=tmp_path / "first.json"))
+
+
+def test_option_without_a_change_writes_nothing_and_says_so(first, update, tmp_path, capsys):
+    for record, map_ in ((first.record, first.output), (update.record, update.output)):
+        assert main(["--update", str(record), "-o", str(tmp_path / "x.mrc")]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert (f"nothing has changed since {record.name}: maps, model and options are those of "
+                f"that run, so there is nothing to update in {map_}; edit the model, change an "
+                "option, or run it in full with --from in place of --update") in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_mostly_changed_model_is_no_start(again):
@@ -306,7 +373,7 @@ def test_file_that_is_no_record_is_refused(again, tmp_path):
 
 def test_run_that_cannot_be_an_update_is_a_full_run(case, again, first, made):
     result = made("first", dataclasses.replace(case.inputs, previous_record=first.record))
-    assert "a full run, not an update of first.json" in message(result, "full-run")
+    assert "an update of first.json with the same model" in message(result, "same-model")
     assert result.linear.read_bytes() == first.linear.read_bytes()
     record = record_of(result)
     assert record["update"] is None and "previous_record" not in record["inputs"]

@@ -178,7 +178,12 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
 
         interruption.wait_for_word()
     with _logging_to(screen, verbose="verbose" in options, debug="debug" in options):
-        _start(request_of(options, remarks), screen, launcher, world, interruption)
+        request = request_of(options, remarks)
+        if "update" in options and request.job.action == "run":
+            from .unchanged import require_change
+
+            require_change(request.job.inputs, request.job.parameters)
+        _start(request, screen, launcher, world, interruption)
     return 0
 
 

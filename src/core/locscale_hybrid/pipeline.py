@@ -226,7 +226,7 @@ class _Run:
         found = find_previous(inputs, self.parameters, given.model)
         if isinstance(found, PreviousRun):
             self.previous = found
-            return inputs
+            return replace(inputs, previous_record=found.path)
         self.note([found])
         return replace(inputs, previous_record=None)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,20 @@ from .maps import BoolArray, DoubleArray
 from .parameters import HybridInputs, HybridParameters
 from .stage_keys import parameters_before_scaling
 from .structure import AtomicModel, read_model
+from .unchanged import is_same_file
 
 UNCHANGED = 1.0          # Å, within which an atom of the edited model has its earlier counterpart
 SHIFTS_TAKEN = "coordinate-errors"  # code of the finding
 MOST_CHANGED = 0.5       # share of the model beyond which everything is made anew
 
+_WORDS = {"complete_model": "the completion by pseudo-atoms", "point_group": "the point group",
+          "symmetry_centre": "the centre of the symmetry", "resolution": "the resolution",
+          "voxel_size": "the voxel size", "fdr": "the false discovery rate",
+          "refiner": "the refiner", "b_steps": "the number of B steps",
+          "neighbour_tau": "the spread of B between neighbours", "seed": "the seed"}
+_UNSET = {"symmetry_centre": "the middle of the box", "resolution": "the one found in the maps",
+          "voxel_size": "that of the header", "neighbour_tau": "the one that half map 2 prefers"}
+_UNITS = {"resolution": " Å", "voxel_size": " Å", "neighbour_tau": " Å²"}
 _NEAREST = 4             # earlier atoms that give an added one its first B
 _MAPS = ("half_map_1", "half_map_2", "full_map", "mask", "monomer_library")
 
@@ -105,7 +114,9 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     Returns
     -------
     PreviousRun or Finding
-        The finding says that everything is made anew, and why.
+        What to start from: where the model is that of an update, what that update started from,
+        as long as it is there, so that the same comes out.  The finding says that the hybrid
+        model is made anew, and why, or that it is that of the earlier run.
 
     Raises
     ------
@@ -115,8 +126,19 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     path = inputs.previous_record
     assert path is not None
     values = read_object(path)
-    reason = (_other_input(values, inputs, path) or _other_parameter(values, parameters, path)
-              or _unfit_model(values, path))
+    reason = _other_input(values, inputs, path) or _other_parameters(values, parameters, path)
+    same = reason is None and is_same_file(inputs.files.get("model"), values["inputs"], "model",
+                                           path)
+    if same and values.get("update") is None:
+        return Finding("same-model", "note", f"an update of {path.name} with the same model: the "
+                       "hybrid model is that of the earlier run, and what was kept of it is not "
+                       "computed again")
+    start = _start_of(values, path) if same else None
+    if start is not None:
+        found = find_previous(replace(inputs, previous_record=start), parameters, model)
+        if isinstance(found, PreviousRun):
+            return found
+    reason = reason or _unfit_model(values, path)
     if reason is None:
         previous = _previous(values, path, model)
         if len(previous.positions) and previous.changed <= MOST_CHANGED:
@@ -124,7 +146,8 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
         reason = (f"{previous.changed:.0%} of the model has changed since the last full run "
                   f"(limit {MOST_CHANGED:.0%})" if len(previous.positions)
                   else "its hybrid model holds no atoms")
-    return Finding("full-run", "note", f"a full run, not an update of {path.name}: {reason}")
+    return Finding("full-run", "note", f"the hybrid model is made anew, not as an update of "
+                   f"{path.name}: {reason}")
 
 
 def require_repeatable(record: Path) -> None:
@@ -161,29 +184,41 @@ def _other_input(values: Mapping[str, Any], inputs: HybridInputs, path: Path) ->
         if (name in files) != (name in entries):
             which = "this" if name in files else "that"
             return f"{words} was given for {which} run alone"
-        if name in files and not _is_same(files[name], entries, name, path):
+        if not is_same_file(files.get(name), entries, name, path):
             return f"{words} is another file now"
-    if values.get("update") is None and _is_same(files.get("model"), entries, "model", path):
-        return "the model has not changed"
     return None
 
 
-def _is_same(file: Path | None, entries: Mapping[str, Any], name: str, path: Path) -> bool:
-    """Whether a file is the one of the earlier run."""
-    return file is not None and sha256(file) == object_in(entries, name, path).get("sha256")
+def _start_of(values: Mapping[str, Any], path: Path) -> Path | None:
+    """The record that an update started from, where it is still what it was."""
+    entry = _part(_part(values, "inputs", path), "previous_record", path)
+    start = path_in(entry, "path", path)
+    is_there = start is not None and start.is_file() and sha256(start) == entry.get("sha256")
+    return start if is_there else None
 
 
-def _other_parameter(values: Mapping[str, Any], parameters: HybridParameters,
-                     path: Path) -> str | None:
-    """The first parameter of the hybrid model that differs."""
+def _other_parameters(values: Mapping[str, Any], parameters: HybridParameters,
+                      path: Path) -> str | None:
+    """The parameters of the hybrid model that differ."""
     recorded = {**HybridParameters().as_dict(), **object_in(values, "parameters", path)}
     asked = json.loads(json.dumps(parameters.as_dict()))
-    for name in parameters_before_scaling():
-        if asked[name] != recorded[name]:
-            return f"{name.replace('_', ' ')} was {recorded[name]} and is {asked[name]}"
-    if parameters.refiner == "servalcat":
+    told = [f"{_WORDS.get(name, name.replace('_', ' '))} was {_told(name, recorded[name])} and is "
+            f"{_told(name, asked[name])}"
+            for name in parameters_before_scaling() if asked[name] != recorded[name]]
+    if not told and parameters.refiner == "servalcat":
         return "servalcat refines all B anew"
-    return None
+    return ", ".join(told) or None
+
+
+def _told(name: str, value: Any) -> str:
+    """The value of a parameter in words."""
+    if value is None:
+        return _UNSET.get(name, "none")
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(f"{part:g}" for part in value)
+    return (f"{value:g}" if isinstance(value, float) else str(value)) + _UNITS.get(name, "")
 
 
 def _unfit_model(values: Mapping[str, Any], path: Path) -> str | None:

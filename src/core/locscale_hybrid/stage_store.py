@@ -44,6 +44,12 @@ class StageKey:
     digest: str
 
     @property
+    def words(self) -> str:
+        """What to call the stage in a message."""
+        return {"adp": "B factors", "reseed": "the check with another seed"}.get(self.stage,
+                                                                               self.stage)
+
+    @property
     def name(self) -> str:
         """Name of its files without ending."""
         return f"{self.stage}-{self.digest[:_IN_NAME]}"
@@ -101,11 +107,11 @@ class StageStore:
                 zipfile.BadZipFile) as error:
             self._found(Finding(
                 f"stage-damaged-{key.stage}", "warning",
-                f"{key.stage}: the kept result {path.with_suffix('.npz')} is damaged ({error}) and "
+                f"{key.words}: the kept result {path.with_suffix('.npz')} is damaged ({error}) and "
                 "is made anew; check the disk"))
             return None
         self._found(Finding(f"stage-resumed-{key.stage}", "note",
-                            f"{key.stage}: taken from {path.with_suffix('.npz')}, since nothing "
+                            f"{key.words}: taken from {path.with_suffix('.npz')}, since nothing "
                             "that it depends on has changed"))
         return result
 
@@ -123,7 +129,7 @@ class StageStore:
                     (folder / f"{key.name}{ending}").unlink(missing_ok=True)
             self._found(Finding(
                 f"stage-not-kept-{key.stage}", "warning",
-                f"{key.stage}: the result could not be kept in {folder} "
+                f"{key.words}: the result could not be kept in {folder} "
                 f"({error.strerror or error}), --resume will make it anew; make room there"))
 
 
