@@ -185,7 +185,7 @@ def test_inputs_are_not_changed(session, run, opened):
         assert np.array_equal(volume.full_matrix(), values)
 
 
-def test_rounding_of_a_session_file_makes_no_other_model(tmp_path):
+def test_rounding_of_a_session_file_makes_no_other_model(chimerax_session, tmp_path):
     from chimerax.locscale.model_file import is_same_model
     first, other = tmp_path / "a.cif", tmp_path / "b.cif"
     atom = "ATOM 1 N N . LEU A ? . ? {} 38.017928200 27.9 1.000000 58.115101 1 A 1\n"
