@@ -151,8 +151,12 @@ class Delivery:
 
     def _left(self):
         """The result as it is, since nothing has changed."""
-        if self.request.keep_folder is False:
+        if not self.request.keep_folder:
             self.request.folder.remove_in_background()
+        kept = results(self.session).of(self.update)
+        if kept is not None:    # other maps or models may have been named that hold the same
+            kept.maps, kept.models, kept.inputs = self.chosen.maps, self.chosen.models, self.labels
+            kept.mask, kept.weight, kept.asked = self.chosen.mask, self.chosen.weight, self.asked
         self.session.logger.info(
             f"Nothing has changed since {map_label(self.update)} was made: maps, model and options "
             "are the same, so it stays as it is. Edit the model or change an option; locscale "
@@ -250,6 +254,10 @@ def _asked(keywords, earlier):
     """How to compute and what to write, as it was typed now or for the result to update."""
     before = {} if earlier is None else earlier.asked
     asked = {name: keywords.get(name) or before.get(name) for name in ("processes", "mpiexec")}
+    if asked["processes"] and not keywords.get("processes"):
+        from locscale_hybrid.jobs import most_processes
+        # the session may come from a larger machine
+        asked["processes"] = min(asked["processes"], most_processes())
     report = keywords.get("report")
     return {**asked, "name": keywords.get("name"),
             "report": before.get("report", True) if report is None else report}

@@ -67,9 +67,22 @@ def test_update_without_a_change_says_so_and_does_nothing(session, run, result, 
     run("locscale hybrid update #4 outputs linear")
     run("locscale hybrid update #4 outputs localB")
     assert (values_of(result) == edited).all()
+    (local_b,) = (number for number, name in open_ids(session).items() if name == "localB")
+    run(f"close #{local_b}")
+    run("locscale hybrid update #4")
+    assert "localB" in open_ids(session).values(), "one that was closed is opened again"
     assert "B factors: taken over from the earlier run" in session.log.text("info")
     run(f'locscale hybrid update #4 saveTo "{tmp_path / "out"}"')
     assert (values_of(result) == edited).all() and len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_the_same_model_opened_again_is_no_change_and_is_followed_from_then_on(session, run, case,
+                                                                              result):
+    run(f'open "{case["model.cif"]}"')
+    run("locscale hybrid update #4 model #5; close #3; locscale hybrid update #4")
+    assert session.log.text("info").count("Nothing has changed since #4") == 2
+    run("locscale info #4")
+    assert "model #5" in " ".join(session.log.text("info").split())
 
 
 def test_change_of_the_scaling_alone_is_no_full_run(session, run, result):

@@ -64,14 +64,17 @@ def test_results_of_the_same_map_have_names_of_their_own(session, run, opened, f
 
 
 def test_processes_and_report_are_kept_for_an_update(session, run, opened, tmp_path):
+    from chimerax.locscale.results import results
     result = run("locscale hybrid #1 #2 processes 1 report false")
     run("locscale hybrid update #4 window 30")
     shell = record_of(session, result).shell_line
     assert " -np 1 " in f"{shell} " and "--print_report" not in shell
     run(f'save "{tmp_path / "state.cxs"}"')
     run(f'open "{tmp_path / "state.cxs"}"')
+    results(session).newest.asked["processes"] = 10_000
+    run("locscale hybrid update #4 window 28")
+    assert results(session).newest.asked["processes"] < 10_000, "of a larger machine"
     run("locscale hybrid update #4 report true processes 2")
-    from chimerax.locscale.results import results
     shell = results(session).newest.shell_line
     assert " -np 2 " in f"{shell} " and "--print_report" in shell
 

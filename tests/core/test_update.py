@@ -355,6 +355,10 @@ def test_option_without_a_change_writes_nothing_and_says_so(first, update, tmp_p
                 f"that run, so there is nothing to update in {map_}; edit the model, change an "
                 "option, or run it in full with --from in place of --update") in said
     assert not list(tmp_path.iterdir())
+    missing = tmp_path / "missing.cif"
+    assert main(["--update", str(first.record), "-mc", str(missing), "-o",
+                 str(tmp_path / "x.mrc")]) == 2
+    assert str(missing) in capsys.readouterr().err
 
 
 def test_mostly_changed_model_is_no_start(again):

@@ -18,7 +18,10 @@ def is_same_file(file: Path | None, entries: Mapping[str, Any], name: str, recor
     """Whether a file is the one that a record names; also where neither has one."""
     if file is None or name not in entries:
         return file is None and name not in entries
-    return sha256(file) == object_in(entries, name, record).get("sha256")
+    try:
+        return sha256(file) == object_in(entries, name, record).get("sha256")
+    except OSError:     # who reads it says what is wrong
+        return False
 
 
 def is_unchanged(inputs: HybridInputs, parameters: HybridParameters) -> bool:
