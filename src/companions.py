@@ -70,8 +70,8 @@ def _close_stale(session, volume, models):
     one = len(models) == 1
     session.logger.info(
         f"Closed, because the update of #{volume.id_string} {volume.name} did not make "
-        f"{'it' if one else 'them'} again: {names}; outputs says what is made, and a map that is "
-        "renamed stays")
+        f"{'it' if one else 'them'} again: {names}; the keyword outputs says what is made, and "
+        "what is renamed is left alone")
     groups = {model.parent for model in models}
     session.models.close(models)
     session.models.close([group for group in groups

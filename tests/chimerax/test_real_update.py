@@ -37,6 +37,9 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     assert record["update"]["updates_since_full_run"] == 2
     assert record["adp"]["refined_on_half_map_1"]["fsc_free"] > 0
     assert "--validate" not in session.log.text("info").split("In a shell")[-1], "a full run has it"
+    judged = values_of(result)
+    run("locscale hybrid update #4 outputs mask")
+    assert run("locscale info #4")["adp"] == record["adp"] and (values_of(result) == judged).all()
 
     run("locscale hybrid update #4 processes 1 seed 2")
     record = run("locscale info #4")

@@ -311,6 +311,14 @@ def test_update_with_the_same_model_starts_where_the_update_before_it_did(again,
     assert record["update"] == record_of(update)["update"]
 
 
+def test_validated_update_stays_validated_where_the_model_is_the_same(again, made):
+    validated = made("validated", again, validate=True)
+    result = made("more", dataclasses.replace(again, previous_record=validated.record))
+    assert result.linear.read_bytes() == validated.linear.read_bytes()
+    assert record_of(result)["adp"] == record_of(validated)["adp"]
+    assert record_of(result)["parameters"]["validate"]
+
+
 def test_update_with_the_same_model_starts_from_the_update_where_its_start_is_gone(again, update,
                                                                                    tmp_path):
     record = record_of(update)

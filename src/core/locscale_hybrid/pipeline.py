@@ -108,6 +108,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             run.go_beside(given, workers, resume=outputs.resume)
             run.check(inputs, given, suggest=inputs.previous_record is None)
             inputs = run.start_from(inputs, given)
+            parameters = run.parameters
             run.keep_stages(inputs, given, outputs, folder)
             files = ProcessingFiles(outputs.processing_folder, given.frame)
         with run.stage("mask"):
@@ -226,6 +227,8 @@ class _Run:
         found = find_previous(inputs, self.parameters, given.model)
         if isinstance(found, PreviousRun):
             self.previous = found
+            if found.validated_since:
+                self.parameters = replace(self.parameters, validate=True)
             return replace(inputs, previous_record=found.path)
         self.note([found])
         return replace(inputs, previous_record=None)

@@ -75,6 +75,9 @@ class PreviousRun:
     changed : float
         Share of the model that has changed since that full run, all edits added up, with the
         model that the new run is given.
+    validated_since : bool
+        Whether an update from here with the same model, which the new run repeats, has asked half
+        map 2 anew: it is asked then too, for B to be the same.
     """
 
     path: Path
@@ -87,6 +90,7 @@ class PreviousRun:
     validation: EarlierValidation | None
     n_updates: int
     changed: float
+    validated_since: bool = False
 
     def b_near(self, positions: DoubleArray) -> DoubleArray:
         """B of the earlier atom at each position (n, 3); where there is none, of those near it."""
@@ -137,7 +141,8 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     if start is not None:
         found = find_previous(replace(inputs, previous_record=start), parameters, model)
         if isinstance(found, PreviousRun):
-            return found
+            return replace(found, validated_since=_part(values, "update", path).get(
+                "validated_anew") is True)
     reason = reason or _unfit_model(values, path)
     if reason is None:
         previous = _previous(values, path, model)
