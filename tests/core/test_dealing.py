@@ -8,8 +8,9 @@ from locscale_hybrid.dealing import (
     AHEAD,
     ASK,
     DONE,
+    FAIL,
+    HALT,
     INDEX,
-    LAST_TASKS,
     NO_MORE,
     Dealer,
     report_failure,
@@ -29,6 +30,7 @@ class Comm:
     def __init__(self, rank, boxes=None):
         self.rank, self.boxes = rank, boxes if boxes is not None else defaultdict(deque)
         self.when_idle = None
+        self.arrives = {}  # by tag: what happens right after rank 0 has looked for it
 
     def of(self, rank):
         return Comm(rank, self.boxes)
@@ -45,7 +47,9 @@ class Comm:
     def Iprobe(self, source, tag):  # noqa: N802
         if not self.boxes[source, self.rank, tag] and self.when_idle is not None:
             self.when_idle()
-        return bool(self.boxes[source, self.rank, tag])
+        found = bool(self.boxes[source, self.rank, tag])
+        self.arrives.pop(tag, lambda: None)()
+        return found
 
     def Recv(self, buffer, source, tag):  # noqa: N802
         buffer[:] = self.boxes[source, self.rank, tag].popleft()
@@ -78,20 +82,33 @@ def done(comm, dealer, rank):
         pass
 
 
-def test_a_rank_has_the_next_task_while_it_works():
+@pytest.fixture
+def now(monkeypatch):
+    """A clock that a test sets; seconds."""
+    time = [100.0]
+    monkeypatch.setattr("locscale_hybrid.tasks.time.monotonic", lambda: time[0])
+    return time
+
+
+def test_a_rank_has_the_next_task_while_it_works_once_it_is_known_how_fast_it_is(now):
     comm = Comm(0)
     dealer, _ = dealt(comm, 1, 100)
-    assert answers(comm, 1) == [0, 1]
+    assert answers(comm, 1) == [0]      # the second ask stands
+    now[0] += 1
     done(comm, dealer, 1)
-    assert answers(comm, 1) == [2]
-    assert dealer.fraction == 0.01
+    assert answers(comm, 1) == [1, 2]
+    done(comm, dealer, 1)
+    assert answers(comm, 1) == [3]
+    assert dealer.fraction == 0.02
 
 
-def test_of_the_last_tasks_none_waits_at_a_rank_that_has_one():
+def test_of_the_last_tasks_none_waits_at_a_rank_that_has_one(now):
     comm = Comm(0)
-    dealer, busy = dealt(comm, 1, LAST_TASKS * RANKS)
-    assert answers(comm, 1) == [0]     # the second ask stands
-    while dealer.take(0) is not None:  # rank 0 does the others meanwhile
+    dealer, busy = dealt(comm, 1, 7)
+    now[0] += 1
+    done(comm, dealer, 1)
+    assert answers(comm, 1) == [0, 1]  # 5 are left, less than 2 for each of 3 ranks
+    while dealer.take(0) is not None:  # rank 0 does them meanwhile
         dealer.give_back(0)
     while dealer.step():
         pass
@@ -99,6 +116,18 @@ def test_of_the_last_tasks_none_waits_at_a_rank_that_has_one():
     done(comm, dealer, 1)
     assert answers(comm, 1) == [NO_MORE]
     assert busy == {} and dealer.fraction == 1.0 and dealer.is_over()
+
+
+def test_a_slow_rank_gets_nothing_ahead_that_the_others_would_have_done_before(now):
+    comm = Comm(0)
+    dealer, _ = dealt(comm, 1, 61)
+    for _ in range(3):
+        assert dealer.take(0) is not None
+        now[0] += 1                         # of rank 0, 1 s each
+        dealer.give_back(0)
+    now[0] += 7
+    done(comm, dealer, 1)                   # 10 s: two are 20, and the others need 56 / 3
+    assert answers(comm, 1) == [0, 4]
 
 
 def test_the_clock_runs_for_the_task_at_work_not_for_the_one_that_waits():
@@ -110,16 +139,66 @@ def test_the_clock_runs_for_the_task_at_work_not_for_the_one_that_waits():
     assert clock.busy[1][0] == 1
 
 
-def test_what_a_failed_rank_still_has_does_not_count_as_done():
+def test_what_a_failed_rank_still_has_does_not_count_as_done(now):
     comm = Comm(0)
     dealer, busy = dealt(comm, 1, 100)
-    report_failure(comm.of(1), ValueError("boom"), 0)
+    now[0] += 1
+    done(comm, dealer, 1)
+    report_failure(comm.of(1), ValueError("boom"), 1)
     for _ in range(AHEAD):
         done(comm, dealer, 1)
-    assert answers(comm, 1) == [0, 1, NO_MORE, NO_MORE]
-    assert busy == {} and dealer.fraction == 0.0
-    with pytest.raises(StageError, match="rank 1 of 3 failed in task 0: ValueError: boom"):
+    assert answers(comm, 1) == [0, 1, 2, NO_MORE, NO_MORE]
+    assert busy == {} and dealer.fraction == 0.01
+    with pytest.raises(StageError, match="rank 1 of 3 failed in task 1: ValueError: boom"):
         dealer.raise_failure()
+
+
+@pytest.mark.parametrize("after", [ASK, DONE, FAIL])
+@pytest.mark.parametrize("fails", [True, False])
+def test_last_messages_of_a_rank_count_whenever_they_come(after, fails):
+    comm = Comm(0)
+    dealer, busy = dealt(comm, 1, 1)
+
+    def ends():
+        if fails:
+            report_failure(comm.of(1), ValueError("boom"), 0)
+        comm.of(1).Send(b"", 0, DONE)
+        comm.of(1).Send(b"", 0, ASK)
+
+    comm.arrives[after] = ends
+    while dealer.step() or after in comm.arrives:
+        pass
+    dealer.step()
+    assert busy == {} and dealer.is_over()
+    assert not any(box for (_, to, _), box in comm.boxes.items() if to == 0)
+    if fails:
+        with pytest.raises(StageError, match="boom"):
+            dealer.raise_failure()
+    else:
+        assert dealer.fraction == 1.0
+        dealer.raise_failure()
+
+
+def test_what_is_not_done_is_no_success():
+    dealer, _ = dealt(Comm(0), 1, 3)
+    with pytest.raises(StageError, match="3 of 3 tasks were not done: a rank was silent"):
+        dealer.raise_failure()
+
+
+def test_a_rank_does_not_begin_what_it_has_once_the_plan_is_broken_off(tmp_path):
+    toy_tasks.make_plan(tmp_path, 100)
+    comm = Comm(0)
+    dealer = Dealer(comm, 100, {1: AHEAD}, Clock(), plan=7)
+    rank = comm.of(1)
+    rank.when_idle = lambda: (dealer.step(), dealer.fraction > 0.05 and dealer.refuse())
+    comm.Send((6).to_bytes(8, "little"), 1, HALT)  # an earlier plan's, which says nothing of this
+    send_command(comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path),
+                        "plan": 7}, 1)
+    send_command(comm, {"finish": True}, 1)
+    serve(rank)
+    begun = (tmp_path / "who.txt").read_text().splitlines()
+    assert 5 < len(begun) == round(100 * dealer.fraction) < 10
+    assert dealer.is_over()
 
 
 @pytest.mark.parametrize("faulty", [[], [3]])

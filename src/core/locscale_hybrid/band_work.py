@@ -225,10 +225,11 @@ def _mapped(folder: Path, names: Iterable[str]) -> dict[str, ComplexArray]:
 def scale_band(work: BandWork, slot: int) -> None:
     """Measure the band of a slot and scale it as it is."""
     band, maps = work.bands[slot], np.asarray(work.slots["maps"][slot])
+    if not (work.options.scaled or work.options.adaptive):
+        work.measure(band, np.empty_like(maps))  # nobody reads the band
+        return
     known = bool(work.slots["powers"][band, OBSERVED].any())
     mean, difference = (work.components if known else work.measure)(band, maps)
-    if not (work.options.scaled or work.options.adaptive):
-        return
     gain = work.gain(band).gain
     if not gain.any():
         maps[:] = 0

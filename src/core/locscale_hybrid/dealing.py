@@ -2,6 +2,10 @@
 
 A rank asks for tasks, does them, and says so; rank 0 answers from a thread, for it works itself.
 A rank has asked for the next task when it begins one, so it need not wait for a busy rank 0.
+
+Messages of one kind arrive in the order they were sent; so do those of other kinds, but one may
+come between two looks.  Rank 0 therefore looks for the kinds in the reverse order of sending: when
+it sees a question, it has seen all that was sent before.
 """
 
 import json
@@ -15,8 +19,8 @@ from .errors import StageError
 from .tasks import Clock, Failure, Pause, Task, fft_share, load_task
 
 AHEAD = 2           # tasks that a rank may have: the next one is there when it has done the first
-LAST_TASKS = 2      # per rank; of these none is given to a rank that has one, for it may be slow
-COMMAND, INDEX, ASK, FAIL, DONE = 1, 2, 3, 4, 5  # message tags; the last three go to rank 0
+COMMAND, INDEX, HALT = 1, 2, 6  # tags of messages from rank 0
+FAIL, DONE, ASK = 4, 5, 3       # to rank 0, in the order of sending
 NO_MORE = -1
 _TELL_EVERY = 0.25  # s
 
@@ -33,17 +37,21 @@ class Dealer:
         For every rank at work on a plan, how many of its asks (AHEAD at first) have not been
         answered with "no more"; it is kept up, and outlives a plan that is broken off.
     clock : Clock
+    plan : int
+        Number of the plan, of which a rank may be told to do no more.
     tell, when_stuck : callable, optional
         See `world.CommWorldExecutor`.
     """
 
-    def __init__(self, comm: Any, count: int, busy: dict[int, int], clock: Clock,
-                 tell: Callable[[int, str | None], None] | None = None,
+    def __init__(self, comm: Any, count: int, busy: dict[int, int], clock: Clock, *,
+                 plan: int = 0, tell: Callable[[int, str | None], None] | None = None,
                  when_stuck: Callable[[str], None] | None = None) -> None:
         self._comm, self._count, self._busy, self._clock = comm, count, busy, clock
-        self._tell, self._when_stuck = tell, when_stuck
+        self._plan, self._tell, self._when_stuck = plan, tell, when_stuck
+        self._halted: set[int] = set()
         self._given = self._done = 0
         self._held: dict[int, list[int]] = {}     # tasks that a rank has, the first at work
+        self._took: dict[int, float] = {}         # s, the last task of a rank
         self._failure: StageError | None = None   # for good
         self._late: StageError | None = None      # until the silent rank speaks
         self._lock = threading.Lock()
@@ -83,16 +91,25 @@ class Dealer:
         with self._lock:
             held = self._held.get(rank)
             if held:
-                self._clock.finished(rank)
+                self._took[rank] = self._clock.finished(rank)
                 self._done += 1
                 del held[0]
                 if held:
                     self._clock.started(rank, held[0])
 
     def _may_have(self, rank: int) -> bool:
-        """Whether a rank that asks is answered now, or only when it has done what it has."""
+        """Whether a rank that asks is answered now, or only when it has done what it has.
+
+        It gets a task ahead while the others have more to do than it would have then.
+        """
         left = 0 if self._failure is not None else self._count - self._given
-        return not self._held.get(rank) or not 0 < left <= LAST_TASKS * self._comm.Get_size()
+        if not left or not self._held.get(rank):
+            return True
+        took = self._took.get(rank)
+        if took is None:
+            return False
+        others: float = left * min(self._took.values()) / self._comm.Get_size()
+        return AHEAD * took <= others
 
     def refuse(self) -> None:
         """Give no more tasks."""
@@ -105,28 +122,39 @@ class Dealer:
 
     def raise_failure(self) -> None:
         """Raise what went wrong in another rank, if anything did."""
-        failure = self._failure or self._late
-        if failure is not None and self._done < self._count:
-            raise failure
+        if self._done < self._count:
+            raise self._failure or self._late or StageError(
+                f"{self._count - self._done} of {self._count} tasks were not done: a rank was "
+                "silent for too long; see whether its host and disk answer, and run it again")
 
     def step(self) -> bool:
         """Answer the ranks that have sent something; whether there were any."""
         answered = False
         for rank in sorted(self._busy):
+            asked = self._comm.Iprobe(source=rank, tag=ASK)
+            done = self._comm.Iprobe(source=rank, tag=DONE)
             if self._comm.Iprobe(source=rank, tag=FAIL):
                 values = _receive(self._comm, rank, FAIL)
                 self._clock.finished(rank)
                 self._held.pop(rank, None)
                 self._failure = self._failure or Failure.from_dict(values).error()
-            if self._comm.Iprobe(source=rank, tag=DONE):
+            if self._failure is not None:
+                self._halt(rank)
+            if done:
                 self._comm.Recv(bytearray(0), source=rank, tag=DONE)
                 self.give_back(rank)
                 answered = True
-            if self._comm.Iprobe(source=rank, tag=ASK) and self._may_have(rank):
+            if asked and self._may_have(rank):
                 self._comm.Recv(bytearray(0), source=rank, tag=ASK)
                 self._answer(rank)
                 answered = True
         return answered
+
+    def _halt(self, rank: int) -> None:
+        """Tell a rank once that it shall not begin what it has."""
+        if rank not in self._halted:
+            self._halted.add(rank)
+            self._comm.Send(bytes_of(self._plan), rank, HALT)
 
     def _answer(self, rank: int) -> None:
         """Send a rank the next task, or that there are no more."""
@@ -188,7 +216,7 @@ def _serve_plan(comm: Any, command: dict[str, Any]) -> None:
         function = load_task(command["function"])
     except BaseException as error:
         report_failure(comm, error)
-    for index in _dealt(comm):
+    for index in _dealt(comm, command.get("plan", 0)):
         try:
             if function is not None:
                 function(folder, index)
@@ -203,22 +231,39 @@ def report_failure(comm: Any, error: BaseException, index: int | None = None) ->
     _send(comm, Failure.of(error, name, index).as_dict(), 0, FAIL)
 
 
-def _dealt(comm: Any) -> Iterator[int]:
+def _dealt(comm: Any, plan: int) -> Iterator[int]:
     """The tasks that rank 0 deals to this rank; the next one is asked for while one is done."""
+    halted = False
     for _ in range(AHEAD):
         comm.Send(b"", dest=0, tag=ASK)
     asked = AHEAD
     while asked:
         _wait_for(comm, 0, INDEX)
-        buffer = bytearray(8)
-        comm.Recv(buffer, source=0, tag=INDEX)
-        index = int.from_bytes(buffer, "little", signed=True)
+        index = _receive_number(comm, 0, INDEX)
         if index == NO_MORE:
             asked -= 1
             continue
-        yield index
-        comm.Send(b"", dest=0, tag=DONE)
+        halted = halted or _is_halted(comm, plan)
+        if not halted:
+            yield index
+            comm.Send(b"", dest=0, tag=DONE)
         comm.Send(b"", dest=0, tag=ASK)
+    _is_halted(comm, plan)  # a message that nobody takes spoils the end of MPI
+
+
+def _is_halted(comm: Any, plan: int) -> bool:
+    """Whether rank 0 wants no more of this plan done; of an earlier one it may have said so."""
+    halted = False
+    while comm.Iprobe(source=0, tag=HALT):
+        halted = _receive_number(comm, 0, HALT) == plan or halted
+    return halted
+
+
+def _receive_number(comm: Any, rank: int, tag: int) -> int:
+    """Receive what `bytes_of` made."""
+    buffer = bytearray(8)
+    comm.Recv(buffer, source=rank, tag=tag)
+    return int.from_bytes(buffer, "little", signed=True)
 
 
 def send_command(comm: Any, values: dict[str, Any], rank: int) -> None:
@@ -248,9 +293,7 @@ def _send(comm: Any, values: dict[str, Any], rank: int, tag: int) -> None:
 def _receive(comm: Any, rank: int, tag: int) -> dict[str, Any]:
     """Receive what `_send` sent."""
     _wait_for(comm, rank, tag)
-    length = bytearray(8)
-    comm.Recv(length, source=rank, tag=tag)
-    text = bytearray(int.from_bytes(length, "little", signed=True))
+    text = bytearray(_receive_number(comm, rank, tag))
     comm.Recv(text, source=rank, tag=tag)
     values: dict[str, Any] = json.loads(text)
     return values

@@ -208,8 +208,9 @@ def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
         return
     reaches = _reaches(sources)
     margin = _MARGIN_STEP * float(np.ceil(2 * reaches.max() / _MARGIN_STEP))
-    for index in _neighbourhoods(sources.positions.tobytes(), margin, sources.widths.shape[1],
-                                 voxel_size):
+    x, y, z = voxel_size
+    places = np.asarray(sources.positions, dtype=np.float64).tobytes()
+    for index in _neighbourhoods(places, margin, sources.widths.shape[1], (x, y, z)):
         yield _Batch(sources, index, reaches, voxel_size)
 
 

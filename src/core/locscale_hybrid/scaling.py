@@ -270,6 +270,8 @@ def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
     """The linear maps by radial profiles in windows; they end with the mask."""
     work = runner.work
     maps, gains = _before_windows(job, runner, progress)
+    for name in ("maps", "prefix"):  # boxes of the bands, which are done
+        work.slots.pop(name, None)
     edge = round(job.window / job.observed.average.grid.step)
     options = WindowOptions(edge, job.parameters.stride, job.parameters.taper, job.rules)
     mask = job.asked(job.mask[job.box], _WINDOWS_AROUND)

@@ -166,14 +166,17 @@ class Clock:
     busy: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def started(self, worker: int, task: int) -> None:
-        """`worker` has been given `task`."""
+        """`worker` begins `task`, the first of those it has."""
         self.busy[worker] = (task, time.monotonic())
 
-    def finished(self, worker: int) -> None:
-        """`worker` has given back what it had."""
-        if worker in self.busy:
-            _, begin = self.busy.pop(worker)
-            self.longest = max(self.longest, time.monotonic() - begin)
+    def finished(self, worker: int) -> float:
+        """`worker` has done, or given up, what it began; how long that took, s."""
+        if worker not in self.busy:
+            return 0.0
+        _, begin = self.busy.pop(worker)
+        took = time.monotonic() - begin
+        self.longest = max(self.longest, took)
+        return took
 
     def overdue(self) -> tuple[int, int, float] | None:
         """Worker, task and seconds of the first worker that is overdue."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from .dealing import AHEAD, Dealer, send_command, serve
-from .errors import InputError
+from .errors import InputError, StageError
 from .launch import launcher_of
 from .litter import litter_of, remove_litter
 from .tasks import GRACE, Clock, Failure, Pause, Report, Task, fft_share, ranks_named, task_name
@@ -71,6 +71,7 @@ class CommWorldExecutor:
         self._tell = tell
         self.when_stuck: Callable[[str], None] | None = None
         self._busy: dict[int, int] = {}   # asks of a rank not yet answered with "no more"
+        self._plan = 0
         self._open = True
 
     @property
@@ -81,12 +82,17 @@ class CommWorldExecutor:
     def map(self, function: Task, folder: Path, count: int, *,
             progress: Report | None = None, patience: float | None = None) -> None:
         """Run the tasks on all ranks; see `Executor.map`."""
-        command = {"function": task_name(function), "folder": str(folder)}
+        if self._busy:
+            raise StageError(f"{len(self._busy)} of {self.workers} ranks are still at work on an "
+                             "earlier plan; run it again")
+        self._plan += 1
+        command = {"function": task_name(function), "folder": str(folder), "plan": self._plan}
         for rank in range(1, self.workers):
             send_command(self._comm, command, rank)
             self._busy[rank] = AHEAD
         clock = Clock(max(self._patience, patience or 0.0))
-        dealer = Dealer(self._comm, count, self._busy, clock, self._tell, self.when_stuck)
+        dealer = Dealer(self._comm, count, self._busy, clock, plan=self._plan, tell=self._tell,
+                        when_stuck=self.when_stuck)
         with dealer, fft_share(self.workers):
             try:
                 self._work(dealer, function, folder, progress)
@@ -121,7 +127,8 @@ class CommWorldExecutor:
         if not self._open:
             return not self._busy
         self._open = False
-        rest = Dealer(self._comm, 0, self._busy, Clock())
+        rest = Dealer(self._comm, 0, self._busy, Clock(), plan=self._plan)
+        rest.refuse()
         deadline, pause = time.monotonic() + grace, Pause()
         while self._busy and time.monotonic() < deadline:
             if not rest.step():
