@@ -187,7 +187,7 @@ class Clock:
 
 
 class Pause:
-    """A sleep that grows from 1 ms to 20 ms: waiting costs no processor time."""
+    """A sleep that grows from 1 ms to 20 ms within .1 s: long waits cost no processor time."""
 
     def __init__(self, longest: float = 0.02) -> None:
         self._longest = longest
@@ -200,7 +200,7 @@ class Pause:
     def __call__(self) -> None:
         """Sleep once."""
         time.sleep(self._next)
-        self._next = min(2 * self._next, self._longest)
+        self._next = min(1.2 * self._next, self._longest)
 
 
 def ranks_named(ranks: int) -> str:
