@@ -142,7 +142,7 @@ fuzz: .venv/.ready-dev
 	LOCSCALE_FUZZ=20000 $(pytest) tests/core/test_fuzz.py
 
 # every refusal, finding and fault that these tests cause is a row of the page
-message_tests := $(patsubst %,tests/core/test_%.py,checks cli cli_request coordinates executors faults half_alignment \
+message_tests := $(patsubst %,tests/core/test_%.py,adp checks cli cli_request coordinates executors faults half_alignment half_noise \
     hybrid_model input_quality jobs launch map_symmetry mask memory model_file mrc observed outputs parameters reseed resolution \
     scaling servalcat_engine stage_store structure symmetry symmetry_check weights windows) \
     tests/mpi/test_faults.py tests/mpi/test_own_start.py tests/mpi/test_mpirun.py
