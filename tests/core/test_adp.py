@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import adp
-from locscale_hybrid.adp import (
-    TAUS,
-    ModelFsc,
-    TauTrial,
-    _vertex,
-    model_fsc,
-    overfitting,
-    refine_adps,
-)
+from locscale_hybrid.adp import TAUS, TauTrial, _vertex, refine_adps
 from locscale_hybrid.density import PSEUDO, Scatterers
 from locscale_hybrid.fsc import FscCurve
+from locscale_hybrid.model_fsc import ModelFsc, model_fsc, overfitting
 from locscale_hybrid.observed import ObservedMaps
 from locscale_hybrid.refinement_grid import refinement_data
 from tests.synthetic import box_centre, half_maps, small_model

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .adp import ModelFsc, RefinedAdps, adopt_b, model_fsc, refine_adps
+from .adp import RefinedAdps, adopt_b, refine_adps
 from .bfactors import ROUND_TAU, b_steps, group_levels, neighbours_of
 from .coordinate_steps import settle_pseudo_atoms
 from .density import Scatterers
 from .hybrid_model import HybridModel
 from .likelihood import RefinementData, Target
 from .maps import DoubleArray, Map
+from .model_fsc import ModelFsc, model_fsc
 from .observed import Kind
 from .parameters import HybridParameters
 from .pseudoatoms import starting_places

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .adp import model_fsc
 from .completion import fitted_b, scatterers_of
 from .findings import Finding
 from .hybrid_model import HybridModel, complete_assembly
 from .likelihood import RefinementData, Target
 from .maps import Map
+from .model_fsc import model_fsc
 from .observed import Kind
 from .servalcat_engine import refine_coordinates
 from .structure import AtomicModel, moved_model

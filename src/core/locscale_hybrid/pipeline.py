@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .adp import ModelFsc, RefinedAdps, overfitting
+from .adp import RefinedAdps
 from .beside import Early, may_go_beside
 from .checks import check_inputs, check_resolution
 from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
@@ -18,6 +18,7 @@ from .findings import Finding
 from .hybrid_model import HybridModel, complete_assembly
 from .maps import FloatArray, Map
 from .mask import Mask
+from .model_fsc import ModelFsc, overfitting
 from .outputs import OutputPaths, check_outputs
 from .parameters import HybridInputs, HybridParameters
 from .previous_run import PreviousRun, find_previous

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .adp import ModelFsc, RefinedAdps
+from .adp import RefinedAdps
 from .command_words import command_words
 from .falloff import AmplitudeCurves
 from .files import sha256
@@ -18,6 +18,7 @@ from .fsc import FscCurve
 from .hybrid_model import HybridModel
 from .maps import DoubleArray, Grid
 from .mask import Mask
+from .model_fsc import ModelFsc
 from .observed import Kind
 from .outputs import OutputPaths
 from .parameters import HybridInputs, HybridParameters
