@@ -103,9 +103,18 @@ def _whole_number(option, value):
     return entry, entry.value
 
 
+class _ShortNumber(QDoubleSpinBox):
+    """A number without trailing zeros: 0.01 where six decimals may be given."""
+
+    def textFromValue(self, value):  # noqa: N802  the name is Qt's
+        """What is shown."""
+        text = f"{value:.{self.decimals()}f}"
+        return text if self.decimals() == 1 else text.rstrip("0").rstrip(".")
+
+
 def _number(option, value):
-    """A number in its range, shown with as many decimals as its default needs."""
-    entry = QDoubleSpinBox()
+    """A number in its range, with as many decimals as its lower bound needs."""
+    entry = _ShortNumber()
     decimals = 1 if option.default >= 1 else max(4, -math.floor(math.log10(option.low)))
     entry.setDecimals(decimals)
     entry.setRange(option.low, option.high)

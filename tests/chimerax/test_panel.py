@@ -222,6 +222,16 @@ def test_widgets_hold_the_ends_of_the_ranges_of_the_core(panel):
         assert OptionGroup(ends, values).values == pytest.approx(values, rel=1e-9)
 
 
+@pytest.mark.parametrize(("keyword", "value", "text"), [
+    ("fdr", 0.01, "0.01"), ("fdr", 1e-6, "0.000001"), ("window", 30.0, "30.0")])
+def test_numbers_are_shown_without_idle_digits(panel, keyword, value, text):
+    from chimerax.locscale.option_widgets import _number
+    from chimerax.locscale.options import OPTIONS
+    option, = (option for option in OPTIONS if option.keyword == keyword)
+    entry, read = _number(option, value)
+    assert entry.text() == text and read() == pytest.approx(value)
+
+
 def test_start_is_possible_once_maps_are_chosen(session, panel):
     assert not panel.buttons["Start"].isEnabled()
     assert "Choose two half maps" in panel.notice_label.text()
