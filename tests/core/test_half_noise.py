@@ -20,11 +20,11 @@ def halves():
 
 def findings(first, second):
     space = FourierSpace(first.grid)
-    pair = [space.forward(half.values) for half in (first, second)]
-    shared = space.cross_power(*pair)
-    fsc = shared / np.sqrt(space.power(pair[0]) * space.power(pair[1]))
+    pair = space.forward(first.values), space.forward(second.values)
+    powers = space.power(pair[0]), space.power(pair[1])
+    fsc = space.cross_power(*pair) / np.sqrt(powers[0] * powers[1])
     return {finding.code: finding for finding in noise_findings(
-        ("a.mrc", "b.mrc"), noise_of_halves(space, *pair, fsc))}
+        ("a.mrc", "b.mrc"), noise_of_halves(space, pair, powers, fsc))}
 
 
 def blurred(volume, sigma):

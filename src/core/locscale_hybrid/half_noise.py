@@ -53,24 +53,25 @@ class HalfNoise:
     shared: float | None
 
 
-def noise_of_halves(space: FourierSpace, first: ComplexArray, second: ComplexArray,
-                    fsc: DoubleArray) -> HalfNoise:
+def noise_of_halves(space: FourierSpace, halves: tuple[ComplexArray, ComplexArray],
+                    powers: tuple[DoubleArray, DoubleArray], fsc: DoubleArray) -> HalfNoise:
     """Measure the noise of two halves.
 
     Parameters
     ----------
     space : FourierSpace
-    first, second : arrays
-        Coefficients of the halves.
+    halves : two arrays
+        Coefficients.
+    powers : two arrays, shape (n_shells,)
+        Their sums of |F|^2, from `FourierSpace.power`.
     fsc : array, shape (n_shells,)
         Their correlation.
     """
-    count = np.maximum(space.count, 1)
-    powers = [space.power(half) / count for half in (first, second)]
-    noise = (powers[0] + powers[1]) / 4 - space.cross_power(first, second) / count / 2
+    first, second = (power / np.maximum(space.count, 1) for power in powers)
+    noise = np.maximum((first + second) / 4 - fsc * np.sqrt(first * second) / 2, 0)
     tail = float(fsc[-_TAIL:].mean())
-    shared = _shared(space, first, second) if tail > _TAIL_FSC else None
-    return HalfNoise(space.frequency, powers[0], powers[1], np.maximum(noise, 0), tail, shared)
+    return HalfNoise(space.frequency, first, second, noise, tail,
+                     _shared(space, *halves) if tail > _TAIL_FSC else None)
 
 
 def _shared(space: FourierSpace, first: ComplexArray, second: ComplexArray) -> float | None:

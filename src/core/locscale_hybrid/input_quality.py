@@ -78,13 +78,14 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
         return Spectra(space.frequency, power, power, None)
     first, second = (space.forward(half.values) for half in (observed.half_1, observed.half_2))
     shared = space.cross_power(first, second)
-    norm = np.sqrt(space.power(first) * space.power(second))
+    powers = space.power(first), space.power(second)
+    norm = np.sqrt(powers[0] * powers[1])
     fsc = np.divide(shared, norm, out=np.zeros_like(shared), where=norm > 0)
     signal = shared / np.maximum(space.count, 1)
     if observed.kind != "halves":
         return Spectra(space.frequency, power, signal, None)
     return Spectra(space.frequency, power, signal, fsc, align_halves(space, first, second),
-                   noise_of_halves(space, first, second, fsc))
+                   noise_of_halves(space, (first, second), powers, fsc))
 
 
 def check_quality(observed: ObservedMaps, spectra: Spectra, *,

@@ -44,7 +44,8 @@ def is_unchanged(inputs: HybridInputs, parameters: HybridParameters) -> bool:
     assert path is not None
     values = read_object(path)
     entries, files = object_in(values, "inputs", path), inputs.files
-    names = (set(entries) | set(files)) - {"previous_record"}
+    # the model first: it is small, and what has usually changed
+    names = sorted((set(entries) | set(files)) - {"previous_record"}, key=lambda n: n != "model")
     recorded = {**HybridParameters().as_dict(), **object_in(values, "parameters", path)}
     asked = json.loads(json.dumps(parameters.as_dict()))
     return (optional_in(object_in(values, "program", path), "version", str, path) == __version__
