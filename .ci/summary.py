@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-REQUIRED = ("core", "mpi", "packaging", "chimerax")
+REQUIRED = ("core", "mpi", "packaging", "chimerax", "core-3.11")
 NEVER_SKIPPED = ("mpi", "openmpi", "chimerax", "pipeliner")
 
 

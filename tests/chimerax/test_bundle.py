@@ -43,7 +43,7 @@ def test_bundle_has_the_version_of_the_core(session):
 def test_bundle_declares_what_the_core_needs_and_no_mpi(session):
     declared = {line.split(" ")[0].split(">")[0] for line in
                 importlib.metadata.requires("ChimeraX-LocScale")}
-    assert {"numpy", "scipy", "mrcfile", "gemmi"} <= declared
+    assert {"numpy", "scipy", "mrcfile", "gemmi", "cattrs"} <= declared
     assert not declared & {"mpi4py", "mpich"}
 
 

@@ -335,7 +335,7 @@ def test_result_is_updated_after_restoring_the_session(session, run, opened, by_
 
 
 def test_child_needs_the_declared_packages_alone(case, tmp_path):
-    """numpy, scipy, mrcfile and gemmi in a folder, a Python without site-packages."""
+    """The declared packages in a folder, a Python without site-packages."""
     import importlib.util
 
     from locscale_hybrid.jobs import Job, write_job
@@ -343,7 +343,8 @@ def test_child_needs_the_declared_packages_alone(case, tmp_path):
     from locscale_hybrid.parameters import HybridInputs, HybridParameters
     folder = tmp_path / "odd folder ü"
     folder.mkdir()
-    for name in ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "packaging"):
+    for name in ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "cattrs", "attr", "attrs",
+                 "typing_extensions", "packaging"):
         origin = importlib.util.find_spec(name).origin
         source = os.path.dirname(origin) if origin.endswith("__init__.py") else origin
         os.symlink(source, folder / os.path.basename(source))

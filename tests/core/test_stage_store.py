@@ -101,7 +101,7 @@ def test_value_without_a_type_for_files_is_refused():
     None, 3, [], {}, {"d_min": 1}, {"shape": [1, 2], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]},
     {"shape": [1, 2, "3"], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]}])
 def test_tree_of_another_kind_is_a_value_error(tree):
-    with pytest.raises(ValueError, match=r"no |has the fields|shorter|longer"):
+    with pytest.raises(ValueError, match="not a Grid: "):
         decode(Grid, tree, {})
 
 

@@ -1,6 +1,5 @@
 """The distributions of this tree, built once, and empty environments to install them in."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +40,8 @@ def bundle_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ChimeraX bundle, built by ChimeraX's own builder."""
     folder = tmp_path_factory.mktemp("bundle")
     python = ROOT / ".venv-chimerax/bin/python"
+    if not python.exists():
+        pytest.skip("ChimeraX's builder needs Python 3.11, which is not here")
     harness = ROOT / "tests/chimerax/harness/chimerax_core.py"
     subprocess.run([python, harness, "build", ROOT, folder], check=True)
     (path,) = folder.glob("*.whl")
@@ -61,9 +62,5 @@ def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
 
 def interpreter(version: str) -> str | None:
     """Path of a Python of this version that runs, if there is one."""
-    found = [shutil.which(f"python{version}"),
-             *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
-    for path in filter(None, found):
-        if subprocess.run([path, "--version"], check=False, capture_output=True).returncode == 0:
-            return str(path)
-    return None
+    return subprocess.run([ROOT / ".ci/find_python", version], check=True, capture_output=True,
+                          text=True).stdout.strip() or None

