@@ -1,8 +1,16 @@
-"""Files that are written together are all there, or those that were new are gone."""
+"""Files that are read are files; those written together are all there, or the new ones are gone."""
+
+import os
+import socket
+from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.files import all_or_none
+from locscale_hybrid.errors import InputError
+from locscale_hybrid.files import all_or_none, require_regular, sha256
+from locscale_hybrid.json_files import read_object
+from locscale_hybrid.mrc import read_frame, read_map
+from locscale_hybrid.structure import read_model
 
 
 def test_files_of_a_finished_step_stay(tmp_path):
@@ -18,3 +26,37 @@ def test_new_files_of_a_step_that_was_ended_go_and_older_ones_stay(tmp_path, err
         (tmp_path / "a").write_text("new")
         raise error
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+@pytest.mark.parametrize("read", [read_map, read_frame, read_model, read_object, sha256])
+def test_pipe_in_place_of_a_file_is_refused_and_not_waited_for(pipe, read):
+    with pytest.raises(InputError, match="pipe is a pipe, not a file; save its content to a file"):
+        read(pipe)
+
+
+def test_link_to_a_pipe_is_a_pipe(pipe, tmp_path):
+    (tmp_path / "model.pdb").symlink_to(pipe)
+    with pytest.raises(InputError, match=r"model\.pdb is a pipe, not a file"):
+        require_regular(tmp_path / "model.pdb")
+
+
+def test_device_and_socket_are_no_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)     # the name of a socket may be short only
+    with pytest.raises(InputError, match="/dev/zero is a device, not a file"):
+        require_regular(Path("/dev/zero"))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        with pytest.raises(InputError, match="socket is a socket, not a file"):
+            require_regular(Path("socket"))
+
+
+def test_file_folder_and_missing_file_pass(tmp_path):
+    (tmp_path / "file").write_text("text")
+    for path in (tmp_path / "file", tmp_path, tmp_path / "none", Path("9" * 400)):
+        require_regular(path)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .cli_options import build_parser, in_long_spelling, spellings
 from .errors import InputError
+from .files import require_regular
 from .findings import Finding
 from .jobs import Job, read_job, read_record, require_processes
 from .legacy_options import LEGACY_OPTIONS, REFUSED_COMMANDS
@@ -168,6 +169,7 @@ def _inputs(given: dict[str, Any]) -> dict[str, Path]:
             files[field] = given[option]
     weight = given.get("weight")
     if weight is not None and weight not in WEIGHTS:
+        require_regular(Path(weight))
         if not os.path.isfile(weight):  # unlike Path, also for a name too long
             raise InputError(f'weight "{weight}" is neither a policy nor a file: give one of '
                              f"{', '.join(WEIGHTS)}, or a map")

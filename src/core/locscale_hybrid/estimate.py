@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError
+from .files import require_regular
 from .parameters import HybridInputs, HybridParameters
 
 _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM = 0.0585
@@ -130,6 +131,7 @@ def _volume_around(region: tuple[float, ...], window: float) -> float:
 def _box(path: Path) -> tuple[tuple[int, int, int], float] | None:
     """Voxels of a map and the volume of its cell in Å^3, by the first bytes of the file."""
     try:
+        require_regular(path)
         with path.open("rb") as stream:
             start = stream.read(1024)
         if start[:2] == b"\x1f\x8b":
@@ -137,7 +139,7 @@ def _box(path: Path) -> tuple[tuple[int, int, int], float] | None:
                 start = stream.read(1024)
         columns, rows, sections, *_ = struct.unpack_from("<10i", start)
         a, b, c = struct.unpack_from("<3f", start, 40)
-    except (OSError, EOFError, struct.error, zlib.error):
+    except (InputError, OSError, EOFError, struct.error, zlib.error):
         return None
     if not all(1 < side < 65536 for side in (columns, rows, sections)):
         return None
@@ -148,12 +150,13 @@ def _atoms(path: Path) -> int:
     """Number of atom lines of a PDB or mmCIF file."""
     count, tail = 0, b""
     try:
+        require_regular(path)
         with path.open("rb") as plain:
             is_gzip = plain.read(2) == b"\x1f\x8b"
         with gzip.open(path) if is_gzip else path.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 lines, newline, tail = (tail + chunk).rpartition(b"\n")
                 count += len(_ATOM_LINE.findall(lines + newline))
-    except (OSError, EOFError, zlib.error):
+    except (InputError, OSError, EOFError, zlib.error):
         return 0
     return count + len(_ATOM_LINE.findall(tail))

@@ -1,8 +1,9 @@
-"""Writing a file so that it is either complete or not there."""
+"""Files that are read are files; files that are written are complete or not there."""
 
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,27 @@ from typing import IO
 from .errors import InputError
 
 _CHUNK = 1 << 22  # bytes read at a time for a hash
+_OTHER_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+                stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a pipe, a socket or a device in place of a file: opening one may wait for ever.
+
+    A missing file and a folder pass: whoever opens them has the better sentence.
+
+    Raises
+    ------
+    InputError
+        If the path, or what it links to, is neither a file nor a folder.
+    """
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return
+    if kind in _OTHER_KINDS:
+        raise InputError(f"{path} is {_OTHER_KINDS[kind]}, not a file; save its content to a file "
+                         "and give that file")
 
 
 @contextmanager
@@ -63,7 +85,16 @@ def all_or_none(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; of a folder, that of the names and sizes of its files."""
+    """SHA-256 of a file, hexadecimal; of a folder, that of the names and sizes of its files.
+
+    Raises
+    ------
+    InputError
+        If the path is a pipe, a socket or a device.
+    OSError
+        If it cannot be read.
+    """
+    require_regular(path)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         names = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}\n" for file in files]

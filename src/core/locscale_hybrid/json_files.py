@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .files import require_regular
 
 _LONGEST_NAME = 255     # bytes, of a file
 _LARGEST = 64 << 20     # bytes; no job or record is near it
@@ -14,6 +15,7 @@ _LARGEST = 64 << 20     # bytes; no job or record is near it
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object of a sensible size."""
+    require_regular(path)
     try:
         size = path.stat().st_size
         text = path.read_bytes() if size <= _LARGEST else b""

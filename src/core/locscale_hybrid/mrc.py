@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .files import replacing
+from .files import replacing, require_regular
 from .findings import Finding
 from .maps import FloatArray, Map, Shape
 from .mrc_header import HEADER_BYTES, Header, Layout, MapFrame, parse_header
@@ -136,6 +136,7 @@ def _existing(path: str | Path) -> Path:
         raise InputError(f"{file} is a folder; give a map file")
     if not os.path.exists(file):  # unlike Path.exists, also for a name too long
         raise InputError(f"{file} does not exist; check the name and the folder")
+    require_regular(file)
     if file.stat().st_size == 0:
         raise InputError(f"{file} is empty (0 bytes); copy it again")
     return file

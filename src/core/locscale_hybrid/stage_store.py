@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .files import sha256, sha256_of
+from .errors import InputError
+from .files import require_regular, sha256, sha256_of
 from .findings import Finding
 from .stage_codec import decode, encode
 
@@ -103,7 +104,7 @@ class StageStore:
             result: _T = _read_result(kind, key, path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, MemoryError, RecursionError,
+        except (InputError, OSError, ValueError, EOFError, MemoryError, RecursionError,
                 zipfile.BadZipFile) as error:
             self._found(Finding(
                 f"stage-damaged-{key.stage}", "warning",
@@ -153,6 +154,8 @@ def _write_result(result: object, key: StageKey, folder: Path, scratch: Path) ->
 
 def _read_result(kind: Any, key: StageKey, path: Path) -> Any:
     """Read a result; ValueError where it is not what was written."""
+    for part in (path, path.with_suffix(".npz")):
+        require_regular(part)
     if path.stat().st_size > _LARGEST_TEXT:
         raise ValueError("its text is too long")
     digest, _, text = path.read_bytes().decode("utf-8").rstrip("\n").partition("\n")

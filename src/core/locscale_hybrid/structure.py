@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .files import require_regular
 from .findings import Finding
 from .maps import BoolArray, DoubleArray, IntArray
 
@@ -191,6 +192,7 @@ def _text(path: Path) -> str:
         raise InputError(f"{path} is a folder; give a PDB or mmCIF file")
     if not os.path.exists(path):  # unlike Path.exists, also for a name too long
         raise InputError(f"{path} does not exist; check the name and the folder")
+    require_regular(path)
     try:
         raw = path.read_bytes()
         if raw.startswith(_GZIP_MAGIC):
