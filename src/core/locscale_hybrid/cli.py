@@ -28,7 +28,7 @@ from .launch import Launcher, launcher_of
 from .outputs import check_outputs
 from .progress import Progress
 from .tasks import THREAD_VARIABLES, cores
-from .terminal import Screen, duration, screen_for
+from .terminal import Lines, Screen, duration, open_streams, screen_for
 from .world import CommWorldExecutor, comm_world, serve
 
 _FAILED = StageError.exit_code
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before numpy is loaded
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    open_streams()
     launcher = launcher_of(os.environ)
     if not _asks_for("mpi", words):
         idle = launcher is not None and launcher.rank > 0
@@ -166,10 +164,10 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
     """Do what the words ask for."""
     options, remarks = given_options(words)
     if "help" in options:
-        print(build_parser().format_help(), end="")
+        Lines(sys.stdout, sys.stderr).message(build_parser().format_help().rstrip("\n"))
         return 0
     if "version" in options:
-        print(f"locscale-hybrid {__version__}")
+        Lines(sys.stdout, sys.stderr).message(f"locscale-hybrid {__version__}")
         return 0
     if "end_with_stdin" in options or "hold" in options:
         interruption.end_with_stdin()

@@ -79,7 +79,7 @@ class ProcessExecutor:
     def _start(self) -> None:
         """Start the processes with one BLAS thread each, deaf to Ctrl-C from the terminal."""
         context = multiprocessing.get_context("spawn")
-        with _one_blas_thread(), _interrupts_held():
+        with _environment_of_children(), _interrupts_held():
             for _ in range(self.workers):
                 here, there = context.Pipe()
                 process = context.Process(target=_serve, args=(there, self.workers), daemon=True)
@@ -197,10 +197,15 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Children started within it read one BLAS thread from their environment."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+def _environment_of_children() -> Iterator[None]:
+    """Children started within it have one BLAS thread, and no modules of the current folder.
+
+    They are started with ``-c``, for which Python looks there first: a signal.py of the user would
+    be run in place of Python's own.
+    """
+    settings = dict.fromkeys((*THREAD_VARIABLES, "PYTHONSAFEPATH"), "1")
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:

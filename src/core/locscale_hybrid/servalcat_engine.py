@@ -152,7 +152,7 @@ def refine_b(observed: ObservedMaps, positions: DoubleArray, species: NDArray[np
     _write_atoms(model, positions - origin, species, b_iso, occupancies, observed.average)
     option = "--halfmaps" if len(maps) == 2 else "--map"
     words: list[str | Path] = [
-        python_executable(), "-m", "servalcat", "refine_spa_norefmac", option, *maps,
+        python_executable(), "-P", "-m", "servalcat", "refine_spa_norefmac", option, *maps,
         "--model", model, "-d", f"{d_min:.4f}", "--unrestrained", "--fix_xyz",
         "--adp", "iso", "--adpr_weight", ADP_WEIGHT, "--hydrogen", "no",
         "--ncycle", str(n_cycles), "-o", folder / _PREFIX]
@@ -208,7 +208,7 @@ def refine_coordinates(maps: Sequence[Map], structure: gemmi.Structure, library:
     shifted.make_mmcif_document().write_file(str(model))
     hydrogens = ["yes", "--hout"] if structure[0].has_hydrogen() else ["all"]
     words: list[str | Path] = [
-        python_executable(), "-m", "servalcat", "refine_spa_norefmac",
+        python_executable(), "-P", "-m", "servalcat", "refine_spa_norefmac",
         "--halfmaps" if len(maps) == 2 else "--map", *_write_maps(maps, folder),
         "--model", model, "-d", f"{d_min:.4f}", "--monlib", library, "--hydrogen", *hydrogens,
         "--adp", "iso", "--adpr_weight", ADP_WEIGHT, "--bfactor", f"{b_start:.2f}",

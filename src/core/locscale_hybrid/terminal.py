@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from .progress import Listener
 
 _BAR_EVERY = 0.2    # s
 _STEP = 0.1         # share of the run between two plain lines
+_NARROWEST = 20     # columns; what a terminal says of itself may be anything
 
 
 class Screen(Listener, Protocol):
@@ -138,7 +140,8 @@ class Bar(Lines):
 
     def _row(self, name: str, value: str) -> str:
         """A line of the table, its words wrapped under each other; paths stay whole."""
-        return textwrap.fill(name + value, _columns(), subsequent_indent=" " * len(name),
+        width = max(_columns(), len(name) + _NARROWEST)
+        return textwrap.fill(name + value, width, subsequent_indent=" " * len(name),
                              break_long_words=False, break_on_hyphens=False)
 
     def _draw(self) -> None:
@@ -229,9 +232,31 @@ def screen_for(kind: str | None, output: TextIO, errors: TextIO) -> Screen:
     return Lines(output, errors)
 
 
+def open_streams() -> None:
+    """Give this process the streams that it was started without, as by cron or ``>&-``.
+
+    Python has None in their place, and the next file that is opened would get their number: what
+    is then written to "standard output", by a child for one, would go into that file.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+            os.set_inheritable(descriptor, True)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+        elif mode == "w" and hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")
+
+
 def _columns() -> int:
-    """Columns of the terminal that are used."""
-    return min(shutil.get_terminal_size().columns, 80) - 1
+    """Columns of the terminal that are used; one at least, whatever COLUMNS says."""
+    return max(min(shutil.get_terminal_size().columns, 80) - 1, 1)
 
 
 def duration(seconds: float) -> str:
