@@ -205,6 +205,8 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
     ("-em a.mrc --scaling both", "--scaling: invalid choice: 'both'"),
     ("--job j.json -em a.mrc", "--job says everything: leave --emmap_path out"),
     ("--from none.json", "none.json cannot be read"),
+    ("-em a.mrc -o results/", "output results/ is the name of a folder: give the name of a map in "
+     "it, e.g. results/locscale_output.mrc"),
 ])
 def test_words_that_mean_no_run_are_one_sentence(words, sentence, capsys, pipeline):
     assert cli.main(words.split()) == 2

@@ -63,6 +63,7 @@ def test_relative_paths_count_from_the_file(tmp_path):
     ({"inputs": {}}, "no map given"),
     ({"inputs": []}, r"inputs must be an object, not \[\]"),
     ({"outputs": {"report": 1}}, "report must be bool, not 1"),
+    ({"outputs": {"map": "results/"}}, "output results/ is the name of a folder"),
     ({"processes": True}, "processes must be int, not true"),
     ({"processes": 0}, "0 processes: give 1 or more"),
     ({"parameters": {"seed": "one"}}, 'parameter seed cannot be "one"'),

@@ -1,5 +1,6 @@
 """Names of what a run writes, and outputs that are refused before anything is written."""
 
+import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.outputs import check_outputs, output_paths
-from locscale_hybrid.parameters import HybridInputs
+from locscale_hybrid.files import replacing
+from locscale_hybrid.outputs import check_outputs, output_paths, require_file_name
+from locscale_hybrid.parameters import OUTPUTS, HybridInputs
 
 
 @pytest.fixture
@@ -88,10 +90,11 @@ def test_name_that_is_too_long_is_refused(tmp_path, inputs):
         check_outputs(output_paths(tmp_path / ("a" * 300 + ".mrc")), inputs)
 
 
-def test_folder_in_place_of_a_map_is_refused(tmp_path, inputs):
-    (tmp_path / "a.mrc").mkdir()
+def test_folder_that_was_made_in_place_of_a_map_is_refused(tmp_path, inputs):
+    paths = output_paths(tmp_path / "a.mrc")
+    paths.map.mkdir()
     with pytest.raises(InputError, match=r"a.mrc is a folder: give the name of a map"):
-        check_outputs(output_paths(tmp_path / "a.mrc"), inputs)
+        check_outputs(paths, inputs)
 
 
 def test_file_in_place_of_the_processing_folder_is_refused(tmp_path, inputs):
@@ -121,3 +124,71 @@ def test_full_disk_is_no_reason_to_leave_files(tmp_path, inputs):
         assert [path.name for path in tmp_path.iterdir()] == ["filler"]
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+# ---- every name that a run will write -----------------------------------------------------------
+
+@pytest.mark.parametrize("asked", sorted(OUTPUTS))
+def test_name_that_only_a_further_output_makes_too_long_is_refused_before_the_work(
+        tmp_path, inputs, asked):
+    short = output_paths(tmp_path / "a.mrc")
+    longest = max(len(path.name) for path in short.written())
+    asked_for = max(len(path.name) for path in short.written({asked}))
+    paths = output_paths(tmp_path / ("a" * (256 - longest) + ".mrc"))
+    check_outputs(paths, inputs)
+    if asked_for > longest:
+        with pytest.raises(InputError, match=r"cannot be written: File name too long \(2\d\d"):
+            check_outputs(paths, inputs, {asked})
+
+
+def test_longest_name_that_a_file_system_takes_can_be_written(tmp_path):
+    path = tmp_path / ("é" * 125 + "b.mrc")
+    assert len(os.fsencode(path.name)) == 255
+    with replacing(path) as stream:
+        stream.write(b"map")
+    assert path.read_bytes() == b"map"
+
+
+def test_names_are_those_of_a_run(tmp_path):
+    paths = output_paths(tmp_path / "a.mrc", report=True).written({"halves", "model", "localB"})
+    assert [path.name for path in paths] == [
+        "a.mrc", "a_linear.mrc", "a.json", "a_sharpened_half1.mrc", "a_sharpened_half2.mrc",
+        "a_localB.mrc", "a_model.cif", "a_report.html"]
+
+
+def test_further_output_that_is_an_input_is_refused(tmp_path, inputs):
+    (tmp_path / "a_mask.mrc").write_bytes(b"mask")
+    given = dataclasses.replace(inputs, mask=tmp_path / "a_mask.mrc")
+    check_outputs(output_paths(tmp_path / "a.mrc"), given)
+    with pytest.raises(InputError, match=r"output .*a_mask.mrc is also the input mask: give an"):
+        check_outputs(output_paths(tmp_path / "a.mrc"), given, {"mask"})
+
+
+def test_file_of_the_processing_folder_that_is_an_input_is_refused(tmp_path, inputs):
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job/hybrid_model.cif").write_bytes(b"model")
+    given = dataclasses.replace(inputs, model=tmp_path / "job/hybrid_model.cif")
+    with pytest.raises(InputError, match=r"hybrid_model.cif is also the input model: give another "
+                                         "folder with -op"):
+        check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), given)
+
+
+def test_folder_in_place_of_a_further_output_is_refused(tmp_path, inputs):
+    (tmp_path / "a_report.html").mkdir()
+    with pytest.raises(InputError, match=r"output .*a_report.html is a folder"):
+        check_outputs(output_paths(tmp_path / "a.mrc", report=True), inputs)
+
+
+@pytest.mark.parametrize("name", ["results", "results.mrc"])
+def test_folder_as_output_is_refused_with_a_name_in_it(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=rf"output .*/{name} is a folder: give the name of a map "
+                                         rf"in it, e.g. .*/{name}/locscale_output.mrc"):
+        output_paths(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["results/", "../results//", "out.mrc/"])
+def test_name_that_ends_like_a_folder_is_refused(name):
+    with pytest.raises(InputError, match=r"output .*/ is the name of a folder: give the name of a "
+                                         r"map in it, e.g. .*/locscale_output.mrc"):
+        require_file_name(name)

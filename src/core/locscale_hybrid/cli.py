@@ -203,7 +203,7 @@ def _start(request: Request, screen: Screen, launcher: Launcher | None,
 def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruption,
          executor_in: Callable[[Path], Executor]) -> None:
     """Run the pipeline in a temporary folder of its own and show the result."""
-    check_outputs(job.outputs, job.inputs)
+    check_outputs(job.outputs, job.inputs, job.parameters.outputs)
     if job.outputs.map.exists():
         screen.message(f"{job.outputs.map} exists and will be replaced at the end")
     began = time.monotonic()

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from .errors import InputError
 from .legacy_options import LEGACY_OPTIONS, REFUSED_OPTIONS
+from .outputs import require_file_name
 from .parameters import OUTPUTS, REFINERS, SCALINGS, TAPERS, WEIGHTS
 
 USAGE = """locscale -hm HALF1 HALF2 [-mc MODEL --complete_model] [-o OUT] […]
@@ -97,7 +98,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     """What comes out."""
-    group.add_argument("-o", "--outfile", type=_file, metavar="OUT",
+    group.add_argument("-o", "--outfile", type=_output, metavar="OUT",
                        help="the sharpened map, default locscale_output.mrc; the linear map and "
                        "the record lie beside it")
     group.add_argument("--outputs", nargs="+", metavar="NAME",
@@ -255,6 +256,12 @@ def _file(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f'"{text}" is no file name')
     return Path(text)
+
+
+def _output(text: str) -> Path:
+    """The path of a file to be written."""
+    require_file_name(text)
+    return _file(text)
 
 
 def _number(text: str) -> float:

@@ -35,6 +35,11 @@ def require_regular(path: Path) -> None:
                          "and give that file")
 
 
+def short_name(name: str, most: int) -> str:
+    """The beginning of a name that takes at most so many bytes, cut between two letters."""
+    return name.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a temporary file that takes the place of `path` once all is written.
@@ -55,7 +60,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         raise InputError(f"the folder {folder} does not exist; make it, or write elsewhere")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file name for the output")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # not made of the path's own name, to which a file system that takes it may take no addition
+    temporary = path.with_name(f".locscale-{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as stream:
             yield stream

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from .errors import InputError
 from .files import sha256
 from .json_files import object_in, optional_in, path_in, read_object, refuse_unknown
-from .outputs import OutputPaths, output_paths
+from .outputs import OutputPaths, output_paths, require_file_name
 from .parameters import HybridInputs, HybridParameters
 from .tasks import cores
 
@@ -73,6 +73,7 @@ def read_job(path: Path) -> Job:
                    path)
     outputs = object_in(values, "outputs", path)
     refuse_unknown(outputs, ("map", "processing_folder", "report", "resume"), path)
+    require_file_name(optional_in(outputs, "map", str, path) or "")
     action = values.get("action", "run")
     if action not in ACTIONS:
         raise InputError(f'{path}: action "{action}" is unknown: give one of {", ".join(ACTIONS)}')

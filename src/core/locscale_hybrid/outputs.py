@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from .parameters import HybridInputs
 
 DEFAULT_OUTPUT = "locscale_output.mrc"
 MAP_ENDINGS = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")
+# What is written for each of `parameters.OUTPUTS` that is no map of its own name.
+_TAILS = {"linear": (), "model": (), "halves": ("sharpened_half1", "sharpened_half2"),
+          "gain": ("gain_100.0A",)}     # the longest name of a band
+_KEPT = ("mask.mrc", "hybrid_model.cif", "reference.mrc")   # in the processing folder
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,19 @@ class OutputPaths:
         """Path that follows from the map's: ``<out>`` + tail."""
         return self.stem.with_name(self.stem.name + tail)
 
+    def written(self, asked: Collection[str] = ()) -> list[Path]:
+        """Everything that a run writes beside the map, the map first.
+
+        Parameters
+        ----------
+        asked : collection of str
+            Further outputs, by their names among `parameters.OUTPUTS`.
+        """
+        kinds = [kind for name in sorted(asked) for kind in _TAILS.get(name, (name,))]
+        return [self.map, self.linear, self.record, *map(self.extra_map, kinds),
+                *([self.named("_model.cif")] if "model" in asked else []),
+                *([self.named("_report.html")] if self.report else [])]
+
 
 def output_paths(output: Path | None, *, processing_folder: Path | None = None,
                  report: bool = False, resume: bool = False) -> OutputPaths:
@@ -97,10 +115,14 @@ def output_paths(output: Path | None, *, processing_folder: Path | None = None,
         If the map has no name.
     """
     output = Path(DEFAULT_OUTPUT) if output is None else output
+    require_file_name(os.fspath(output))
     if output.name in ("", "..") or output.name.lower() in MAP_ENDINGS:
         raise InputError(f"output {output} has no name of its own: give the name of a map, e.g. "
                          f"{output.parent / DEFAULT_OUTPUT}")
     path = Path(os.path.abspath(output))
+    if os.path.isdir(path):
+        raise InputError(f"output {path} is a folder: give the name of a map in it, e.g. "
+                         f"{path / DEFAULT_OUTPUT}")
     if not path.name.lower().endswith(MAP_ENDINGS):
         path = path.with_name(path.name + ".mrc")
     paths = OutputPaths(path, None, report, resume)
@@ -111,34 +133,63 @@ def output_paths(output: Path | None, *, processing_folder: Path | None = None,
     return OutputPaths(path, absolute, report, resume)
 
 
-def check_outputs(outputs: OutputPaths, inputs: HybridInputs) -> None:
-    """Refuse outputs that cannot be written or would overwrite an input; writes nothing.
+def require_file_name(text: str) -> None:
+    """Refuse the name of an output that is a folder's, by the separator at its end.
 
     Raises
     ------
     InputError
-        If a folder is missing or read-only, or an output is an input.
+        With a name of a map in that folder.
+    """
+    if text.endswith(("/", os.sep)) and text.strip("/" + os.sep):
+        raise InputError(f"output {text} is the name of a folder: give the name of a map in it, "
+                         f"e.g. {text}{DEFAULT_OUTPUT}")
+
+
+def check_outputs(outputs: OutputPaths, inputs: HybridInputs,
+                  asked: Collection[str] = ()) -> None:
+    """Refuse outputs that cannot be written or would overwrite an input; writes nothing.
+
+    Parameters
+    ----------
+    outputs : OutputPaths
+    inputs : HybridInputs
+    asked : collection of str
+        Further outputs; see `OutputPaths.written`.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or read-only, a name is too long or that of a folder, or an output
+        is an input.
     """
     _check_folder(outputs.map.parent, f"output {outputs.map}")
-    for written in (outputs.map, outputs.linear, outputs.record):
-        _check_name(written)
-    if outputs.map.is_dir():
-        raise InputError(f"output {outputs.map} is a folder: give the name of a map in it, "
-                         f"e.g. {outputs.map / DEFAULT_OUTPUT}")
-    for name, path in inputs.files.items():
-        for written in (outputs.map, outputs.linear, outputs.record):
-            if written.exists() and path.exists() and written.samefile(path):
-                raise InputError(f"output {written} is also the input {name.replace('_', ' ')}: "
-                                 "give another name with -o")
     folder = outputs.processing_folder
-    if folder is not None:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"processing folder {folder} is a file: give a folder with -op")
-        _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
+    for written in outputs.written(asked):
+        _check_name(written)
+        _check_input(written, inputs, "give another name with -o")
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"processing folder {folder} is a file: give a folder with -op")
+    _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
+    for name in _KEPT:
+        _check_input(folder / name, inputs, "give another folder with -op")
+
+
+def _check_input(written: Path, inputs: HybridInputs, remedy: str) -> None:
+    """Refuse to write over what is read."""
+    for name, path in inputs.files.items():
+        if written.exists() and path.exists() and written.samefile(path):
+            raise InputError(f"output {written} is also the input {name.replace('_', ' ')}: "
+                             f"{remedy}")
 
 
 def _check_name(file: Path) -> None:
-    """Refuse a name that the file system does not take."""
+    """Refuse a name that the file system does not take, or that of a folder."""
+    if os.path.isdir(file):
+        raise InputError(f"output {file} is a folder: give the name of a map in it, e.g. "
+                         f"{file / DEFAULT_OUTPUT}, or another name with -o")
     try:
         file.lstat()
     except FileNotFoundError:

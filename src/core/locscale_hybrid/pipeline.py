@@ -99,7 +99,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
     .. [1] Jakobi, Wilmanns, Sachse (2017) eLife 6:e27131, :doi:`10.7554/eLife.27131`.
     .. [2] Bharadwaj, Jakobi (2022) Faraday Discuss. 240:168-183, :doi:`10.1039/D2FD00078D`.
     """
-    check_outputs(outputs, inputs)
+    check_outputs(outputs, inputs, parameters.outputs)
     require_engine(inputs, parameters)
     run = _Run(parameters, progress or Progress())
     workers = executor or SerialExecutor()

@@ -61,7 +61,7 @@ def write_report(path: Path, page: str) -> None:
         If it cannot be written.
     """
     with replacing(path) as stream:
-        stream.write(page.encode())
+        stream.write(page.encode("utf-8", "replace"))  # a name may hold bytes that are no letter
 
 
 def _section(title: str, content: str) -> str:
