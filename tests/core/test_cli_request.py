@@ -175,7 +175,7 @@ def record(tmp_path):
         path = tmp_path / name
         path.write_text(name)
         files[name] = {"path": str(path)}
-    values = {"inputs": files, "parameters": HybridParameters(
+    values = {"schema": "locscale-hybrid-record/1", "inputs": files, "parameters": HybridParameters(
         point_group="D3", complete_model=False, window_voxels=41).as_dict()}
     path = tmp_path / "record.json"
     path.write_text(json.dumps(values))

@@ -12,6 +12,8 @@ from locscale_hybrid.errors import InputError
 from locscale_hybrid.jobs import Job, read_job, read_record, write_job
 from locscale_hybrid.outputs import output_paths
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
+from locscale_hybrid.previous_run import find_previous, require_repeatable
+from locscale_hybrid.unchanged import require_change
 
 GOOD = {"inputs": {"full_map": "/data/full.mrc"}, "parameters": {"point_group": "D2"},
         "outputs": {"map": "/data/out.mrc"}}
@@ -155,6 +157,38 @@ def test_lost_input_of_a_record_is_named(tmp_path):
 
 
 def test_record_without_paths_is_refused(tmp_path):
-    (tmp_path / "out.json").write_text('{"inputs": {"model": {}}, "parameters": {}}')
+    (tmp_path / "out.json").write_text('{"schema": "locscale-hybrid-record/1", '
+                                       '"inputs": {"model": {}}, "parameters": {}}')
     with pytest.raises(InputError, match="input model has no path: this is no record"):
         read_record(tmp_path / "out.json")
+
+
+def changed_record(tmp_path, **change):
+    path = record_of(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    return path
+
+
+READERS = pytest.mark.parametrize("read", ids=["from", "repeat", "start", "update"], argvalues=[
+    read_record, require_repeatable,
+    lambda path: find_previous(HybridInputs(full_map=path, previous_record=path),
+                               HybridParameters(), None),
+    lambda path: require_change(HybridInputs(full_map=path, previous_record=path),
+                                HybridParameters())])
+
+
+@READERS
+@pytest.mark.parametrize("change", [
+    {"schema": "another-program/1"}, {"schema": "other-locscale-hybrid-record/1"}, {"schema": 1},
+    {"schema": None}, {"schema": "locscale-hybrid-record"}, {"program": {"name": "relion"}}])
+def test_record_of_another_program_is_refused(tmp_path, read, change):
+    with pytest.raises(InputError, match=r"out.json is not the record of a run of locscale-hybrid; "
+                                         r"give the .json file that a run wrote with its map"):
+        read(changed_record(tmp_path, **change))
+
+
+@READERS
+def test_record_of_another_kind_is_refused_with_both(tmp_path, read):
+    with pytest.raises(InputError, match=r"out.json is a record of kind 99, and this version of "
+                                         "locscale-hybrid reads kind 1; use the version that"):
+        read(changed_record(tmp_path, schema="locscale-hybrid-record/99"))

@@ -12,7 +12,14 @@ from typing import Any, Literal
 
 from .errors import InputError
 from .files import sha256
-from .json_files import object_in, optional_in, path_in, read_object, refuse_unknown
+from .json_files import (
+    object_in,
+    optional_in,
+    path_in,
+    read_object,
+    read_run_record,
+    refuse_unknown,
+)
 from .outputs import OutputPaths, output_paths, require_file_name
 from .parameters import HybridInputs, HybridParameters
 from .tasks import cores
@@ -156,7 +163,7 @@ def read_record(path: Path) -> Recorded:
     InputError
         If it is missing or no record.
     """
-    values = read_object(path)
+    values = read_run_record(path)
     entries = object_in(values, "inputs", path)
     files, hashes = {}, {}
     for name in entries:

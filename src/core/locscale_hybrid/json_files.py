@@ -12,6 +12,9 @@ from .files import require_regular
 _LONGEST_NAME = 255     # bytes, of a file
 _LARGEST = 64 << 20     # bytes; no job or record is near it
 
+PROGRAM = "locscale-hybrid"
+RECORD_SCHEMA = "locscale-hybrid-record/1"
+
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object of a sensible size."""
@@ -32,6 +35,28 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path} holds {type(values).__name__}, not an object: give a job, or the "
                          "record of a run")
+    return values
+
+
+def read_run_record(path: Path) -> dict[str, Any]:
+    """Read the record of a run of this program.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or that of another program or of a version with other records.
+    """
+    values = read_object(path)
+    schema, program = values.get("schema"), values.get("program")
+    kind, slash, version = schema.rpartition("/") if isinstance(schema, str) else ("", "", "")
+    name = program.get("name", PROGRAM) if isinstance(program, dict) else PROGRAM
+    if f"{kind}{slash}" != RECORD_SCHEMA.rpartition("/")[0] + "/" or name != PROGRAM:
+        raise InputError(f"{path} is not the record of a run of {PROGRAM}; give the .json file "
+                         "that a run wrote with its map")
+    if schema != RECORD_SCHEMA:
+        raise InputError(f"{path} is a record of kind {version[:20]}, and this "
+                         f"version of {PROGRAM} reads kind {RECORD_SCHEMA.rpartition('/')[2]}; "
+                         "use the version that wrote it, or start a new run with its options")
     return values
 
 

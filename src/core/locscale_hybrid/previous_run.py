@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from .errors import InputError
 from .files import sha256
 from .findings import Finding
-from .json_files import object_in, optional_in, path_in, read_object
+from .json_files import object_in, optional_in, path_in, read_run_record
 from .maps import BoolArray, DoubleArray
 from .parameters import HybridInputs, HybridParameters
 from .stage_keys import parameters_before_scaling
@@ -129,7 +129,7 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     """
     path = inputs.previous_record
     assert path is not None
-    values = read_object(path)
+    values = read_run_record(path)
     reason = _other_input(values, inputs, path) or _other_parameters(values, parameters, path)
     same = reason is None and is_same_file(inputs.files.get("model"), values["inputs"], "model",
                                            path)
@@ -163,7 +163,7 @@ def require_repeatable(record: Path) -> None:
     InputError
         If the hybrid model that the record names is missing or has changed.
     """
-    reason = _missing_file(read_object(record), record)
+    reason = _missing_file(read_run_record(record), record)
     if reason is not None:
         raise InputError(f"the update cannot be repeated from {record}: {reason}; restore it, or "
                          "leave --from out")

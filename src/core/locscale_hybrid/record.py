@@ -16,6 +16,7 @@ from .files import sha256
 from .findings import Finding
 from .fsc import FscCurve
 from .hybrid_model import HybridModel
+from .json_files import PROGRAM, RECORD_SCHEMA
 from .maps import DoubleArray, Grid
 from .mask import Mask
 from .model_fsc import ModelFsc
@@ -28,7 +29,6 @@ from .scaled_maps import ScaledMaps
 from .timings import Timings
 from .warm_start import Update
 
-SCHEMA = "locscale-hybrid-record/1"
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _HISTOGRAM_BINS = 40
 _LIBRARIES = ("numpy", "scipy", "mrcfile", "gemmi")
@@ -91,7 +91,7 @@ class RunFacts:
 def build_record(facts: RunFacts) -> dict[str, Any]:
     """The record as plain JSON values; units stand in the names."""
     return {
-        "schema": SCHEMA,
+        "schema": RECORD_SCHEMA,
         "program": _program(facts.inputs, facts.parameters),
         "inputs": {name: {"path": str(path), "sha256": sha256(path)}
                    for name, path in facts.inputs.files.items()},
@@ -160,7 +160,7 @@ def _quantile_text(b_iso: DoubleArray) -> str:
 def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, str]:
     """Names and versions of what ran."""
     other_engine = parameters.refiner == "servalcat" or inputs.monomer_library is not None
-    versions = {"name": "locscale-hybrid", "version": __version__,
+    versions = {"name": PROGRAM, "version": __version__,
                 "python": platform.python_version()}
     for library in (*_LIBRARIES, *(["servalcat"] if other_engine else [])):
         try:

@@ -8,7 +8,7 @@ from typing import Any
 from . import __version__
 from .errors import InputError
 from .files import sha256
-from .json_files import object_in, optional_in, read_object
+from .json_files import object_in, optional_in, read_run_record
 from .parameters import HybridInputs, HybridParameters
 
 _TESTS = ("reseed_check", "validate")
@@ -42,7 +42,7 @@ def is_unchanged(inputs: HybridInputs, parameters: HybridParameters) -> bool:
     """
     path = inputs.previous_record
     assert path is not None
-    values = read_object(path)
+    values = read_run_record(path)
     entries, files = object_in(values, "inputs", path), inputs.files
     # the model first: it is small, and what has usually changed
     names = sorted((set(entries) | set(files)) - {"previous_record"}, key=lambda n: n != "model")
@@ -65,7 +65,7 @@ def require_change(inputs: HybridInputs, parameters: HybridParameters) -> None:
     """
     path = inputs.previous_record
     if path is not None and is_unchanged(inputs, parameters):
-        made = read_object(path).get("outputs")
+        made = read_run_record(path).get("outputs")
         result = made.get("map") if isinstance(made, dict) else None
         raise InputError(
             f"nothing has changed since {path.name}: maps, model and options are those of that "
