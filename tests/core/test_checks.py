@@ -89,8 +89,10 @@ def test_beta_galactosidase_is_told_its_resolution_alone():
     observed = observed_of(DATA / "betaGal.mrc.gz")
     model = read_model(DATA / "5a1a_in_betaGal.cif.gz")
     symmetry = symmetry_of(observed.average.grid, "D2")
-    assert codes(check_inputs(observed, model, symmetry, resolution=8.8)) == {"poor-resolution"}
-    assert check_inputs(observed, model, symmetry) == []
+    findings = check_inputs(observed, model, symmetry, resolution=8.8)
+    assert codes(findings, "warning") == {"poor-resolution"}
+    assert codes(findings, "note") == {"spherical-mask"}
+    assert codes(check_inputs(observed, model, symmetry)) == {"spherical-mask"}
 
 
 @pytest.mark.parametrize(("given", "words"), [

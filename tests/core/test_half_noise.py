@@ -7,6 +7,7 @@ from scipy import ndimage
 from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.half_noise import noise_findings, noise_of_halves
 from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.observed import solvent_region
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL = (64, 64, 64), 1.0
@@ -24,7 +25,7 @@ def findings(first, second):
     powers = space.power(pair[0]), space.power(pair[1])
     fsc = space.cross_power(*pair) / np.sqrt(powers[0] * powers[1])
     return {finding.code: finding for finding in noise_findings(
-        ("a.mrc", "b.mrc"), noise_of_halves(space, pair, powers, fsc))}
+        ("a.mrc", "b.mrc"), noise_of_halves(space, pair, powers, fsc, solvent_region(space.shape)))}
 
 
 def blurred(volume, sigma):

@@ -10,8 +10,7 @@ import numpy as np
 
 from .findings import Finding
 from .fourier import FourierSpace
-from .maps import ComplexArray, DoubleArray
-from .observed import solvent_region
+from .maps import BoolArray, ComplexArray, DoubleArray
 
 FINE = 6.0          # Å, what is finer is looked at in the solvent
 _TAIL = 3           # shells before Nyquist
@@ -41,8 +40,8 @@ class HalfNoise:
     tail : float
         FSC in the last shells before Nyquist.
     shared : float or None
-        Correlation of the halves in the corners of the box, finer than 6 Å; None where the FSC
-        does not ask for it or the corners are blank.
+        Correlation of the halves in the solvent, finer than 6 Å; None where the FSC does not ask
+        for it or the solvent is blank.
     """
 
     frequency: DoubleArray
@@ -54,7 +53,8 @@ class HalfNoise:
 
 
 def noise_of_halves(space: FourierSpace, halves: tuple[ComplexArray, ComplexArray],
-                    powers: tuple[DoubleArray, DoubleArray], fsc: DoubleArray) -> HalfNoise:
+                    powers: tuple[DoubleArray, DoubleArray], fsc: DoubleArray,
+                    solvent: BoolArray) -> HalfNoise:
     """Measure the noise of two halves.
 
     Parameters
@@ -66,25 +66,26 @@ def noise_of_halves(space: FourierSpace, halves: tuple[ComplexArray, ComplexArra
         Their sums of |F|^2, from `FourierSpace.power`.
     fsc : array, shape (n_shells,)
         Their correlation.
+    solvent : bool array, shape (nz, ny, nx)
     """
     first, second = (power / np.maximum(space.count, 1) for power in powers)
     noise = np.maximum((first + second) / 4 - fsc * np.sqrt(first * second) / 2, 0)
     tail = float(fsc[-_TAIL:].mean())
     return HalfNoise(space.frequency, first, second, noise, tail,
-                     _shared(space, *halves) if tail > _TAIL_FSC else None)
+                     _shared(space, *halves, solvent) if tail > _TAIL_FSC else None)
 
 
-def _shared(space: FourierSpace, first: ComplexArray, second: ComplexArray) -> float | None:
-    """Correlation of fine detail in the corners of the box."""
+def _shared(space: FourierSpace, first: ComplexArray, second: ComplexArray,
+            solvent: BoolArray) -> float | None:
+    """Correlation of fine detail in the solvent."""
     finest = max(1 / FINE, 0.5 * float(space.frequency[-1]))
-    corners = solvent_region(space.shape)
     fine = []
     for half in (first, second):
         values = space.backward(half)
-        if float(values[corners].std()) < _BLANK * float(values.std()):
+        if float(values[solvent].std()) < _BLANK * float(values.std()):
             return None
         values = space.backward(half * (space.s_squared > finest**2))
-        fine.append(values[corners].astype(np.float64))
+        fine.append(values[solvent].astype(np.float64))
     return float(np.corrcoef(fine[0], fine[1])[0, 1])
 
 
@@ -106,9 +107,9 @@ def _dependent(names: tuple[str, str], shared: float, tail: float) -> Finding:
     """Noise in common."""
     return Finding(
         "halves-dependent", "warning",
-        f"{names[0]} and {names[1]} share their noise: in the corners of the box their fine detail "
-        f"correlates by {shared:.2f}, and that of two half maps by 0; the resolution and "
-        "the validation mean nothing.  One of them may be the full map: give the two half maps",
+        f"{names[0]} and {names[1]} share their noise: their fine detail in the solvent correlates "
+        f"by {shared:.2f}, that of two half maps by 0. The resolution and the validation mean "
+        "nothing. One of them may be the full map: give the two half maps",
         {"correlation": shared, "fsc_at_nyquist": tail})
 
 

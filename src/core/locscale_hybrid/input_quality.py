@@ -20,8 +20,9 @@ from .half_alignment import (
     alignment_findings,
 )
 from .half_noise import HalfNoise, noise_findings, noise_of_halves
-from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, IntArray
-from .observed import ObservedMaps, solvent_region
+from .maps import BoolArray, ComplexArray, DoubleArray, IntArray
+from .observed import ObservedMaps, solvent_of
+from .outer_mask import OuterMask, outer_mask
 
 SHARPENED_BELOW = 25.0      # Å^2, Wilson B; maps as reconstructed have 60 to 200
 WILSON_FROM = 10.0          # Å, coarse end of the Wilson plot
@@ -29,7 +30,7 @@ WILSON_FINEST = 4.5         # Å, no slope is read from maps of poorer resolutio
 FILTER_DROP = 1e3           # fall of the power within 3 shells that only a filter makes
 EMPTY_TAIL = 1e-5           # power at Nyquist over that at 5 to 10 Å, below any noise floor
 EDGE_DROP = 20.0            # fall within 3 shells where such an empty tail begins; else below 5
-MASKED_SHARE = 0.05         # of the solvent at exactly one value
+MASKED_SHARE = 0.02         # of the box at one value
 _STEP = 3                   # shells
 _COARSE = 8.0               # Å, no edge of a filter is looked for coarser than this
 _OPPOSED = -0.3
@@ -85,7 +86,8 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
     if observed.kind != "halves":
         return Spectra(space.frequency, power, signal, None)
     return Spectra(space.frequency, power, signal, fsc, align_halves(space, first, second),
-                   noise_of_halves(space, (first, second), powers, fsc))
+                   noise_of_halves(space, (first, second), powers, fsc,
+                                   solvent_of(space.shape, observed.outer)))
 
 
 def check_quality(observed: ObservedMaps, spectra: Spectra, *,
@@ -114,15 +116,6 @@ def check_quality(observed: ObservedMaps, spectra: Spectra, *,
     said = {finding.code for finding in findings}
     return findings + [finding for finding in _own_noise(observed, spectra)
                        if finding.code not in said]
-
-
-def one_value_share(values: FloatArray) -> tuple[float, float]:
-    """Share of the voxels at the value of the corner: outside the inscribed ellipsoid, inside."""
-    region = solvent_region((values.shape[0], values.shape[1], values.shape[2]))
-    same = values == values[0, 0, 0]
-    outside = float(np.count_nonzero(same & region)) / max(1, int(region.sum()))
-    inside = float(np.count_nonzero(same & ~region)) / max(1, int((~region).sum()))
-    return outside, inside
 
 
 def steepest_fall(frequency: DoubleArray, power: DoubleArray, drop: float) -> float | None:
@@ -186,29 +179,33 @@ def _runs_of_three(flags: BoolArray) -> IntArray:
 
 
 def _masked(observed: ObservedMaps) -> list[Finding]:
-    """Zero-variance solvent: inside a tight mask, or a spherical one."""
-    halves = [half for half in (observed.half_1, observed.half_2) if half is not None]
-    maps = halves if observed.kind == "halves" else [observed.average]
-    shares = [one_value_share(volume.values) for volume in maps]
-    worst = int(np.argmax([outside for outside, _ in shares]))
-    outside, inside = shares[worst]
-    if outside < MASKED_SHARE:
+    """Zero-variance solvent: outside a wide mask, as programs leave it, or a tight one."""
+    name, outer = _outer(observed)
+    if outer is None or outer.blank < MASKED_SHARE:
         return []
-    name = maps[worst].name
-    values = {"outside_percent": 100 * outside, "inside_percent": 100 * inside}
-    if inside < MASKED_SHARE:
+    blank, solvent = 100 * outer.blank, 100 * outer.solvent_share
+    values = {"box_percent": blank, "solvent_percent": solvent}
+    if outer.has_solvent:
         return [Finding(
             "spherical-mask", "note",
-            f"{name} is blank outside a sphere ({100 * outside:.0f} % of the corners of the box "
-            f"have one value, {100 * inside:.1f} % of the rest); the solvent inside the sphere is "
-            "used", values)]
-    region = solvent_region(observed.average.grid.shape)
-    box = outside * region.mean() + inside * (1 - region.mean())
+            f"{name} is blank outside a wide mask: {blank:.0f} % of its voxels have one value. "
+            "The noise is measured in the solvent inside the mask", values)]
     return [Finding(
         "masked-input", "warning",
-        f"{name} looks masked: {100 * box:.0f} % of its voxels have exactly one value, so there is "
-        "no solvent to measure noise in; give the unmasked half maps, or a mask of your own",
-        {**values, "box_percent": float(100 * box)})]
+        f"{name} looks masked: {blank:.0f} % of its voxels have one value, and there is too "
+        "little solvent inside the mask to measure noise in; give the unmasked half maps, or a "
+        "mask of your own", values)]
+
+
+def _outer(observed: ObservedMaps) -> tuple[str, OuterMask | None]:
+    """The mask that the maps came with, or one of two half maps, and the name of that map."""
+    halves = [half for half in (observed.half_1, observed.half_2) if half is not None]
+    if observed.kind != "halves":
+        return observed.average.name, observed.outer
+    if observed.outer is not None:
+        return halves[0].name, observed.outer
+    found = [(half.name, outer_mask(half.values, half.grid)) for half in halves]
+    return max(found, key=lambda pair: 0.0 if pair[1] is None else pair[1].blank)
 
 
 def _filtered(name: str, edge: float | None) -> list[Finding]:

@@ -110,13 +110,15 @@ def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
         return _users_mask(user_mask, observed.average)
     grid = observed.average.grid
     present = present_part(observed.average.values)
-    raw = _significant(observed, fdr, resolution, present)
-    if raw is None or (present is not None and raw.sum() > _FULL * present.sum()):
+    outer = observed.outer
+    tested = outer.inside if outer is not None and outer.has_solvent else present
+    raw = _significant(observed, fdr, resolution, tested)
+    if raw is None or (tested is not None and raw.sum() > _FULL * tested.sum()):
         return _present_mask(grid, present)
     solid, findings = _cleaned(raw, grid), list[Finding]()
     of_what = "half maps" if observed.kind == "halves" else "solvent"
     if of_what == "half maps" and not solid.any():
-        solid, of_what = _against_solvent(observed, fdr, resolution, present), "solvent"
+        solid, of_what = _against_solvent(observed, fdr, resolution, tested), "solvent"
         findings.append(_halves_differ(observed, fdr))
     if not solid.any():
         raise InputError(_nothing_found(observed, fdr))

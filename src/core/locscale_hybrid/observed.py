@@ -12,6 +12,7 @@ from .findings import Finding
 from .fourier import FourierSpace, squared_modulus
 from .maps import BoolArray, DoubleArray, FloatArray, Map
 from .mrc import MapFile, MapFrame, box_text, read_map, read_map_file
+from .outer_mask import OuterMask, outer_mask
 from .parameters import HybridInputs, HybridParameters
 from .solvent import present_part, quiet_part, smoothed
 
@@ -40,12 +41,15 @@ class ObservedMaps:
         Half maps; the one map plus and minus noise of its solvent's spectrum for pseudo-halves.
     kind : {"halves", "pseudo-halves", "single"}
         Pseudo-halves carry weights and noise levels, never a resolution or a validation.
+    outer : OuterMask, optional
+        The mask that the average came with: noise is measured inside it.
     """
 
     average: Map
     half_1: Map | None
     half_2: Map | None
     kind: Kind
+    outer: OuterMask | None = None
 
     @property
     def half_difference(self) -> FloatArray | None:
@@ -105,11 +109,15 @@ def observe_halves(half_1: Map, half_2: Map) -> ObservedMaps:
         raise InputError(f"{half_1.name} and {half_2.name} are the same map (correlation "
                          f"{correlation:.6f}): give the two independent half maps, or the one map "
                          "as full map")
-    first, second = without_solvent_mean(half_1), without_solvent_mean(half_2)
-    average = np.add(first.values, second.values)
+    average = np.add(half_1.values, half_2.values)
+    average *= np.float32(0.5)
+    outer = outer_mask(average, half_1.grid,
+                       lambda: np.subtract(half_1.values, half_2.values) * np.float32(0.5))
+    first, second = (without_solvent_mean(half, outer) for half in (half_1, half_2))
+    np.add(first.values, second.values, out=average)
     average *= np.float32(0.5)
     name = f"average of {half_1.name} and {half_2.name}"
-    return ObservedMaps(half_1.with_values(average, name), first, second, "halves")
+    return ObservedMaps(half_1.with_values(average, name), first, second, "halves", outer)
 
 
 def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
@@ -121,14 +129,15 @@ def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
     rng : numpy Generator
         Draws the noise.
     """
-    average = without_solvent_mean(full_map)
-    spectrum = solvent_noise(average)
+    outer = outer_mask(full_map.values, full_map.grid)
+    average = without_solvent_mean(full_map, outer)
+    spectrum = solvent_noise(average, outer)
     if spectrum is None:
-        return ObservedMaps(average, None, None, "single")
+        return ObservedMaps(average, None, None, "single", outer)
     noise = coloured_noise(FourierSpace(average.grid), spectrum, rng)
     return ObservedMaps(average, average.with_values(average.values + noise, "pseudo-half 1"),
                         average.with_values(average.values - noise, "pseudo-half 2"),
-                        "pseudo-halves")
+                        "pseudo-halves", outer)
 
 
 def solvent_region(shape: tuple[int, int, int]) -> BoolArray:
@@ -138,19 +147,26 @@ def solvent_region(shape: tuple[int, int, int]) -> BoolArray:
     return np.asarray(z + y + x > 1.0, dtype=np.bool_)
 
 
-def without_solvent_mean(volume: Map) -> Map:
-    """The map with the mean of its solvent at zero."""
-    level = volume.values[solvent_region(volume.grid.shape)].mean(dtype=np.float64)
+def solvent_of(shape: tuple[int, int, int], outer: OuterMask | None) -> BoolArray:
+    """Voxels of the solvent: inside the mask that a map came with, or far from the centre."""
+    return solvent_region(shape) if outer is None or not outer.has_solvent else outer.solvent
+
+
+def without_solvent_mean(volume: Map, outer: OuterMask | None = None) -> Map:
+    """The map with the mean of its solvent at zero; inside the mask that it came with."""
+    level = volume.values[solvent_of(volume.grid.shape, outer)].mean(dtype=np.float64)
     return Map(volume.values - np.float32(level), volume.grid, volume.name, volume.path)
 
 
-def solvent_noise(volume: Map) -> DoubleArray | None:
+def solvent_noise(volume: Map, outer: OuterMask | None = None) -> DoubleArray | None:
     """Noise power per coefficient in each shell, from the solvent of one map.
 
     Parameters
     ----------
     volume : Map
         Solvent mean subtracted.
+    outer : OuterMask, optional
+        The mask that it came with.
 
     Returns
     -------
@@ -158,14 +174,18 @@ def solvent_noise(volume: Map) -> DoubleArray | None:
         Mean |N|^2 for the whole box; None where the map is masked tightly or full of density, or
         its solvent is as strong as the map in the coarse shells, or weaker than noise ever is.
     """
-    grid, present = volume.grid, present_part(volume.values)
+    grid = volume.grid
+    present = outer.inside if outer is not None else present_part(volume.values)
     cut = max(_LOW_PASS, 4 * grid.step)
     low = smoothed(volume.values, grid, _GAUSSIAN_PER_RESOLUTION * cut)
     quiet = quiet_part(low, grid, _CUBES * cut, present)
-    if quiet is None or np.count_nonzero(quiet.region) < _LEAST_SOLVENT:
+    region = None if quiet is None else quiet.region
+    if region is None and outer is not None and outer.has_solvent:
+        region = outer.solvent
+    if region is None or np.count_nonzero(region) < _LEAST_SOLVENT:
         return None
     space = FourierSpace(grid)
-    power = _power_inside(space, volume.values, quiet.region)
+    power = _power_inside(space, volume.values, region)
     whole = space.shell_mean(squared_modulus(space.forward(volume.values)))
     coarse = slice(1, max(4, space.n_shells // 4))
     varied = power[coarse].sum() > _MOST_VARIED * whole[coarse].sum()

@@ -67,12 +67,10 @@ def quiet_part(values: FloatArray, grid: Grid, edge: float,
     QuietPart or None
         None where there is too little of it.
     """
-    size = tuple(min(2 * int(round((edge / step - 1) / 2)) + 1, length)
-                 for step, length in zip(reversed(grid.voxel_size), grid.shape, strict=True))
-    spread = _local_sd(values, size)
+    spread = _local_sd(values, _cube(grid, edge))
     usable = np.ones(grid.shape, dtype=np.bool_)
     if present is not None:
-        usable = np.asarray(ndimage.minimum_filter(present, size), dtype=np.bool_)
+        usable = whole_cubes(present, grid, edge)
     if not usable.any():
         return None
     region = usable & (spread < np.float32(_QUIET * np.quantile(spread[usable], _LOUD)))
@@ -80,6 +78,17 @@ def quiet_part(values: FloatArray, grid: Grid, edge: float,
     if noise <= 0 or np.count_nonzero(region) < _QUIET_SHARE * np.count_nonzero(usable):
         return None
     return QuietPart(region, noise)
+
+
+def whole_cubes(present: BoolArray, grid: Grid, edge: float) -> BoolArray:
+    """Centres of the cubes of `edge` Å that do not reach beyond the data."""
+    return np.asarray(ndimage.minimum_filter(present, _cube(grid, edge)), dtype=np.bool_)
+
+
+def _cube(grid: Grid, edge: float) -> tuple[int, ...]:
+    """Voxels of a cube along z, y, x: an odd number."""
+    return tuple(min(2 * int(round((edge / step - 1) / 2)) + 1, length)
+                 for step, length in zip(reversed(grid.voxel_size), grid.shape, strict=True))
 
 
 def smoothed(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
