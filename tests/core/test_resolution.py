@@ -36,7 +36,7 @@ def one_map(volume, kind="single"):
 
 
 def test_halves_in_a_mask_give_the_resolution_they_were_made_for(case, sphere):
-    found = find_resolution(case[0], mask=sphere, rng=default_rng(0))
+    found = find_resolution(case[0], mask=sphere)
     assert found.d_min == pytest.approx(RESOLUTION, abs=0.3)
     assert "inside the mask, corrected for it by phase randomisation" in found.origin
     assert found.curves is not None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .fourier import FourierSpace
+from .fourier import FourierSpace, squared_modulus
 from .maps import ComplexArray, DoubleArray, FloatArray
 
 HALF_MAP_CRITERION = 0.143  # Rosenthal & Henderson (2003), for two half maps
@@ -82,15 +82,38 @@ def masked_coefficients(space: FourierSpace, values: FloatArray, mask: FloatArra
     return space.forward(inside)
 
 
-def randomise_phases(space: FourierSpace, coefficients: ComplexArray, beyond: float,
-                     rng: np.random.Generator) -> ComplexArray:
-    """Coefficients with random phases beyond a frequency in 1/Å, amplitudes kept."""
-    result = coefficients.copy()
-    for plane, s_squared in zip(result, space.s_squared, strict=True):
-        far = s_squared > beyond**2
-        phase = rng.random(int(np.count_nonzero(far)), dtype=np.float32) * np.float32(2 * np.pi)
-        plane[far] = np.abs(plane[far]) * np.exp(1j * phase)
-    return result
+def randomised_fsc(space: FourierSpace, half_1: ComplexArray, half_2: ComplexArray,
+                   mask: FloatArray, beyond: float) -> FscCurve:
+    """FSC inside a mask that is expected of halves with random phases beyond a frequency.
+
+    Parameters
+    ----------
+    space : FourierSpace
+    half_1, half_2 : arrays, shape (nz, ny, nx//2+1)
+        Coefficients of the halves.
+    mask : array, shape (nz, ny, nx)
+    beyond : float
+        1/Å.
+
+    Notes
+    -----
+    A mean over all draws, not one draw, so it does not depend on how the box is turned.  What has
+    its phase left goes through the mask as it is; what has none in common between the halves adds
+    to their powers alone, by the convolution of its power with that of the mask, which is a
+    product of two autocorrelations in real space.
+    """
+    near = space.s_squared <= beyond**2
+    spread = space.backward(squared_modulus(space.forward(mask)).astype(np.complex64))
+    masked, powers = [], []
+    for half in (half_1, half_2):
+        masked.append(masked_coefficients(space, space.backward(half * near), mask))
+        far = space.backward(np.where(near, 0, squared_modulus(half)).astype(np.complex64))
+        far *= spread
+        added = space.shell_sum(space.forward(far).real) / space.grid.size
+        powers.append(space.power(masked[-1]) + np.maximum(added, 0))
+    cross, norm = space.cross_power(*masked), np.sqrt(powers[0] * powers[1])
+    return FscCurve(space.frequency, np.divide(cross, norm, out=np.zeros_like(cross),
+                                               where=norm > 0))
 
 
 @dataclass(frozen=True)
@@ -102,8 +125,8 @@ class MaskedFsc:
     corrected: FscCurve
 
 
-def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray, mask: FloatArray,
-                  rng: np.random.Generator) -> MaskedFsc:
+def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray,
+                  mask: FloatArray) -> MaskedFsc:
     """Half-map FSC inside a soft mask, corrected by phase randomisation.
 
     Parameters
@@ -114,7 +137,7 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray, m
     Notes
     -----
     ``(FSC_t - FSC_n) / (1 - FSC_n)`` from two shells beyond the one where the masked FSC falls
-    below 0.8; FSC_n is the FSC with phases randomised beyond that shell.
+    below 0.8; FSC_n is the FSC expected with phases randomised beyond that shell.
 
     References
     ----------
@@ -126,11 +149,7 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray, m
                                        masked_coefficients(space, half_2, mask))
     onset = _first_below(masked.correlation, 0.8)
     beyond = float(space.frequency[onset])
-    scrambled = []
-    while free:  # a large box has no room for both at once
-        part = space.backward(randomise_phases(space, free.pop(0), beyond, rng))
-        scrambled.append(masked_coefficients(space, part, mask))
-    random = fourier_shell_correlation(space, scrambled[0], scrambled[1])
+    random = randomised_fsc(space, free[0], free[1], mask, beyond)
     corrected = masked.correlation.copy()
     tail = slice(onset + 2, None)
     noise = np.clip(random.correlation[tail], -1.0, 0.99)

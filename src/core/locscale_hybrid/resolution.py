@@ -53,8 +53,8 @@ class Resolution:
 
 
 def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
-                    mask: FloatArray | None = None, model: AtomicModel | None = None,
-                    rng: np.random.Generator | None = None) -> Resolution:
+                    mask: FloatArray | None = None,
+                    model: AtomicModel | None = None) -> Resolution:
     """Resolution of the observed maps.
 
     Parameters
@@ -66,8 +66,6 @@ def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
         Soft mask; without it the half-map FSC is the unmasked one, good enough to make a mask.
     model : AtomicModel, optional
         Estimates the resolution of a single map.
-    rng : numpy Generator, optional
-        Phases of the correction for the mask; by default the same in every run.
 
     Returns
     -------
@@ -81,8 +79,7 @@ def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
     first, second = observed.half_1, observed.half_2
     if observed.kind == "halves" and first is not None and second is not None:
         if mask is not None:
-            return _masked(first, second, mask, asked,
-                           np.random.default_rng(0) if rng is None else rng)
+            return _masked(first, second, mask, asked)
         return Resolution(asked, "given") if asked is not None else _unmasked(first, second)
     if asked is not None:
         return Resolution(asked, "given")
@@ -99,10 +96,9 @@ def _unmasked(half_1: Map, half_2: Map) -> Resolution:
     return Resolution(d_min, f"unmasked half-map FSC {HALF_MAP_CRITERION:g}")
 
 
-def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None,
-            rng: np.random.Generator) -> Resolution:
+def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> Resolution:
     """Where the half-map FSC crosses, inside the mask and corrected for it."""
-    curves = corrected_fsc(FourierSpace(half_1.grid), half_1.values, half_2.values, mask, rng)
+    curves = corrected_fsc(FourierSpace(half_1.grid), half_1.values, half_2.values, mask)
     if asked is not None:
         return Resolution(asked, "given", curves)
     d_min = curves.corrected.resolution(HALF_MAP_CRITERION)
