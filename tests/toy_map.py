@@ -1,7 +1,8 @@
 """Toy tasks on one executor, for tests that start processes: toy_map.py KIND N FOLDER PATIENCE.
 
 KIND is serial, pool, mpi (ranks that this process starts) or world (the ranks of mpirun).
-The plan lies in FOLDER; with "plans" in it the tasks run that many times.
+The plan lies in FOLDER; with "plans" in it the tasks run that many times, with "patience" each
+may take so long.
 """
 
 import json
@@ -18,14 +19,16 @@ def executor_of(kind, workers, patience):
     from locscale_hybrid.launch import mpiexec_candidates
     from locscale_hybrid.world import CommWorldExecutor, comm_world, serve
 
+    def found(finding):
+        print(f"{finding.code}: {finding.message}", flush=True)
+
     if kind == "serial":
         return executors.SerialExecutor()
     if kind == "pool":
-        return executors.ProcessExecutor(workers, patience=patience)
+        return executors.ProcessExecutor(workers, patience=patience, found=found)
     if kind == "mpi":
         return executors.MpiexecExecutor(
-            workers, mpiexec_candidates(), patience=patience, ready=120.0,
-            found=lambda finding: print(f"{finding.code}: {finding.message}", flush=True))
+            workers, mpiexec_candidates(), patience=patience, ready=120.0, found=found)
     comm = comm_world(dict(os.environ))
     if comm.Get_rank() > 0:
         serve(comm)
@@ -36,7 +39,7 @@ def executor_of(kind, workers, patience):
         print(f"error: {message}", flush=True)
         world.abort(3)
 
-    world.when_stuck = give_up
+    world.when_stuck, world.found = give_up, found
     return world
 
 
@@ -50,7 +53,8 @@ def main(kind, workers, folder, patience):
     code = 0
     try:
         for _ in range(plan.get("plans", 1)):
-            executor.map(toy_tasks.write_slot, Path(folder), plan["count"])
+            executor.map(toy_tasks.write_slot, Path(folder), plan["count"],
+                         patience=plan.get("patience"))
         print(executor.name, flush=True)
     except LocScaleError as error:
         print(f"error: {error}", flush=True)

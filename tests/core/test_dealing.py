@@ -1,6 +1,8 @@
 """How rank 0 deals tasks to the other ranks, message by message, through a stand-in for MPI."""
 
+import time
 from collections import defaultdict, deque
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +18,18 @@ from locscale_hybrid.dealing import (
     report_failure,
     send_command,
     serve,
+    watch_over,
 )
 from locscale_hybrid.errors import StageError
-from locscale_hybrid.tasks import Clock
+from locscale_hybrid.patience import Clock
 from tests import toy_tasks
 
 RANKS = 3
+
+
+def watch_with(clock=None):
+    """A watch that sees no files, and the time of the wall."""
+    return watch_over(Comm(0), clock or Clock(now=lambda: time.monotonic()), Path("none"))
 
 
 class Comm:
@@ -58,7 +66,7 @@ class Comm:
 def dealt(comm, rank, count):
     """A dealer after a rank has asked for AHEAD tasks; asks and answers by number."""
     busy = {rank: AHEAD}
-    dealer = Dealer(comm, count, busy, Clock())
+    dealer = Dealer(comm, count, busy, watch_with())
     for _ in range(AHEAD):
         comm.of(rank).Send(b"", 0, ASK)
     while dealer.step():
@@ -85,9 +93,9 @@ def done(comm, dealer, rank):
 @pytest.fixture
 def now(monkeypatch):
     """A clock that a test sets; seconds."""
-    time = [100.0]
-    monkeypatch.setattr("locscale_hybrid.tasks.time.monotonic", lambda: time[0])
-    return time
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
 
 
 def test_a_rank_has_the_next_task_while_it_works_once_it_is_known_how_fast_it_is(now):
@@ -132,7 +140,7 @@ def test_a_slow_rank_gets_nothing_ahead_that_the_others_would_have_done_before(n
 
 def test_the_clock_runs_for_the_task_at_work_not_for_the_one_that_waits():
     comm, clock = Comm(0), Clock()
-    dealer = Dealer(comm, 100, {1: AHEAD}, clock)
+    dealer = Dealer(comm, 100, {1: AHEAD}, watch_with(clock))
     assert [dealer.take(1), dealer.take(1)] == [0, 1]
     assert clock.busy[1][0] == 0
     dealer.give_back(1)
@@ -188,7 +196,7 @@ def test_what_is_not_done_is_no_success():
 def test_a_rank_does_not_begin_what_it_has_once_the_plan_is_broken_off(tmp_path):
     toy_tasks.make_plan(tmp_path, 100)
     comm = Comm(0)
-    dealer = Dealer(comm, 100, {1: AHEAD}, Clock(), plan=7)
+    dealer = Dealer(comm, 100, {1: AHEAD}, watch_with(), plan=7)
     rank = comm.of(1)
     rank.when_idle = lambda: (dealer.step(), dealer.fraction > 0.05 and dealer.refuse())
     comm.Send((6).to_bytes(8, "little"), 1, HALT)  # an earlier plan's, which says nothing of this
@@ -206,7 +214,7 @@ def test_a_rank_does_what_it_is_given_and_takes_the_rest_after_a_failure(tmp_pat
     count = 20
     toy_tasks.make_plan(tmp_path, count, faulty=faulty, fault="raise")
     comm = Comm(0)
-    dealer = Dealer(comm, count, {1: AHEAD}, Clock())
+    dealer = Dealer(comm, count, {1: AHEAD}, watch_with())
     rank = comm.of(1)
     rank.when_idle = dealer.step     # the two take turns in one thread
     send_command(comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path)}, 1)

@@ -10,7 +10,8 @@ import pytest
 
 from locscale_hybrid.errors import Cancelled, InputError, StageError
 from locscale_hybrid.executors import ProcessExecutor, SerialExecutor, local_executor
-from locscale_hybrid.tasks import Clock, Failure, death, load_task, task_name
+from locscale_hybrid.patience import Clock
+from locscale_hybrid.tasks import Failure, death, load_task, task_name
 from locscale_hybrid.world import comm_world
 from tests import toy_tasks
 
@@ -179,8 +180,12 @@ def at(monkeypatch):
     return lambda seconds: monkeypatch.setattr(time, "monotonic", lambda: seconds)
 
 
+def of_the_wall():
+    return time.monotonic()
+
+
 def test_clock_names_the_worker_that_is_overdue(at):
-    clock = Clock(patience=50.0, factor=2.0)
+    clock = Clock(patience=50.0, factor=2.0, now=of_the_wall)
     at(1000.0)
     clock.started(0, 7)
     at(1049.0)
@@ -192,7 +197,7 @@ def test_clock_names_the_worker_that_is_overdue(at):
 
 
 def test_clock_is_patient_where_tasks_are_long(at):
-    clock = Clock(patience=0.0, factor=10.0, longest=60.0)
+    clock = Clock(patience=0.0, factor=10.0, longest=60.0, now=of_the_wall)
     at(0.0)
     clock.started(0, 0)
     at(599.0)

@@ -237,6 +237,7 @@ def _executor(request: Request, launcher: Launcher | None, world: CommWorldExecu
               found: Callable[[Finding], None], scratch: Path) -> Executor:
     """What the scaling runs on."""
     if world is not None:
+        world.found = found
         return world
     processes = request.job.processes
     if processes is None:

@@ -9,6 +9,7 @@ it sees a question, it has seen all that was sent before.
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from .errors import StageError
-from .tasks import Clock, Failure, Pause, Task, fft_share, load_task
+from .findings import Finding
+from .patience import Awake, Clock, Heart, Pulse, Watch, life_file
+from .tasks import Failure, Pause, Task, fft_share, load_task
 
 AHEAD = 2           # tasks that a rank may have: the next one is there when it has done the first
 COMMAND, INDEX, HALT = 1, 2, 6  # tags of messages from rank 0
 FAIL, DONE, ASK = 4, 5, 3       # to rank 0, in the order of sending
 NO_MORE = -1
+FAILED = 3          # exit code where a rank ends all
+_LONGER = 30.0      # s that the other ranks wait longer for rank 0 than it does for them
 _TELL_EVERY = 0.25  # s
 
 
@@ -36,17 +41,19 @@ class Dealer:
     busy : dict
         For every rank at work on a plan, how many of its asks (AHEAD at first) have not been
         answered with "no more"; it is kept up, and outlives a plan that is broken off.
-    clock : Clock
+    watch : Watch
+        With the clock of the tasks.
     plan : int
         Number of the plan, of which a rank may be told to do no more.
     tell, when_stuck : callable, optional
         See `world.CommWorldExecutor`.
     """
 
-    def __init__(self, comm: Any, count: int, busy: dict[int, int], clock: Clock, *,
+    def __init__(self, comm: Any, count: int, busy: dict[int, int], watch: Watch, *,
                  plan: int = 0, tell: Callable[[int, str | None], None] | None = None,
                  when_stuck: Callable[[str], None] | None = None) -> None:
-        self._comm, self._count, self._busy, self._clock = comm, count, busy, clock
+        self._comm, self._count, self._busy = comm, count, busy
+        self._watch, self._clock = watch, watch.clock
         self._plan, self._tell, self._when_stuck = plan, tell, when_stuck
         self._halted: set[int] = set()
         self._given = self._done = 0
@@ -182,32 +189,41 @@ class Dealer:
 
     def _look(self) -> None:
         """Notice a silent rank, and tell how far the plan is."""
-        late, self._late = self._clock.overdue(), None
+        late, self._late = self._watch.late(), None
         if late is not None:
-            rank, task, seconds = late
-            self._late = StageError(
-                f"rank {rank} of {self._comm.Get_size()} has been silent for {seconds:.0f} s in "
-                f"task {task}; the longest other task took {self._clock.longest:.1f} s; see "
-                "whether its host and disk answer, and run it again")
+            rank, sentence = late
+            self._late = StageError(sentence)
             if rank == 0 and self._when_stuck is not None:
-                self._when_stuck(str(self._late))
+                self._when_stuck(sentence)
         if self._tell is not None:
             self._tell(self._done, None if self._late is None else str(self._late))
 
 
+def watch_over(comm: Any, clock: Clock, folder: Path, *, limit: float = 300.0,
+               found: Callable[[Finding], None] = lambda finding: None) -> Watch:
+    """The watch that rank 0 keeps over the ranks of a plan; see `patience.Watch`."""
+    return Watch(clock, folder, limit=limit, found=found,
+                 called=lambda rank: f"rank {rank} of {comm.Get_size()}",
+                 remedy="see whether its host and disk answer, and run it again")
+
+
 def serve(comm: Any) -> None:
     """What every rank but 0 does: work on the plans of rank 0 until it says that it is finished."""
+    heart = Heart()
     while True:
         command = _receive(comm, 0, COMMAND)
         if command.get("finish"):
             return
         with fft_share(comm.Get_size()):
+            heart.beat_in(life_file(Path(command["folder"]), comm.Get_rank()))
             _serve_plan(comm, command)
+            heart.beat_in(None)
 
 
 def _serve_plan(comm: Any, command: dict[str, Any]) -> None:
     """Do tasks until there are no more; after a failure, take them and do nothing."""
     folder = Path(command["folder"])
+    rank_0 = _RankZero(comm, folder, command.get("patience", 300.0) + _LONGER)
     function: Task | None = None
     try:
         if not folder.is_dir():
@@ -216,7 +232,7 @@ def _serve_plan(comm: Any, command: dict[str, Any]) -> None:
         function = load_task(command["function"])
     except BaseException as error:
         report_failure(comm, error)
-    for index in _dealt(comm, command.get("plan", 0)):
+    for index in _dealt(comm, command.get("plan", 0), rank_0):
         try:
             if function is not None:
                 function(folder, index)
@@ -225,20 +241,38 @@ def _serve_plan(comm: Any, command: dict[str, Any]) -> None:
             function = None
 
 
+class _RankZero:
+    """Notices, in another rank, that rank 0 shows no sign of life any more, and ends all ranks."""
+
+    def __init__(self, comm: Any, folder: Path, limit: float) -> None:
+        self._comm, self._limit = comm, limit
+        self._pulse = Pulse(folder, Awake())
+
+    def look(self) -> None:
+        """Look, to be called while nothing comes from it."""
+        self._pulse.look((0,))
+        seconds = self._pulse.silence(0)
+        if seconds > self._limit:
+            os.write(2, f"locscale: rank 0 of {self._comm.Get_size()} has been silent for "
+                        f"{seconds:.0f} s; see whether it is suspended, and whether its host and "
+                        "disk answer, and run it again\n".encode())
+            self._comm.Abort(FAILED)
+
+
 def report_failure(comm: Any, error: BaseException, index: int | None = None) -> None:
     """Tell rank 0 what went wrong here."""
     name = f"rank {comm.Get_rank()} of {comm.Get_size()}"
     _send(comm, Failure.of(error, name, index).as_dict(), 0, FAIL)
 
 
-def _dealt(comm: Any, plan: int) -> Iterator[int]:
+def _dealt(comm: Any, plan: int, rank_0: _RankZero) -> Iterator[int]:
     """The tasks that rank 0 deals to this rank; the next one is asked for while one is done."""
     halted = False
     for _ in range(AHEAD):
         comm.Send(b"", dest=0, tag=ASK)
     asked = AHEAD
     while asked:
-        _wait_for(comm, 0, INDEX)
+        _wait_for(comm, 0, INDEX, rank_0.look)
         index = _receive_number(comm, 0, INDEX)
         if index == NO_MORE:
             asked -= 1
@@ -276,11 +310,13 @@ def bytes_of(index: int) -> bytes:
     return index.to_bytes(8, "little", signed=True)
 
 
-def _wait_for(comm: Any, source: int, tag: int) -> None:
+def _wait_for(comm: Any, source: int, tag: int,
+              meanwhile: Callable[[], None] = lambda: None) -> None:
     """Sleep until a message is there; a blocking receive would take a whole core."""
     pause = Pause()
     while not comm.Iprobe(source=source, tag=tag):
         pause()
+        meanwhile()
 
 
 def _send(comm: Any, values: dict[str, Any], rank: int, tag: int) -> None:

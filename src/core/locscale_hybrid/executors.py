@@ -53,7 +53,8 @@ def local_executor(processes: int, *, mpiexec: Path | None = None, scratch: Path
     scratch : Path, optional
         Where temporary folders are made; None: the system's place.
     found : callable
-        Told when something other than what was asked for is used.
+        Told when something other than what was asked for is used, and of a process that does not
+        respond.
 
     Raises
     ------
@@ -68,5 +69,5 @@ def local_executor(processes: int, *, mpiexec: Path | None = None, scratch: Path
         found(Finding("mpi-absent", "note", f"{missing} is not installed: a pool of {processes} "
                       "processes is used, with the same result (pip install "
                       "'locscale-hybrid[mpi]' brings MPI)"))
-        return ProcessExecutor(processes)
+        return ProcessExecutor(processes, found=found)
     return MpiexecExecutor(processes, programs, scratch=scratch, found=found)

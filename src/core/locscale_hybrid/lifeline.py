@@ -15,13 +15,16 @@ import itertools
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from .launch import process_start
 from .litter import litter_of, remove_litter
+from .patience import Awake
 
 FIFO = "alive.fifo"
 BEAT = "alive.beat"
@@ -79,7 +82,9 @@ class Lifeline:
 
     def _beat(self) -> None:
         """Write a new value into the file that the ranks watch."""
-        (self._folder / BEAT).write_text(str(time.monotonic()))
+        pid = os.getpid()
+        text = f"{time.monotonic()} {socket.gethostname()} {pid} {process_start(pid)}"
+        (self._folder / BEAT).write_text(text)
 
     def _keep_beating(self) -> None:
         """Renew the file until told to stop."""
@@ -177,15 +182,27 @@ def _is_closed(fifo: int) -> bool:
 
 
 def _wait_for_silence(path: Path, seconds: float) -> None:
-    """Return once the file is gone, or has not changed for so long."""
-    last, since = "", time.monotonic()
-    while time.monotonic() - since < seconds:
+    """Return once the file is gone, or has not changed for so long while this process was awake.
+
+    A parent on this host that is suspended is not lost.
+    """
+    awake = Awake(step=2.0)
+    last, since = "", awake()
+    while awake() - since < seconds:
         try:
             now = path.read_text()
         except FileNotFoundError:
             return
         except OSError:  # a network file system may hiccup
             now = last
-        if now != last:
-            last, since = now, time.monotonic()
+        if now != last or _is_there(now):
+            last, since = now, awake()
         time.sleep(min(1.0, seconds / 4))
+
+
+def _is_there(beat: str) -> bool:
+    """Whether the process that wrote the file is one of this host that has not ended."""
+    words = beat.split()
+    if len(words) != 4 or words[1] != socket.gethostname() or not words[2].isdecimal():
+        return False
+    return process_start(int(words[2])) == words[3]

@@ -1,23 +1,25 @@
 """A pool of processes of this program, where there is no MPI."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
 from .errors import StageError
+from .findings import Finding
+from .patience import Clock, Heart, Watch, life_file
 from .tasks import (
     GRACE,
     ORPHANED,
     THREAD_VARIABLES,
-    Clock,
     Failure,
     Report,
     Task,
@@ -26,6 +28,8 @@ from .tasks import (
     load_task,
     task_name,
 )
+
+log = logging.getLogger(__name__)
 
 
 class ProcessExecutor:
@@ -36,11 +40,15 @@ class ProcessExecutor:
     workers : int
         Number of processes; they start with the first plan and stay until `close`.
     patience : float
-        s; see `tasks.Clock`.
+        s; see `patience.Clock`.
+    found : callable, optional
+        Told of a process that does not respond.
     """
 
-    def __init__(self, workers: int, *, patience: float = 300.0) -> None:
+    def __init__(self, workers: int, *, patience: float = 300.0,
+                 found: Callable[[Finding], None] | None = None) -> None:
         self.workers = workers
+        self._found = found or (lambda finding: log.warning(finding.message))
         self._patience = patience
         self._processes: list[multiprocessing.process.BaseProcess] = []
         self._connections: list[Connection] = []
@@ -59,7 +67,10 @@ class ProcessExecutor:
             self._start()
         try:
             clock = Clock(max(self._patience, patience or 0.0))
-            self._deal(name, folder, count, clock, progress)
+            watch = Watch(clock, folder, limit=self._patience, called=self._called,
+                          found=self._found,
+                          remedy="see whether its disk answers, and run it again")
+            self._deal(name, folder, count, watch, progress)
         except BaseException:
             self._end(0.0)
             raise
@@ -80,19 +91,20 @@ class ProcessExecutor:
         """Start the processes with one BLAS thread each, deaf to Ctrl-C from the terminal."""
         context = multiprocessing.get_context("spawn")
         with _environment_of_children(), _interrupts_held():
-            for _ in range(self.workers):
+            for number in range(self.workers):
                 here, there = context.Pipe()
-                process = context.Process(target=_serve, args=(there, self.workers), daemon=True)
+                process = context.Process(target=_serve, args=(there, self.workers, number),
+                                          daemon=True)
                 process.start()
                 there.close()
                 self._processes.append(process)
                 self._connections.append(here)
         self._coming_up = set(range(self.workers))
 
-    def _deal(self, name: str, folder: Path, count: int, clock: Clock,
+    def _deal(self, name: str, folder: Path, count: int, watch: Watch,
               progress: Report | None) -> None:
         """Give each process a task, and the next one when it is done."""
-        given = done = 0
+        given, done, clock = 0, 0, watch.clock
         free = [worker for worker in range(self.workers) if worker not in self._coming_up]
         while done < count:
             while free and given < count:
@@ -100,7 +112,7 @@ class ProcessExecutor:
                 self._send(worker, (name, str(folder), given))
                 clock.started(worker, given)
                 given += 1
-            for worker in self._answers(clock):
+            for worker in self._answers(watch):
                 free.append(worker)
                 if worker in self._coming_up:
                     self._coming_up.remove(worker)
@@ -110,8 +122,9 @@ class ProcessExecutor:
             if progress is not None:
                 progress(done / count)
 
-    def _answers(self, clock: Clock) -> list[int]:
+    def _answers(self, watch: Watch) -> list[int]:
         """The workers that are up or done; StageError when one failed, died or is silent."""
+        clock = watch.clock
         working = {*clock.busy, *self._coming_up}
         ready = wait([*(self._connections[worker] for worker in working),
                       *(process.sentinel for process in self._processes)], timeout=0.1)
@@ -129,12 +142,9 @@ class ProcessExecutor:
                 if process.sentinel in ready]
         if dead and not answered:
             raise self._died(dead[0])
-        late = clock.overdue()
-        if late is not None:
-            worker, task, seconds = late
-            raise StageError(f"{self._called(worker)} has been silent for {seconds:.0f} s "
-                             f"in task {task}; the longest other task took {clock.longest:.1f} s; "
-                             "see whether its disk answers, and run it again")
+        late = watch.late()
+        if late is not None and late[0] not in answered:
+            raise StageError(late[1])
         return answered
 
     def _send(self, worker: int, message: tuple[str, str, int]) -> None:
@@ -172,14 +182,16 @@ class ProcessExecutor:
         self._processes, self._connections, self._coming_up = [], [], set()
 
 
-def _serve(connection: Connection, workers: int) -> None:
+def _serve(connection: Connection, workers: int, number: int) -> None:
     """What a process of the pool does: a task at a time, until told to end or orphaned."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    heart = Heart()
     with fft_share(workers), contextlib.suppress(EOFError, OSError):
         connection.send(None)
         while (message := connection.recv()) is not None:
             name, folder, index = message
+            heart.beat_in(life_file(Path(folder), number))
             try:
                 load_task(name)(Path(folder), index)
             except BaseException as error:  # SystemExit too: whatever it is, the parent must know

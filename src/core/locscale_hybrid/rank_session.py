@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import StageError
+from .findings import Finding
 from .launch import (
     PACKAGES,
     Mpiexec,
@@ -29,12 +31,14 @@ from .launch import (
 )
 from .lifeline import Lifeline
 from .litter import litter_of_launcher, remove_litter
+from .patience import NOTICE_SECONDS, Awake, no_sign_of_life
 from .tasks import GRACE, Failure, Pause, Report, Task, death, task_name
 
 START = "start.json"
 STATUS = "status.json"
 _ADVICE = ("This typically refers to", "Please see the FAQ page")   # MPICH's, about any end
 _LOOK_EVERY = 0.1       # s; rank 0 tells how far it is four times a second
+_FOR_RANK_0 = 5.0       # s, longer than rank 0 waits for others
 _ORPHAN_SECONDS = 2.5   # s that a rank takes to end itself once the lifeline is gone
 
 
@@ -52,6 +56,17 @@ class StartError(StageError):
         self.kind = kind
 
 
+@dataclass
+class _State:
+    """What has been seen of rank 0 during a plan."""
+
+    now: Awake = field(default_factory=Awake)
+    beat: int = -1          # a number that changes while it lives
+    done: int = 0           # tasks
+    seen: float = 0.0       # s, when the number last changed
+    said: bool = False      # that it does not respond
+
+
 class RankSession:
     """One running mpiexec and its ranks.
 
@@ -65,12 +80,15 @@ class RankSession:
         Where the folder of the ranks is made.
     patience, ready : float
         See `MpiexecExecutor`.
+    found : callable
+        Told of a rank that does not respond.
     """
 
     def __init__(self, program: Mpiexec, ranks: int, function: Task, *, scratch: Path | None,
-                 patience: float, ready: float) -> None:
+                 patience: float, ready: float, found: Callable[[Finding], None]) -> None:
         self._program, self._ranks, self._function = program, ranks, function
         self._scratch, self._patience, self._ready = scratch, patience, ready
+        self._found, self._told = found, 0
         self._plans = 0
         self._stack = contextlib.ExitStack()
 
@@ -126,7 +144,7 @@ class RankSession:
         result = self._folder / f"result-{self._plans}.json"
         write_values(self._command_file(), command)
         self._plans += 1
-        pause, beat, done, seen, looked = Pause(), -1, 0, time.monotonic(), 0.0
+        pause, state, looked = Pause(), _State(), 0.0
         while True:
             ended = self._process.poll() is not None
             values = read_values(result)
@@ -138,20 +156,33 @@ class RankSession:
                 raise self._death()
             if time.monotonic() - looked > _LOOK_EVERY:
                 looked = time.monotonic()
-                status = read_values(self._folder / STATUS) or {}
-                if status.get("plan") == self._plans - 1 and status["beat"] != beat:
-                    beat, done, seen = status["beat"], status["done"], looked
-                    if status["late"]:
-                        raise StageError(status["late"])
-            if time.monotonic() - seen > self._patience + 5.0:
-                raise StageError(f"rank 0 of {self._ranks} has been silent for "
-                                 f"{time.monotonic() - seen:.0f} s")
+                self._look(state)
             if progress is not None:
-                progress(done / max(command["count"], 1))
+                progress(state.done / max(command["count"], 1))
             pause()
         if progress is not None:
             progress(1.0)
         return None
+
+    def _look(self, state: "_State") -> None:
+        """Read how far rank 0 is; StageError when it, or another rank, is silent for too long."""
+        now, limit = state.now(), self._patience + _FOR_RANK_0
+        status = read_values(self._folder / STATUS) or {}
+        if status.get("plan") == self._plans - 1 and status["beat"] != state.beat:
+            state.beat, state.done, state.seen = status["beat"], status["done"], now
+            state.said = False
+            for values in status["found"][self._told:]:
+                self._told += 1
+                self._found(Finding(**values))
+            if status["late"]:
+                raise StageError(status["late"])
+        silent, name = now - state.seen, f"rank 0 of {self._ranks}"
+        if silent > limit:
+            raise StageError(f"{name} has been silent for {silent:.0f} s; see whether it is "
+                             "suspended, and whether its disk answers, and run it again")
+        if silent > min(NOTICE_SECONDS, limit / 2) and not state.said:
+            state.said = True
+            self._found(no_sign_of_life(name, silent, limit))
 
     def _command_file(self) -> Path:
         """File of the next command to rank 0."""
@@ -174,7 +205,7 @@ class RankSession:
 
     def _wait_until_ready(self) -> None:
         """Wait for a file of every rank; StartError when they do not come up."""
-        deadline, pause = time.monotonic() + self._ready, Pause()
+        now, pause = Awake(), Pause()
         while True:
             ended = self._process.poll() is not None
             missing = [rank for rank in range(self._ranks)
@@ -183,7 +214,7 @@ class RankSession:
                 raise self._start_error()
             if not missing:
                 return
-            if time.monotonic() > deadline:
+            if now() > self._ready:
                 raise StartError(f"{self._program.path} ({self._program.origin}) did not bring up "
                                  f"{_ranks_text(missing)} of {self._ranks} in {self._ready:.0f} s")
             pause()

@@ -30,7 +30,7 @@ class MpiexecExecutor:
     scratch : Path, optional
         Where the folder of the ranks is made; None: the system's place.
     found : callable, optional
-        Told when fewer ranks or none are used.
+        Told when fewer ranks or none are used, and of a rank that does not respond.
     patience, ready : float
         s without progress, and until all ranks are up, before the run is given up.
     """
@@ -90,14 +90,14 @@ class MpiexecExecutor:
                 log.info("%s", error)
         self._found(Finding("mpi-not-used", "warning", f"{'; '.join(reasons)}; a pool of "
                             f"{self.workers} processes is used, with the same result"))
-        self._pool = ProcessExecutor(self.workers, patience=self._patience)
+        self._pool = ProcessExecutor(self.workers, patience=self._patience, found=self._found)
 
     def _start_with(self, program: Mpiexec, function: Task) -> "RankSession":
         """Bring up as many ranks as this program has slots for."""
         wanted = ranks = self.workers
         while True:
             session = RankSession(program, ranks, function, scratch=self._scratch,
-                                  patience=self._patience, ready=self._ready)
+                                  patience=self._patience, ready=self._ready, found=self._found)
             try:
                 session.start()
             except StartError as error:

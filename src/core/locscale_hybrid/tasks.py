@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -146,44 +146,6 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, OSError):
         return "; see that its host has room and reaches the files of the run, and run it again"
     return "; this is a fault of the program: run it again with --debug and report what it shows"
-
-
-@dataclass
-class Clock:
-    """Notices a worker that has been silent for far longer than any task took.
-
-    Parameters
-    ----------
-    patience : float
-        s; no task counts as overdue before.
-    factor : float
-        A task is overdue after `factor` times the longest task so far.
-    """
-
-    patience: float = 300.0
-    factor: float = 10.0
-    longest: float = 0.0
-    busy: dict[int, tuple[int, float]] = field(default_factory=dict)
-
-    def started(self, worker: int, task: int) -> None:
-        """`worker` begins `task`, the first of those it has."""
-        self.busy[worker] = (task, time.monotonic())
-
-    def finished(self, worker: int) -> float:
-        """`worker` has done, or given up, what it began; how long that took, s."""
-        if worker not in self.busy:
-            return 0.0
-        _, begin = self.busy.pop(worker)
-        took = time.monotonic() - begin
-        self.longest = max(self.longest, took)
-        return took
-
-    def overdue(self) -> tuple[int, int, float] | None:
-        """Worker, task and seconds of the first worker that is overdue."""
-        now, limit = time.monotonic(), max(self.patience, self.factor * self.longest)
-        late = [(worker, task, now - begin) for worker, (task, begin) in list(self.busy.items())
-                if now - begin > limit]
-        return min(late) if late else None
 
 
 class Pause:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StageError
+from .findings import Finding
 from .launch import launcher_of, process_start
 from .lifeline import guard, watch
 from .litter import litter_of, remove_litter, shared_segments
@@ -95,6 +96,7 @@ def _lead(rank: _Rank) -> None:
     plan, pause = 0, Pause()
     state = _State(rank.folder / STATUS)
     executor = CommWorldExecutor(rank.comm, patience=patience, tell=state.tell)
+    executor.found = state.found
     while True:
         command = read_values(rank.folder / f"command-{plan}.json")
         if command is None:
@@ -129,13 +131,18 @@ class _State:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._beat = 0
+        self._found: list[dict[str, object]] = []
         self.plan = 0
+
+    def found(self, finding: Finding) -> None:
+        """Tell of it with the state from now on."""
+        self._found.append(finding.as_dict())
 
     def tell(self, done: int, late: str | None) -> None:
         """Write the state; a value that changes shows that this rank lives."""
         self._beat += 1
         write_values(self._path, {"plan": self.plan, "beat": self._beat, "done": done,
-                                  "late": late})
+                                  "late": late, "found": self._found})
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
 """Tasks dealt to the ranks of COMM_WORLD; the only module that imports mpi4py."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from .dealing import AHEAD, Dealer, send_command, serve
+from .dealing import AHEAD, Dealer, send_command, serve, watch_over
 from .errors import InputError, StageError
+from .findings import Finding
 from .launch import launcher_of
 from .litter import litter_of, remove_litter
-from .tasks import GRACE, Clock, Failure, Pause, Report, Task, fft_share, ranks_named, task_name
+from .patience import Clock, Heart, life_file
+from .tasks import GRACE, Failure, Pause, Report, Task, fft_share, ranks_named, task_name
+
+log = logging.getLogger(__name__)
 
 __all__ = ["CommWorldExecutor", "comm_world", "serve"]
 
@@ -51,7 +56,7 @@ class CommWorldExecutor:
     ----------
     comm : mpi4py.MPI.Comm
     patience : float
-        s; see `tasks.Clock`.
+        s; see `patience.Clock`.
     tell : callable, optional
         ``tell(done, late)``, called by the dealing thread several times a second with the number
         of tasks done and, once a rank is silent for too long, a sentence about it.
@@ -61,6 +66,8 @@ class CommWorldExecutor:
     when_stuck : callable, optional
         ``when_stuck(message)``, called by the dealing thread when it is this rank that is silent;
         nobody else can then end the run.
+    found : callable
+        Told by the dealing thread of a rank that does not respond.
     """
 
     def __init__(self, comm: Any, *, patience: float = 300.0,
@@ -70,6 +77,8 @@ class CommWorldExecutor:
         self._patience = patience
         self._tell = tell
         self.when_stuck: Callable[[str], None] | None = None
+        self.found: Callable[[Finding], None] = lambda finding: log.warning(finding.message)
+        self._heart = Heart()
         self._busy: dict[int, int] = {}   # asks of a rank not yet answered with "no more"
         self._plan = 0
         self._open = True
@@ -86,12 +95,15 @@ class CommWorldExecutor:
             raise StageError(f"{len(self._busy)} of {self.workers} ranks are still at work on an "
                              "earlier plan; run it again")
         self._plan += 1
-        command = {"function": task_name(function), "folder": str(folder), "plan": self._plan}
+        command = {"function": task_name(function), "folder": str(folder), "plan": self._plan,
+                   "patience": self._patience}
+        self._heart.beat_in(life_file(folder, 0))
         for rank in range(1, self.workers):
             send_command(self._comm, command, rank)
             self._busy[rank] = AHEAD
         clock = Clock(max(self._patience, patience or 0.0))
-        dealer = Dealer(self._comm, count, self._busy, clock, plan=self._plan, tell=self._tell,
+        watch = watch_over(self._comm, clock, folder, limit=self._patience, found=self.found)
+        dealer = Dealer(self._comm, count, self._busy, watch, plan=self._plan, tell=self._tell,
                         when_stuck=self.when_stuck)
         with dealer, fft_share(self.workers):
             try:
@@ -99,6 +111,8 @@ class CommWorldExecutor:
             except BaseException:
                 dealer.refuse()
                 raise
+            finally:
+                self._heart.beat_in(None)
         dealer.raise_failure()
 
     def _work(self, dealer: Dealer, function: Task, folder: Path,
@@ -127,7 +141,8 @@ class CommWorldExecutor:
         if not self._open:
             return not self._busy
         self._open = False
-        rest = Dealer(self._comm, 0, self._busy, Clock(), plan=self._plan)
+        rest = Dealer(self._comm, 0, self._busy, watch_over(self._comm, Clock(), Path()),
+                      plan=self._plan)
         rest.refuse()
         deadline, pause = time.monotonic() + grace, Pause()
         while self._busy and time.monotonic() < deadline:
