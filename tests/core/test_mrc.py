@@ -1,6 +1,7 @@
 """Maps in files: frames, modes, damage, and writing; files are made and judged by mrcfile."""
 
 import gzip
+import hashlib
 import itertools
 import os
 import struct
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from locscale_hybrid import mrc
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mrc import (
@@ -23,6 +25,7 @@ from locscale_hybrid.mrc import (
     read_map_file,
     write_map,
 )
+from locscale_hybrid.mrc_header import parse_header
 
 DATA = Path(__file__).parents[1] / "data"
 SHAPE = (10, 11, 12)
@@ -65,31 +68,67 @@ def test_values_and_voxel_size_are_those_mrcfile_wrote(tmp_path):
     assert codes(read_map_file(path)) == []
 
 
-def test_uncompressed_float32_is_a_view_of_the_file(tmp_path):
-    values = read_map(write_file(tmp_path / "a.mrc")).values
-    base = values
-    while base.base is not None and not isinstance(base, np.memmap):
-        base = base.base
-    assert isinstance(base, np.memmap)
-    assert not values.flags.writeable
-
-
-def test_half_map_of_500_cubed_takes_no_memory_of_its_own(tmp_path):
-    side = 500
-    path = write_file(tmp_path / "a.mrc", nx=side, ny=side, nz=side, mx=side, my=side, mz=side,
-                      xlen=1.0 * side, ylen=1.0 * side, zlen=1.0 * side)
+def sparse_file(path, side):
+    """A map of that side with 5 kB of density in its middle, without blocks on the disk."""
+    write_file(path, nx=side, ny=side, nz=side, mx=side, my=side, mz=side,
+               xlen=1.0 * side, ylen=1.0 * side, zlen=1.0 * side)
     with path.open("r+b") as file:
         file.truncate(1024)
-        file.truncate(1024 + 4 * side**3)       # without blocks on the disk
+        file.truncate(1024 + 4 * side**3)
         file.seek(1024 + 4 * side**3 // 2)
         file.write(density().tobytes())
+    return path
+
+
+def test_reading_takes_the_memory_of_the_map_alone(tmp_path):
+    side = 256
+    path = sparse_file(tmp_path / "a.mrc", side)
     tracemalloc.start()
     values = read_map(path).values
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert values.shape == (side,) * 3
     assert values[side // 2, 0, :12] == pytest.approx(density()[0, 0])
-    assert peak < 16e6                          # of 500 MB
+    assert peak < 4 * side**3 + 2e6
+
+
+@pytest.mark.parametrize("change", ["cut", "gone", "replaced", "overwritten"])
+def test_map_does_not_change_with_its_file(tmp_path, change):
+    path = write_file(tmp_path / "a.mrc")
+    before = path.read_bytes()
+    file = read_map_file(path)
+    if change == "cut":
+        os.truncate(path, 2000)
+    elif change == "gone":
+        path.unlink()
+    elif change == "replaced":
+        os.replace(write_file(tmp_path / "b.mrc", density(seed=2)), path)
+    else:
+        path.write_bytes(bytes(len(before)))
+    assert np.array_equal(file.map.values, density())
+    assert file.sha256 == hashlib.sha256(before).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["a.mrc", "a.mrc.gz"])
+def test_hash_is_that_of_all_bytes_of_the_file(tmp_path, name):
+    raw = write_file(tmp_path / "plain.mrc").read_bytes() + b"tail" * 9
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(raw) if name.endswith("gz") else raw)
+    assert read_map_file(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda path: os.truncate(path, 3000), "ends after 1976 of 5280 bytes.*truncated; copy"),
+    (lambda path: os.utime(path, ns=(1, 1)), "changed while it was read; run again")])
+def test_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, change, words):
+    path = write_file(tmp_path / "a.mrc")
+
+    def parsed_and_changed(*given, **named):
+        change(path)
+        return parse_header(*given, **named)
+    monkeypatch.setattr(mrc, "parse_header", parsed_and_changed)
+    with pytest.raises(InputError, match=words):
+        read_map(path)
 
 
 @pytest.mark.parametrize("name", ["a.mrc.gz", "a.map.gz", "a.ccp4.gz", "a.map", "a.ccp4"])
@@ -237,6 +276,26 @@ def test_extended_header_that_is_not_there_is_read_without(tmp_path):
     assert codes(file) == ["extended-header"]
 
 
+@pytest.mark.parametrize("claimed", [80, 4000, 2**31 - 1])
+@pytest.mark.parametrize("packed", [False, True])
+def test_false_extended_header_is_the_same_note_compressed_or_not(tmp_path, claimed, packed):
+    path = write_file(tmp_path / "a.mrc", nsymbt=claimed)
+    if packed:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    file = read_map_file(path)
+    assert np.array_equal(file.map.values, density())
+    assert [finding.message for finding in file.findings] == [
+        f"a.mrc claims an extended header of {claimed} bytes that the file does not hold; read "
+        "without it"]
+
+
+def test_compressed_map_with_half_an_extended_header_is_truncated(tmp_path):
+    raw = write_file(tmp_path / "b.mrc", nsymbt=160).read_bytes()
+    (tmp_path / "a.mrc.gz").write_bytes(gzip.compress(raw[:1024] + b"X" * 80 + raw[1024:]))
+    with pytest.raises(InputError, match="ends after 5200 of 5280 bytes of density"):
+        read_map(tmp_path / "a.mrc.gz")
+
+
 def test_missing_axis_order_and_sampling_are_read_as_usual(tmp_path):
     file = read_map_file(write_file(tmp_path / "a.mrc", mapc=0, mapr=0, maps=0, mx=0, my=0, mz=0))
     assert np.array_equal(file.map.values, density())
@@ -247,6 +306,31 @@ def test_missing_axis_order_and_sampling_are_read_as_usual(tmp_path):
 def test_image_stack_header_is_read_with_a_warning(tmp_path):
     file = read_map_file(write_file(tmp_path / "a.mrc", ispg=0, mz=1, zlen=1.5))
     assert codes(file) == ["image-stack"]
+
+
+@pytest.mark.parametrize(("fields", "voxel_size", "found"), [
+    ({"ispg": 0, "mz": 1, "zlen": 1.5}, None, ["image-stack"]),
+    ({"ispg": 0, "mz": 1}, None, ["image-stack", "cell-sampling"]),
+    ({"mz": 1, "zlen": 1.5}, None, []),
+    ({"mx": 1, "my": 1, "mz": 1, "xlen": 1.5, "ylen": 1.5, "zlen": 1.5}, None, []),
+    ({"mx": 1, "my": 2}, None, ["cell-sampling"]),
+    ({"mx": 0}, None, ["cell-sampling"]),
+    ({"ispg": 0, "mz": 1, "xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, 1.5, ["image-stack"]),
+    ({"mz": 1, "xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, 1.5, []),
+    ({"mx": -3}, 1.5, ["cell-sampling"])])
+def test_output_is_a_whole_volume_whatever_sampling_the_input_claims(tmp_path, fields, voxel_size,
+                                                                    found):
+    file = read_map_file(write_file(tmp_path / "a.mrc", nxstart=4, **fields),
+                         voxel_size=voxel_size)
+    write_map(tmp_path / "out.mrc", file.map, frame=file.frame)
+    assert codes(file) == found
+    nz, ny, nx = SHAPE
+    with mrcfile.open(tmp_path / "out.mrc") as out:
+        assert [int(out.header[name]) for name in ("mx", "my", "mz")] == [nx, ny, nz]
+        assert out.header.cella.tolist() == pytest.approx([1.5 * nx, 1.5 * ny, 1.5 * nz])
+        assert out.is_volume()
+    assert read_map(tmp_path / "out.mrc").grid == file.map.grid
+    assert file.map.grid.origin == (6.0, 0.0, 0.0)
 
 
 def test_bytes_after_the_density_do_not_matter(tmp_path):
@@ -324,7 +408,7 @@ def test_missing_file_and_folder_are_refused(tmp_path):
 def test_unreadable_file_is_refused(tmp_path, monkeypatch):
     path = write_file(tmp_path / "a.mrc")
 
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(InputError, match=r"a\.mrc cannot be read: Permission denied; give "):
@@ -456,7 +540,7 @@ def test_labels_are_cut_to_ten_lines_of_80_ascii_characters(tmp_path):
         assert file.get_labels() == ["?" * 80, *map(str, range(9))]
 
 
-def test_read_only_view_of_the_input_can_be_replaced_by_the_output(tmp_path):
+def test_input_can_be_replaced_by_the_output(tmp_path):
     path = write_file(tmp_path / "a.mrc")
     volume, frame = read_map_and_frame(path)
     write_map(path, volume, frame=frame)

@@ -1,16 +1,18 @@
 """Maps in MRC/CCP4 files: read into [z, y, x], written in the frame they came in.
 
-Modes 0, 1, 2, 6 and 12, any axis order, gzip by content, either byte order.  Uncompressed
-float32 files are mapped into memory and copied by nobody who only reads.
+Modes 0, 1, 2, 6 and 12, any axis order, gzip by content, either byte order.  A file is read once
+from its first to its last byte: what happens to it afterwards changes neither the map nor its
+hash, and a file that is shortened meanwhile is an error, not a bus error of a memory map.
 """
 
 import gzip
+import hashlib
 import io
 import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,24 +24,37 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .files import replacing, require_regular
 from .findings import Finding
+from .map_frame import MapFrame
 from .maps import FloatArray, Map, Shape
-from .mrc_header import HEADER_BYTES, Header, Layout, MapFrame, parse_header
+from .mrc_header import HEADER_BYTES, Header, false_extension, parse_header
 
 __all__ = ["MapFile", "MapFrame", "read_frame", "read_map", "read_map_and_frame",
            "read_map_file", "write_map"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 24
+_DROPPED_BYTES = 1 << 20  # read at a time where they are not kept
 _LABELS, _LABEL_LENGTH = 10, 80
 
 
 @dataclass(frozen=True)
 class MapFile:
-    """A map, the frame to write another one in, and what was odd about the file."""
+    """A map, the frame to write another one in, and what was odd about the file.
+
+    Parameters
+    ----------
+    map : Map
+        Its values belong to who has read it, and may be written to.
+    frame : MapFrame
+    findings : tuple of Finding
+    sha256 : str
+        Of the bytes that the map was made from, as they were in the file.
+    """
 
     map: Map
     frame: MapFrame
     findings: tuple[Finding, ...] = ()
+    sha256: str = ""
 
 
 def read_map(path: str | Path, *, voxel_size: float | None = None) -> Map:
@@ -56,10 +71,13 @@ def read_map_and_frame(path: str | Path, *,
 
 def read_frame(path: str | Path, *, voxel_size: float | None = None) -> MapFrame:
     """Read the frame of a map alone."""
-    return _read_header(_existing(path), voxel_size).frame
+    file = _existing(path)
+    with _opened(file) as (stream, source):
+        return _parsed(stream, source, file, voxel_size).frame
 
 
-def read_map_file(path: str | Path, *, voxel_size: float | None = None) -> MapFile:
+def read_map_file(path: str | Path, *, voxel_size: float | None = None,
+                  may_be_constant: bool = False) -> MapFile:
     """Read a map of one volume.
 
     Parameters
@@ -68,26 +86,28 @@ def read_map_file(path: str | Path, *, voxel_size: float | None = None) -> MapFi
         MRC or CCP4, also gzip-compressed, which is told by content and not by name.
     voxel_size : float, optional
         Å, in place of the header's.
+    may_be_constant : bool
+        Accept a map with one value only, as a mask of the whole box has.
 
     Returns
     -------
     MapFile
         Values are float32, [z, y, x] whatever the axis order of the file; the origin of the grid
-        is ORIGIN where any component is non-zero, else NSTART times the voxel.  An uncompressed
-        little-endian float32 map is a read-only view of the file.
+        is ORIGIN where any component is non-zero, else NSTART times the voxel.
 
     Raises
     ------
     InputError
         If the file is missing, no map, damaged, a stack, complex, skewed, not finite, constant,
-        or larger than a file of its size can hold.
+        larger than a file of its size can hold, or changes while it is read.
     """
     file = _existing(path)
-    header = _read_header(file, voxel_size)
-    values = _read_values(file, header.layout)
-    _refuse_useless(values, file)
+    header, stored, digest = _read_density(file, voxel_size)
+    values = stored.transpose(header.layout.transpose)
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    _refuse_useless(values, file, may_be_constant=may_be_constant)
     grid = header.frame.grid(header.layout.shape)
-    return MapFile(Map(values, grid, file.name, file), header.frame, header.findings)
+    return MapFile(Map(values, grid, file.name, file), header.frame, header.findings, digest)
 
 
 def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
@@ -142,18 +162,62 @@ def _existing(path: str | Path) -> Path:
     return file
 
 
+class _HashedFile(io.RawIOBase):
+    """An open file whose bytes are hashed as they are read, from first to last."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self._digest = hashlib.sha256()
+        self._before = os.fstat(raw.fileno())
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file when it was opened."""
+        return self._before.st_size
+
+    def readable(self) -> bool:
+        """Say so, for gzip."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read and hash."""
+        view = memoryview(buffer).cast("B")
+        count = self._raw.readinto(view)
+        self._digest.update(view[:count])
+        return count
+
+    def finished(self, path: Path) -> str:
+        """Read the rest; the hash of all bytes.
+
+        Raises
+        ------
+        InputError
+            If the file was written to meanwhile.
+        """
+        while self.read(_DROPPED_BYTES):
+            pass
+        after = os.fstat(self._raw.fileno())
+        if (after.st_size, after.st_mtime_ns) != (self.size, self._before.st_mtime_ns):
+            raise InputError(f"{path} changed while it was read; run again when it is complete")
+        return self._digest.hexdigest()
+
+
+_Stream = _HashedFile | gzip.GzipFile
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The decompressed bytes of a file; damage and missing rights become an InputError."""
+def _opened(path: Path) -> Iterator[tuple[_Stream, _HashedFile]]:
+    """The decompressed bytes of a file, and the file; its damage becomes an InputError."""
     try:
-        with path.open("rb") as raw:
+        with path.open("rb", buffering=0) as raw:
             packed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
+            source = _HashedFile(raw)
             if packed:
-                with gzip.GzipFile(fileobj=raw) as unpacked:
-                    yield cast(IO[bytes], unpacked)
+                with gzip.GzipFile(fileobj=cast(IO[bytes], source)) as unpacked:
+                    yield unpacked, source
             else:
-                yield raw
+                yield source, source
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); copy it again") from None
     except OSError as error:
@@ -161,51 +225,68 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                          "right to read it, or copy it") from None
 
 
-def _read_header(path: Path, voxel_size: float | None) -> Header:
+def _parsed(stream: _Stream, source: _HashedFile, path: Path,
+            voxel_size: float | None) -> Header:
     """Read the header and hold it to the size of the file."""
-    with _opened(path) as stream:
-        compressed = isinstance(stream, gzip.GzipFile)
-        raw = stream.read(HEADER_BYTES)
-    return parse_header(raw, path, n_bytes=path.stat().st_size, compressed=compressed,
-                        voxel_size=voxel_size)
+    return parse_header(_read_up_to(stream, HEADER_BYTES), path, n_bytes=source.size,
+                        compressed=stream is not source, voxel_size=voxel_size)
 
 
-def _read_values(path: Path, layout: Layout) -> FloatArray:
-    """Density as float32 [z, y, x]: a view of the file where its bytes allow."""
-    with _opened(path) as stream:
-        if isinstance(stream, gzip.GzipFile):
-            stored = _read_stream(stream, layout, path)
-        else:
-            stored = np.memmap(path, layout.dtype, "r", layout.offset, layout.file_shape)
-    values = stored.transpose(layout.transpose)
-    if values.dtype == np.dtype("<f4") and values.flags.c_contiguous:
-        return np.asarray(values)
-    return np.ascontiguousarray(values, dtype=np.float32)
+def _read_density(path: Path, voxel_size: float | None, *, extended: bool = True,
+                  ) -> tuple[Header, NDArray[Any], str]:
+    """Header, density as it is stored, and the hash of the file.
+
+    A compressed file does not say how long it is, so that an extended header that is not there
+    shows at its end: it is then read once more without one.
+    """
+    with _opened(path) as (stream, source):
+        header = _parsed(stream, source, path, voxel_size)
+        layout = header.layout
+        skipped = _skip(stream, layout.offset - HEADER_BYTES) if extended else 0
+        stored = np.empty(layout.file_shape, layout.dtype)
+        done = _fill(stream, stored)
+        missing = stored.nbytes - done
+        if not missing:
+            while stream.read(_DROPPED_BYTES):  # gzip compares its checksum at the end of the file
+                pass
+            return header, stored, source.finished(path)
+    if stream is not source and extended and 0 < missing == skipped:
+        note = false_extension(path, layout.offset - HEADER_BYTES)
+        header, stored, digest = _read_density(path, voxel_size, extended=False)
+        return replace(header, findings=(*header.findings, note)), stored, digest
+    raise InputError(f"{path} ends after {done} of {stored.nbytes} bytes of density: it is "
+                     "truncated; copy it again")
 
 
-def _read_stream(stream: IO[bytes], layout: Layout, path: Path) -> NDArray[Any]:
-    """Density from a compressed file, in chunks."""
-    missing = layout.offset
-    while missing:
-        skipped = len(stream.read(min(missing, _CHUNK_BYTES)))
-        missing -= skipped
-        if not skipped:
-            break
-    stored = np.empty(layout.file_shape, layout.dtype)
-    target = stored.reshape(-1).view(np.uint8)
+def _read_up_to(stream: _Stream, count: int) -> bytes:
+    """So many bytes, fewer at the end of the file; a read alone may give fewer."""
+    parts = b""
+    while len(parts) < count and (chunk := stream.read(count - len(parts))):
+        parts += chunk
+    return parts
+
+
+def _skip(stream: _Stream, count: int) -> int:
+    """Read and forget so many bytes; how many there were."""
+    done = 0
+    while done < count and (chunk := stream.read(min(_DROPPED_BYTES, count - done))):
+        done += len(chunk)
+    return done
+
+
+def _fill(stream: _Stream, array: NDArray[Any]) -> int:
+    """Read the bytes of an array; how many there were."""
+    target = memoryview(array.reshape(-1).view(np.uint8))
     done = 0
     while done < len(target):
-        chunk = stream.read(min(_CHUNK_BYTES, len(target) - done))
-        if not chunk:
-            raise InputError(f"{path} ends after {done} of {len(target)} bytes of density: it is "
-                             "truncated; copy it again")
-        target[done:done + len(chunk)] = np.frombuffer(chunk, np.uint8)
-        done += len(chunk)
-    stream.read(_CHUNK_BYTES)  # the checksum is compared at the end of the file
-    return stored
+        count = stream.readinto(target[done:done + _CHUNK_BYTES])
+        if not count:
+            break
+        done += count
+    return done
 
 
-def _refuse_useless(values: FloatArray, path: Path) -> None:
+def _refuse_useless(values: FloatArray, path: Path, *, may_be_constant: bool) -> None:
     """Refuse maps with values that are not finite, and maps with one value only."""
     low, high = float("inf"), float("-inf")
     bad = 0
@@ -217,7 +298,7 @@ def _refuse_useless(values: FloatArray, path: Path) -> None:
     if bad:
         raise InputError(f"{path} has {bad} voxels that are not finite (NaN or infinite) out of "
                          f"{values.size}; repair or recompute the map")
-    if low == high:
+    if low == high and not may_be_constant:
         raise InputError(f"{path} is constant: every voxel is {low:g}; give a density map")
 
 
@@ -262,7 +343,8 @@ def _header_bytes(volume: Map, frame: MapFrame, labels: Sequence[str]) -> bytes:
 def _statistics(values: FloatArray) -> tuple[float, float, float, float]:
     """Minimum, maximum, mean and standard deviation."""
     mean = float(values.mean(dtype=np.float64))
-    square = sum(float(np.square(section - np.float32(mean)).sum(dtype=np.float64))
+    # float64, since the square of a float32 may be none
+    square = sum(float(np.square(section - np.float32(mean), dtype=np.float64).sum())
                  for section in values)
     return float(values.min()), float(values.max()), mean, float(np.sqrt(square / values.size))
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from .errors import InputError
 from .findings import Finding
-from .maps import Grid, Shape, Vector
+from .map_frame import MapFrame
+from .maps import DoubleArray, Shape, Vector
 
 HEADER_BYTES = 1024
 SHORTEST_SIDE = 8             # voxels; anything smaller is no density map
@@ -35,51 +36,6 @@ _FOREIGN = {b"\x89HDF": "an HDF5 file", b"PK\x03\x04": "a zip archive", b"BZh": 
 
 
 Fields = Any  # one record of mrcfile's HEADER_DTYPE
-
-
-@dataclass(frozen=True)
-class MapFrame:
-    """What of a header is needed to write another map that overlays this one.
-
-    Parameters
-    ----------
-    cell : (x, y, z)
-        Å, edges of the unit cell.
-    sampling : (x, y, z)
-        Voxels along each edge of the unit cell; the box itself for most maps.
-    origin : (x, y, z)
-        Å, ORIGIN of the header; all zero where NSTART holds the origin.
-    nstart : (x, y, z)
-        Voxels, NSTART of the header brought to XYZ order.
-    """
-
-    cell: Vector
-    sampling: tuple[int, int, int]
-    origin: Vector
-    nstart: tuple[int, int, int]
-
-    @property
-    def voxel_size(self) -> Vector:
-        """Voxel edges in Å, (x, y, z)."""
-        x, y, z = (edge / count for edge, count in zip(self.cell, self.sampling, strict=True))
-        return x, y, z
-
-    def grid(self, shape: Shape) -> Grid:
-        """The grid of a box (nz, ny, nx) in this frame.
-
-        ORIGIN where any component is non-zero, else NSTART times the voxel, as ChimeraX reads
-        an MRC file.
-        """
-        if any(self.origin):
-            return Grid(shape, self.voxel_size, self.origin)
-        x, y, z = (n * edge for n, edge in zip(self.nstart, self.voxel_size, strict=True))
-        return Grid(shape, self.voxel_size, (x, y, z))
-
-    @classmethod
-    def of(cls, grid: Grid) -> "MapFrame":
-        """The frame of a grid that came from no file: its box as cell, its origin as ORIGIN."""
-        nz, ny, nx = grid.shape
-        return cls(grid.cell, (nx, ny, nz), grid.origin, (0, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -215,7 +171,8 @@ def _layout(fields: Fields, path: Path, n_bytes: int, compressed: bool,
     dtype = np.dtype(kind).newbyteorder(fields.dtype["nx"].byteorder)
     offset = HEADER_BYTES + _extended_bytes(fields, path, n_bytes, voxels * dtype.itemsize,
                                             compressed, notes)
-    need = offset + voxels * dtype.itemsize
+    # whether a compressed file holds its extended header shows when it is read
+    need = (HEADER_BYTES if compressed else offset) + voxels * dtype.itemsize
     holds = n_bytes * _GZIP_RATIO if compressed else n_bytes
     if need > holds:
         unit = "compressed bytes" if compressed else "bytes"
@@ -239,12 +196,17 @@ def _extended_bytes(fields: Fields, path: Path, n_bytes: int, data_bytes: int, c
         raise InputError(f"{path} claims an extended header of {claimed} bytes: the header is "
                          "damaged; write the map again with another program")
     if claimed and not compressed and n_bytes == HEADER_BYTES + data_bytes:
-        notes.append(Finding(
-            "extended-header", "note",
-            f"{path.name} claims an extended header of {claimed} bytes that the file does not "
-            "hold; read without it"))
+        notes.append(false_extension(path, claimed))
         return 0
     return claimed
+
+
+def false_extension(path: Path, claimed: int) -> Finding:
+    """Say that a file is read without the extended header that it claims."""
+    return Finding(
+        "extended-header", "note",
+        f"{path.name} claims an extended header of {claimed} bytes that the file does not "
+        "hold; read without it")
 
 
 def _axis_order(fields: Fields, path: Path, notes: list[Finding]) -> tuple[int, int, int]:
@@ -309,7 +271,7 @@ def _frame(fields: Fields, layout: Layout, path: Path, voxel_size: float | None,
                 "origins-differ", "note",
                 f"{path.name} has two positions: ORIGIN {_triple(origin)} Å, used here, and NSTART "
                 f"{_triple(by_start)} Å, which ChimeraX uses for files named .map or .ccp4"))
-    return MapFrame(cell, sampling, origin, (x, y, z))
+    return MapFrame(cell, sampling, origin, (x, y, z)).holding(box)
 
 
 def _sampling(fields: Fields, box: Shape, path: Path,
@@ -321,7 +283,19 @@ def _sampling(fields: Fields, box: Shape, path: Path,
                              f"{path.name} gives no sampling of its cell (MX, MY, MZ = {x}, {y}, "
                              f"{z}); the box of {box[0]} x {box[1]} x {box[2]} voxels is taken"))
         return box
+    edges = np.array([_decimal(fields["cella"][name]) for name in ("x", "y", "z")])
+    if min(edges) > 0 and not _is_even(edges / (x, y, z)) and _is_even(edges / box):
+        notes.append(Finding("cell-sampling", "note",
+                             f"{path.name} samples its cell by {x} x {y} x {z} voxels, which then "
+                             f"differ along the axes; the box of {box[0]} x {box[1]} x {box[2]} "
+                             "voxels is taken"))
+        return box
     return x, y, z
+
+
+def _is_even(voxels: DoubleArray) -> bool:
+    """Whether voxels have the same edge along all axes, as far as that is asked for."""
+    return bool(voxels.max() / voxels.min() - 1 <= AXIS_TOLERANCE)
 
 
 def _cell(fields: Fields, sampling: tuple[int, int, int], path: Path,
@@ -347,7 +321,7 @@ def _cell(fields: Fields, sampling: tuple[int, int, int], path: Path,
     if voxels.min() < 0.05 or voxels.max() > 50:
         raise InputError(f"{path} has voxels of {_triple(voxels)} Å, outside 0.05 to 50 Å; "
                          "give the voxel size with --apix")
-    if voxels.max() / voxels.min() - 1 > AXIS_TOLERANCE:
+    if not _is_even(voxels):
         raise InputError(f"{path} has voxels of {_triple(voxels)} Å, which differ by "
                          f"{100 * (voxels.max() / voxels.min() - 1):.2f} % between axes (allowed "
                          f"{100 * AXIS_TOLERANCE:g} %); resample it, or give one voxel size with "
