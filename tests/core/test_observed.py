@@ -256,7 +256,7 @@ def test_no_real_density_map_is_taken_for_a_mask(path):
 def test_companion_takes_the_grid_of_the_map_and_must_stand_on_it(tmp_path):
     volume = draw("a")
     path, = write(tmp_path, Map(soft_mask(), volume.grid, "mask"))
-    companion = read_companion(path, volume, "mask")
+    companion = read_companion(path, volume, "mask").map
     assert companion.grid == volume.grid
     assert np.array_equal(companion.values, soft_mask())
     with pytest.raises(InputError, match=r"map and mask differ in voxel size: 1\.3 Å in c"):

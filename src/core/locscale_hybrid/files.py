@@ -4,10 +4,10 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from .errors import InputError
 
@@ -38,6 +38,8 @@ def require_regular(path: Path) -> None:
 def short_name(name: str, most: int) -> str:
     """The beginning of a name that takes at most so many bytes, cut between two letters."""
     return name.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+_Read = TypeVar("_Read")
 
 
 @contextmanager
@@ -88,6 +90,27 @@ def all_or_none(paths: Iterable[Path]) -> Iterator[None]:
             with suppress(OSError):     # what ended the writing says more
                 path.unlink()
         raise
+
+
+def read_hashed(path: Path, read: Callable[[Path], _Read]) -> tuple[_Read, str]:
+    """Read a small file and hash what was read.
+
+    Parameters
+    ----------
+    path : Path
+    read : callable
+        Says itself what is wrong with a file that is missing or is none.
+
+    Raises
+    ------
+    InputError
+        If the file changes meanwhile.
+    """
+    before = sha256(path) if path.is_file() else None
+    result = read(path)
+    if not path.is_file() or sha256(path) != before:
+        raise InputError(f"{path} changed while it was read; run again when it is complete")
+    return result, before
 
 
 def sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What was measured: two half maps, or one map and what its solvent says about noise."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +11,16 @@ from scipy.ndimage import uniform_filter1d
 from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace, squared_modulus
+from .half_scale import bring_to_one_scale, one_half_masked
+from .map_values import bring_to_range, range_finding, without_hot_voxels
 from .maps import BoolArray, DoubleArray, FloatArray, Map
-from .mrc import MapFile, MapFrame, box_text, read_map, read_map_file
+from .mrc import MapFile, MapFrame, box_text, read_map_file
 from .outer_mask import OuterMask, outer_mask
 from .parameters import HybridInputs, HybridParameters
 from .solvent import present_part, quiet_part, smoothed
 
 Kind = Literal["halves", "pseudo-halves", "single"]
+_MAPS = ("half_map_1", "half_map_2", "full_map")
 
 SAME_MAP = 0.9999              # correlation above which two halves are one map
 _LEAST_SOLVENT = 1000          # voxels
@@ -43,6 +47,8 @@ class ObservedMaps:
         Pseudo-halves carry weights and noise levels, never a resolution or a validation.
     outer : OuterMask, optional
         The mask that the average came with: noise is measured inside it.
+    digests : mapping of str to str
+        SHA-256 of the files that were read, by field of `HybridInputs`.
     """
 
     average: Map
@@ -50,6 +56,7 @@ class ObservedMaps:
     half_2: Map | None
     kind: Kind
     outer: OuterMask | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def half_difference(self) -> FloatArray | None:
@@ -81,18 +88,34 @@ def read_observed(inputs: HybridInputs, parameters: HybridParameters,
     Raises
     ------
     InputError
-        If a map cannot be read, is a mask, the halves have different grids, or they are one map.
+        If a map cannot be read, is a mask, the halves have different grids or scales, or they are
+        one map.
     """
-    paths = [path for path in (inputs.half_map_1, inputs.half_map_2, inputs.full_map) if path]
-    files = [read_map_file(path, voxel_size=parameters.voxel_size) for path in paths]
+    given = {name: path for name, path in inputs.files.items() if name in _MAPS}
+    files = [read_map_file(path, voxel_size=parameters.voxel_size) for path in given.values()]
+    digests = {name: file.sha256 for name, file in zip(given, files, strict=True)}
+    findings = [finding for file in files for finding in file.findings]
     for file in files:
         refuse_mask(file.map)
-    findings = [finding for file in files for finding in file.findings]
+        findings += without_hot_voxels(file.map)
     if len(files) == 1:
         rng = np.random.default_rng([parameters.seed, 0])
-        return observe_one(files[0].map, rng), files[0].frame, findings
-    _refuse_same_file(files[0], files[1])
-    return observe_halves(files[0].map, files[1].map), files[0].frame, findings
+        findings += range_finding(files[0].map.name, bring_to_range(files[0].map.values))
+        observed = observe_one(files[0].map, rng)
+    else:
+        _refuse_same_file(files[0], files[1])
+        observed, told = _comparable_halves(files[0].map, files[1].map)
+        findings += told
+    return replace(observed, digests=digests), files[0].frame, findings
+
+
+def _comparable_halves(half_1: Map, half_2: Map) -> tuple[ObservedMaps, list[Finding]]:
+    """Two half maps as they were read, in range and on one scale; their values are changed."""
+    _refuse_unfit_pair(half_1, half_2)
+    powers = [bring_to_range(half.values) for half in (half_1, half_2)]
+    findings = range_finding(half_1.name, powers[0])
+    findings += bring_to_one_scale(half_1, half_2, powers[0] - powers[1])
+    return _average_of(half_1, half_2), findings + one_half_masked(half_1, half_2)
 
 
 def observe_halves(half_1: Map, half_2: Map) -> ObservedMaps:
@@ -103,12 +126,22 @@ def observe_halves(half_1: Map, half_2: Map) -> ObservedMaps:
     InputError
         If their grids differ, or they are the same map.
     """
+    _refuse_unfit_pair(half_1, half_2)
+    return _average_of(half_1, half_2)
+
+
+def _refuse_unfit_pair(half_1: Map, half_2: Map) -> None:
+    """Refuse half maps on different grids, and one map given twice."""
     refuse_other_grid(half_1, half_2, "half maps")
     correlation = correlate(half_1.values, half_2.values)
     if correlation > SAME_MAP:
         raise InputError(f"{half_1.name} and {half_2.name} are the same map (correlation "
                          f"{correlation:.6f}): give the two independent half maps, or the one map "
                          "as full map")
+
+
+def _average_of(half_1: Map, half_2: Map) -> ObservedMaps:
+    """Two half maps and their average, without the mean of the solvent."""
     average = np.add(half_1.values, half_2.values)
     average *= np.float32(0.5)
     outer = outer_mask(average, half_1.grid,
@@ -215,11 +248,15 @@ def coloured_noise(space: FourierSpace, power: DoubleArray,
 
 def correlate(a: FloatArray, b: FloatArray) -> float:
     """Correlation of two arrays about their means; 0 where either is constant."""
-    first = a - a.mean(dtype=np.float64).astype(np.float32)
-    second = b - b.mean(dtype=np.float64).astype(np.float32)
-    norm = float(np.square(first).sum(dtype=np.float64) * np.square(second).sum(dtype=np.float64))
-    product = float((first * second).sum(dtype=np.float64))
-    return product / float(np.sqrt(norm)) if norm > 0 else 0.0
+    means = a.mean(dtype=np.float64), b.mean(dtype=np.float64)
+    product, powers = 0.0, [0.0, 0.0]
+    for one, two in zip(a, b, strict=True):  # float64, for values of any order
+        first, second = one - means[0], two - means[1]
+        product += float(np.vdot(first, second))
+        powers[0] += float(np.vdot(first, first))
+        powers[1] += float(np.vdot(second, second))
+    norm = float(np.sqrt(powers[0]) * np.sqrt(powers[1]))
+    return product / norm if norm > 0 else 0.0
 
 
 def refuse_other_grid(a: Map, b: Map, what: str) -> None:
@@ -245,19 +282,30 @@ def refuse_other_grid(a: Map, b: Map, what: str) -> None:
                      "headers alike, or resample one onto the other")
 
 
-def read_companion(path: Path, observed: Map, what: str) -> Map:
+def read_companion(path: Path, observed: Map, what: str, *,
+                   voxel_size: float | None = None) -> MapFile:
     """Read a map that must stand on the grid of another: a mask, a weight.
 
-    The voxel size is taken from the other where the header differs by rounding only.
+    The voxel size is taken from the other where the header differs by rounding only.  One value
+    everywhere is allowed: it is a mask, or a weight, of the whole box.
+
+    Parameters
+    ----------
+    path : Path
+    observed : Map
+    what : str
+        What to call it in a message.
+    voxel_size : float, optional
+        Å, as it was given for the observed map in place of its header.
 
     Raises
     ------
     InputError
         If it cannot be read or stands on another grid.
     """
-    companion = read_map(path)
-    refuse_other_grid(observed, companion, f"map and {what}")
-    return Map(companion.values, observed.grid, companion.name, companion.path)
+    file = read_map_file(path, voxel_size=voxel_size, may_be_constant=True)
+    refuse_other_grid(observed, file.map, f"map and {what}")
+    return replace(file, map=Map(file.map.values, observed.grid, file.map.name, file.map.path))
 
 
 def refuse_mask(volume: Map) -> None:

@@ -225,7 +225,7 @@ class _Run:
         """Note the earlier run to start from; the inputs without it where that cannot be."""
         if inputs.previous_record is None:
             return inputs
-        found = find_previous(inputs, self.parameters, given.model)
+        found = find_previous(inputs, self.parameters, given.model, given.digests)
         if isinstance(found, PreviousRun):
             self.previous = found
             if found.validated_since:
@@ -240,7 +240,7 @@ class _Run:
         if outputs.processing_folder is not None:
             self.store = StageStore(outputs.processing_folder / "stages", scratch,
                                     read=outputs.resume, found=lambda told: self.note([told]))
-            self.keys = stage_keys(inputs, self.parameters, given.observed.kind)
+            self.keys = stage_keys(inputs, self.parameters, given.observed.kind, given.digests)
 
     def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
         """The mask at a first resolution, and the resolution inside it."""

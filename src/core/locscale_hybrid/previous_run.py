@@ -104,7 +104,8 @@ class PreviousRun:
 
 
 def find_previous(inputs: HybridInputs, parameters: HybridParameters,
-                  model: AtomicModel | None) -> PreviousRun | Finding:
+                  model: AtomicModel | None,
+                  digests: Mapping[str, str] | None = None) -> PreviousRun | Finding:
     """The earlier run that the inputs name, or why the new one cannot start from it.
 
     Parameters
@@ -114,6 +115,8 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     parameters : HybridParameters
     model : AtomicModel, optional
         The edited model.
+    digests : mapping of str to str, optional
+        SHA-256 of the inputs as they were read, by field; what is missing is read for it.
 
     Returns
     -------
@@ -130,16 +133,18 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     path = inputs.previous_record
     assert path is not None
     values = read_run_record(path)
-    reason = _other_input(values, inputs, path) or _other_parameters(values, parameters, path)
+    known = digests or {}
+    reason = (_other_input(values, inputs, path, known)
+              or _other_parameters(values, parameters, path))
     same = reason is None and is_same_file(inputs.files.get("model"), values["inputs"], "model",
-                                           path)
+                                           path, known.get("model"))
     if same and values.get("update") is None:
         return Finding("same-model", "note", f"an update of {path.name} with the same model: the "
                        "hybrid model is that of the earlier run, and what was kept of it is not "
                        "computed again")
     start = _start_of(values, path) if same else None
     if start is not None:
-        found = find_previous(replace(inputs, previous_record=start), parameters, model)
+        found = find_previous(replace(inputs, previous_record=start), parameters, model, digests)
         if isinstance(found, PreviousRun):
             return replace(found, validated_since=_part(values, "update", path).get(
                 "validated_anew") is True)
@@ -176,7 +181,8 @@ def model_file_entry(path: Path | None) -> dict[str, str] | None:
     return {"path": str(path), "sha256": sha256(path)}
 
 
-def _other_input(values: Mapping[str, Any], inputs: HybridInputs, path: Path) -> str | None:
+def _other_input(values: Mapping[str, Any], inputs: HybridInputs, path: Path,
+                 digests: Mapping[str, str]) -> str | None:
     """The first file that is another one than the earlier run's."""
     entries = object_in(values, "inputs", path)
     if not entries:
@@ -189,7 +195,7 @@ def _other_input(values: Mapping[str, Any], inputs: HybridInputs, path: Path) ->
         if (name in files) != (name in entries):
             which = "this" if name in files else "that"
             return f"{words} was given for {which} run alone"
-        if not is_same_file(files.get(name), entries, name, path):
+        if not is_same_file(files.get(name), entries, name, path, digests.get(name)):
             return f"{words} is another file now"
     return None
 

@@ -1,7 +1,7 @@
 """The JSON record of a run: what was done, with what, and what came out; enough to repeat it."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,7 +12,6 @@ from . import __version__
 from .adp import RefinedAdps
 from .command_words import command_words
 from .falloff import AmplitudeCurves
-from .files import sha256
 from .findings import Finding
 from .fsc import FscCurve
 from .hybrid_model import HybridModel
@@ -88,12 +87,21 @@ class RunFacts:
     update: Update | None = None
 
 
-def build_record(facts: RunFacts) -> dict[str, Any]:
-    """The record as plain JSON values; units stand in the names."""
+def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
+    """The record as plain JSON values; units stand in the names.
+
+    Parameters
+    ----------
+    facts : RunFacts
+    digests : mapping of str to str
+        SHA-256 of the inputs as they were read, by field of `HybridInputs`.
+    """
+    if facts.update is not None:
+        digests = {**digests, "previous_record": facts.update.previous.sha256}
     return {
         "schema": RECORD_SCHEMA,
         "program": _program(facts.inputs, facts.parameters),
-        "inputs": {name: {"path": str(path), "sha256": sha256(path)}
+        "inputs": {name: {"path": str(path), "sha256": digests[name]}
                    for name, path in facts.inputs.files.items()},
         "command": command_words(facts.inputs, facts.parameters, facts.outputs),
         "parameters": facts.parameters.as_dict(),

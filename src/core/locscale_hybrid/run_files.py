@@ -4,13 +4,14 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .cutout import beyond_the_map
 from .errors import InputError
+from .files import read_hashed, sha256
 from .findings import Finding
 from .folder_keeper import FolderKeeper
 from .launch import python_executable
@@ -43,6 +44,8 @@ class RunInput:
         The user's.
     findings : tuple of Finding
         Of reading; those of the model come with `check_inputs`.
+    digests : mapping of str to str
+        SHA-256 of what was read, by field of `HybridInputs`: files may be replaced meanwhile.
     """
 
     observed: ObservedMaps
@@ -52,6 +55,7 @@ class RunInput:
     mask: Map | None
     weight: Map | None
     findings: tuple[Finding, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def group(self) -> Symmetry | None:
@@ -74,20 +78,24 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     observed, frame, findings = read_observed(inputs, parameters)
     symmetry = symmetry_of(observed.average.grid, parameters.point_group,
                            parameters.symmetry_centre)
-    model = read_model(inputs.model) if inputs.model is not None else None
-    mask = _read_beside(inputs.mask, observed, "mask")
-    weight = _read_beside(inputs.weight_map, observed, "weight")
+    model, digests = None, dict(observed.digests)
+    if inputs.model is not None:
+        model, digests["model"] = read_hashed(inputs.model, read_model)
+    if inputs.monomer_library is not None:
+        digests["monomer_library"] = sha256(inputs.monomer_library)
+    beside = {}
+    for name, path, what in (("mask", inputs.mask, "mask"),
+                             ("weight_map", inputs.weight_map, "weight")):
+        if path is not None:
+            file = read_companion(path, observed.average, what, voxel_size=parameters.voxel_size)
+            beside[name], digests[name] = file.map, file.sha256
+    mask, weight = beside.get("mask"), beside.get("weight_map")
     if weight is not None:
         require_weights(weight)
     findings += without_effect(inputs, parameters)
     if parameters.region is not None:
         findings += beyond_the_map(parameters.region, observed.average.grid)
-    return RunInput(observed, frame, symmetry, model, mask, weight, tuple(findings))
-
-
-def _read_beside(path: Path | None, observed: ObservedMaps, what: str) -> Map | None:
-    """A further map on the grid of the first."""
-    return None if path is None else read_companion(path, observed.average, what)
+    return RunInput(observed, frame, symmetry, model, mask, weight, tuple(findings), digests)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
         for name, path, volume in (("linear", outputs.linear, facts.scaled.linear),
                                    ("map", outputs.map, facts.scaled.output)):
             write_maps({path: volume}, frame, [*labels, map_meaning(name)])
-        record = build_record(facts)
+        record = build_record(facts, given.digests)
         record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
         record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
                              "record": str(outputs.record),

@@ -39,8 +39,8 @@ _LIBRARIES = ("numpy", "scipy", "gemmi")
 
 
 def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
-               kind: Kind) -> dict[str, StageKey]:
-    """Keys of the stages of KEPT_STAGES; reads the input files.
+               kind: Kind, digests: Mapping[str, str] | None = None) -> dict[str, StageKey]:
+    """Keys of the stages of KEPT_STAGES.
 
     Parameters
     ----------
@@ -49,12 +49,18 @@ def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
     kind : {"halves", "pseudo-halves", "single"}
         What the maps are: from one map the noise is drawn with the seed, and the model helps to
         find the resolution.
+    digests : mapping of str to str, optional
+        SHA-256 of the inputs as they were read, by field; what is missing is read for it.
+    digests : mapping of str to str, optional
+        SHA-256 of the inputs as they were read, by field; what is missing is read for it.
     """
     own: dict[str, dict[str, Any]] = {stage: {} for stage in KEPT_STAGES}
+    known = digests or {}
     for name, path in inputs.files.items():
         stage = _FILES[name]
         early = name == "model" and kind != "halves"
-        own["mask" if early else stage][f"file {name}"] = sha256(path)
+        own["mask" if early else stage][f"file {name}"] = (
+            known[name] if name in known else sha256(path))
     for name, value in _of_parameters(inputs, parameters, kind).items():
         early = name == "seed" and kind != "halves"
         own["mask" if early else _FIRST_USED.get(name, "mask")][name] = value

@@ -14,12 +14,16 @@ from .parameters import HybridInputs, HybridParameters
 _TESTS = ("reseed_check", "validate")
 
 
-def is_same_file(file: Path | None, entries: Mapping[str, Any], name: str, record: Path) -> bool:
-    """Whether a file is the one that a record names; also where neither has one."""
+def is_same_file(file: Path | None, entries: Mapping[str, Any], name: str, record: Path,
+                 digest: str | None = None) -> bool:
+    """Whether a file is the one that a record names; also where neither has one.
+
+    `digest` is its SHA-256 where it has been read already.
+    """
     if file is None or name not in entries:
         return file is None and name not in entries
     try:
-        return sha256(file) == object_in(entries, name, record).get("sha256")
+        return (digest or sha256(file)) == object_in(entries, name, record).get("sha256")
     except OSError:     # who reads it says what is wrong
         return False
 
