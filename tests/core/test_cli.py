@@ -229,20 +229,57 @@ def test_expected_time_and_memory_are_one_line(tmp_path, pipeline, capsys):
 
 # ---- launchers ----------------------------------------------------------------------------------
 
-def test_under_a_launcher_without_mpi_rank_0_works_and_warns(pipeline, words, monkeypatch, capsys):
-    monkeypatch.setenv("PMI_SIZE", "3")
-    monkeypatch.setenv("PMI_RANK", "0")
-    assert cli.main(words[:3] + words[5:]) == 0
-    assert "started 3 processes but -mpi was not given: one works" in capsys.readouterr().out
-    assert pipeline.calls[0][3].name == "serial"
+LAUNCHED = pytest.mark.parametrize(("variables", "who"), [
+    ({"PMI_SIZE": "3", "PMI_RANK": "0"}, r"mpiexec \(MPICH or Intel MPI\) started 3 processes"),
+    ({"PMI_SIZE": "3", "PMI_RANK": "2"}, r"mpiexec \(MPICH or Intel MPI\) started 3 processes"),
+    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"},
+     r"mpirun \(Open MPI\) started 2 processes"),
+    ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4"}, "srun started 4 processes"),
+    ({"PMIX_RANK": "1"}, "a PMIx launcher started several processes")])
 
 
-def test_under_a_launcher_without_mpi_other_ranks_do_nothing(pipeline, words, monkeypatch, capsys):
-    monkeypatch.setenv("PMI_SIZE", "3")
-    monkeypatch.setenv("PMI_RANK", "2")
-    assert cli.main(words) == 0
+def launch(monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@LAUNCHED
+def test_under_a_launcher_without_mpi_every_rank_refuses(pipeline, words, monkeypatch, capsys,
+                                                         variables, who):
+    launch(monkeypatch, variables)
+    assert cli.main(words[:3] + words[5:]) == 2
+    assert re.fullmatch(f"locscale: {who}, and -mpi was not given. Add -mpi to share one run among "
+                        "them, or -np 1 for a run of its own in each\n", capsys.readouterr().err)
     assert not pipeline.calls
-    assert capsys.readouterr() == ("", "")
+
+
+@LAUNCHED
+def test_under_a_launcher_number_of_processes_means_a_run_of_its_own(
+        pipeline, words, monkeypatch, capsys, variables, who):
+    launch(monkeypatch, variables)
+    assert cli.main(words) == 0
+    assert re.search(f"warning: {who}. This one is a run of its own, because -np was given without "
+                     "-mpi. Add -mpi to share one run among them\n", capsys.readouterr().out)
+    assert len(pipeline.calls) == 1
+
+
+@pytest.mark.parametrize("variables", [
+    {"SLURM_PROCID": "1"}, {"SLURM_PROCID": "1", "SLURM_NTASKS": "4"},
+    {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"PMI_RANK": "0", "PMI_SIZE": "1"},
+    {"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"PMIX_RANK": "0"}])
+def test_variables_that_prove_no_other_process_change_nothing(pipeline, words, monkeypatch, capsys,
+                                                              variables):
+    launch(monkeypatch, variables)
+    assert cli.main(words[:3] + words[5:]) == 0
+    assert "-mpi" not in capsys.readouterr().out
+    assert len(pipeline.calls) == 1
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_every_rank_answers_what_is_no_run(monkeypatch, capsys, word):
+    launch(monkeypatch, {"PMI_SIZE": "3", "PMI_RANK": "2"})
+    assert cli.main([word]) == 0
+    assert "locscale" in capsys.readouterr().out
 
 
 # ---- stopping -----------------------------------------------------------------------------------

@@ -188,6 +188,7 @@ def test_mpiexec_of_a_wheel_is_found_through_its_files(tmp_path, monkeypatch):
      ("mpirun (Open MPI)", 2, 4)),
     ({"PMI_RANK": "1", "PMI_SIZE": "3"}, ("mpiexec (MPICH or Intel MPI)", 1, 3)),
     ({"PMIX_RANK": "5"}, ("a PMIx launcher", 5, 0)),
+    ({"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"}, ("a PMIx launcher", 0, 1)),
     ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}, ("srun", 3, 8)),
     ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
     ({"PMI_RANK": "x", "PMI_SIZE": "3"}, None)])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 
 import pytest
@@ -44,14 +45,45 @@ def test_number_of_processes_is_ignored_and_said(mpi, tmp_path, toy_plan):
     assert "note: -np 7 is ignored: the launcher started 2 ranks" in text
 
 
-def test_without_the_flag_one_rank_works_and_says_so(mpi, tmp_path, serial_bytes, toy_plan):
-    output = tmp_path / "out.mrc"
-    code, text, _ = mpi.run(mpi.mpirun, "-np", 3, *mpi.toy_program("-o", output),
-                            environment=mpi.environment(**toy_plan()))
-    assert code == 0
-    assert text.count("started 3 processes but -mpi was not given: one works") == 1
-    assert text.count("done in") == 1
-    assert output.read_bytes() == serial_bytes
+def test_without_the_flag_nothing_is_done_and_every_rank_says_so(mpi, tmp_path, toy_plan):
+    code, _, errors = mpi.run(mpi.mpirun, "-np", 3, *mpi.toy_program("-o", tmp_path / "out.mrc"),
+                              environment=mpi.environment(**toy_plan()))
+    assert code == 2
+    assert errors.count("started 3 processes, and -mpi was not given. Add -mpi to share") >= 1
+    assert list(tmp_path.glob("out*")) == []
+
+
+RANK = "${PMI_RANK:-$OMPI_COMM_WORLD_RANK}"
+
+
+def shell(*words):
+    """Words of a shell in which the last one may name the rank."""
+    quoted = " ".join(shlex.quote(str(word)) for word in words)
+    return ["sh", "-c", f"{quoted} -o out.{RANK}.mrc"]
+
+
+def test_runs_of_their_own_in_every_rank_are_all_done(mpi, tmp_path, serial_bytes, toy_plan):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    with mpi.start(mpi.mpirun, "-np", 3, *shell(*mpi.toy_program("-np", 1)),
+                   environment=mpi.environment(**toy_plan()), cwd=folder) as process:
+        text, errors = process.communicate(timeout=200)
+    assert (process.returncode, errors) == (0, "")
+    assert text.count("This one is a run of its own, because -np was given without -mpi") == 3
+    for rank in range(3):
+        assert (folder / f"out.{rank}.mrc").read_bytes() == serial_bytes
+    assert len(list(folder.iterdir())) == 6
+
+
+def test_ranks_that_were_asked_for_different_runs_do_none(mpi, tmp_path, toy_plan):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    with mpi.start(mpi.mpirun, "-np", 3, *shell(*mpi.toy_program("-mpi")),
+                   environment=mpi.environment(**toy_plan()), cwd=folder) as process:
+        _, errors = process.communicate(timeout=200)
+    assert process.returncode == 2
+    assert errors.count("rank 0 and rank 1 have different options, and -mpi shares one run") == 1
+    assert list(folder.iterdir()) == []
 
 
 def test_flag_without_a_launcher_is_explained(mpi, tmp_path):

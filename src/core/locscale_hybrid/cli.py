@@ -29,7 +29,7 @@ from .outputs import check_outputs
 from .progress import Progress
 from .tasks import THREAD_VARIABLES, cores
 from .terminal import Lines, Screen, duration, open_streams, screen_for
-from .world import CommWorldExecutor, comm_world, serve
+from .world import CommWorldExecutor, comm_world, require_same_words, serve
 
 _FAILED = StageError.exit_code
 
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_streams()
     launcher = launcher_of(os.environ)
     if not _asks_for("mpi", words):
-        idle = launcher is not None and launcher.rank > 0
-        return 0 if idle else _lead(words, launcher, None)
+        return _lead(words, launcher, None)
     try:
         comm = comm_world(dict(os.environ))
+        require_same_words(comm, words)
     except InputError as error:
         if launcher is None or launcher.rank == 0:
             _screen(words).error(error.code, str(error))
@@ -177,6 +177,8 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
         interruption.wait_for_word()
     with _logging_to(screen, verbose="verbose" in options, debug="debug" in options):
         request = request_of(options, remarks)
+        if world is None and launcher is not None:
+            _require_own_run(request, launcher)
         if "update" in options and request.job.action == "run":
             from .unchanged import require_change
 
@@ -197,7 +199,7 @@ def _start(request: Request, screen: Screen, launcher: Launcher | None,
         check_only(request.job.inputs, request.job.parameters, progress)
     else:
         _run(request.job, screen, progress, interruption,
-             functools.partial(_executor, request, launcher, world, progress.found))
+             functools.partial(_executor, request, world, progress.found))
 
 
 def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruption,
@@ -233,7 +235,7 @@ def _scratch(interruption: Interruption) -> Iterator[Path]:
         yield keeper.folder
 
 
-def _executor(request: Request, launcher: Launcher | None, world: CommWorldExecutor | None,
+def _executor(request: Request, world: CommWorldExecutor | None,
               found: Callable[[Finding], None], scratch: Path) -> Executor:
     """What the scaling runs on."""
     if world is not None:
@@ -241,15 +243,26 @@ def _executor(request: Request, launcher: Launcher | None, world: CommWorldExecu
         return world
     processes = request.job.processes
     if processes is None:
-        processes = 1 if _is_one_of_many(launcher) else cores()
+        processes = cores()
     if processes == 1:
         return SerialExecutor()
     return local_executor(processes, mpiexec=request.job.mpiexec, scratch=scratch, found=found)
 
 
-def _is_one_of_many(launcher: Launcher | None) -> bool:
-    """Whether a launcher started further processes beside this one."""
-    return launcher is not None and launcher.size > 1
+def _require_own_run(request: Request, launcher: Launcher) -> None:
+    """Refuse to be one of several processes that might all do the same run.
+
+    None of them can see what the others were asked for.  One that is told how many processes it
+    has is a run of its own: without -mpi that is what -np means.
+    """
+    if launcher.has_others and request.job.processes is None:
+        raise InputError(f"{_started(launcher)}, and -mpi was not given. Add -mpi to share one "
+                         "run among them, or -np 1 for a run of its own in each")
+
+
+def _started(launcher: Launcher) -> str:
+    """What a launcher has done, as the beginning of a sentence."""
+    return f"{launcher.name} started {launcher.size or 'several'} processes"
 
 
 def _about_start(request: Request, launcher: Launcher | None,
@@ -259,10 +272,10 @@ def _about_start(request: Request, launcher: Launcher | None,
     other = other_locscale()
     if other is not None:
         findings.append(other)
-    if world is None and launcher is not None and launcher.size > 1:
+    if world is None and launcher is not None and launcher.has_others:
         findings.append(Finding(
-            "mpi-not-asked", "warning", f"{launcher.name} started {launcher.size} processes but "
-            "-mpi was not given: one works and the others have ended; add -mpi",
+            "mpi-not-asked", "warning", f"{_started(launcher)}. This one is a run of its own, "
+            "because -np was given without -mpi. Add -mpi to share one run among them",
             {"size": launcher.size}))
     if world is not None and request.job.processes not in (None, world.workers):
         findings.append(Finding(

@@ -52,6 +52,11 @@ class Launcher:
     rank: int
     size: int
 
+    @property
+    def has_others(self) -> bool:
+        """Whether it has started other processes, too."""
+        return self.size > 1 or self.rank > 0
+
 
 @dataclass(frozen=True)
 class Mpiexec:
@@ -76,11 +81,11 @@ def launcher_of(environment: Mapping[str, str]) -> Launcher | None:
     for name, rank, size in (
             ("mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
             ("mpiexec (MPICH or Intel MPI)", "PMI_RANK", "PMI_SIZE"),
-            ("a PMIx launcher", "PMIX_RANK", ""),
+            ("a PMIx launcher", "PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
             ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
         ranks = _number(environment.get(rank))
         ranks_in_all = _number(environment.get(size))
-        if ranks is not None and (ranks_in_all is not None or not size):
+        if ranks is not None and (ranks_in_all is not None or rank == "PMIX_RANK"):
             return Launcher(name, ranks, ranks_in_all or 0)
     return None
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from .tasks import GRACE, Failure, Pause, Report, Task, fft_share, ranks_named, 
 
 log = logging.getLogger(__name__)
 
-__all__ = ["CommWorldExecutor", "comm_world", "serve"]
+__all__ = ["CommWorldExecutor", "comm_world", "require_same_words", "serve"]
 
 
 def comm_world(environment: dict[str, str]) -> Any:
@@ -45,6 +45,29 @@ def comm_world(environment: dict[str, str]) -> Any:
                          "does not know it: start `mpirun -np 4 locscale … -mpi`, or leave -mpi "
                          "out, which uses all cores of this host")
     return MPI.COMM_WORLD
+
+
+def require_same_words(comm: Any, words: Sequence[str]) -> None:
+    """Refuse ranks that were asked for different runs: only that of rank 0 would be done.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        All its ranks call this.
+    words : sequence of str
+        Those of this rank.
+
+    Raises
+    ------
+    InputError
+        In every rank.
+    """
+    given: list[list[str]] = comm.allgather(list(words))
+    other = next((rank for rank, theirs in enumerate(given) if theirs != given[0]), None)
+    if other is not None:
+        raise InputError(f"rank 0 and rank {other} have different options, and -mpi shares one "
+                         "run among all ranks. Give all ranks the same options, or leave -mpi out "
+                         "and give -np 1 for a run of its own in each")
 
 
 class CommWorldExecutor:
