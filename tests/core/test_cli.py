@@ -193,6 +193,10 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
     ("-em a.mrc -res nan", '"nan" is not a number'),
     ("-em a.mrc -res -3", "-3 is not above 0"),
     ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
+    ("-em a.mrc -wn 0", "-wn/--window_size: 0 is not above 0; leave it out for the default; see"),
+    ("-em a.mrc -wn -3", "-3 is not a whole number of 0 or more"),
+    ("-em a.mrc --stride 0 --scaling windows", "stride 0 voxels is out of range"),
+    ("-em a.mrc -ref_it 0", "B steps 0 is out of range: give 1 to 100"),
     ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
     ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
     ("-em a.mrc -np 1000000", r"1000000 processes are too many for \d+ cores?: at most \d+ are "

@@ -65,7 +65,7 @@ def test_dash_of_a_word_processor_is_overlooked():
     ("-p 1.06", "voxel_size", 1.06), ("-mres 3", "model_resolution", 3.0),
     ("-fdr 0.05", "fdr", 0.05), ("--scaling windows", "scaling", "windows"),
     ("--window 30", "window", 30.0), ("-wn 31", "window_voxels", 31),
-    ("-wn 30", "window_voxels", 31), ("--window_size 0", "window_voxels", None),
+    ("-wn 30", "window_voxels", 31), ("--window_size 25", "window_voxels", 25),
     ("--stride 3", "stride", 3), ("--taper hann", "taper", "hann"),
     ("--weight soft", "weight", "soft"), ("--no_noise_weight", "noise_weight", False),
     ("--refiner servalcat", "refiner", "servalcat"), ("--skip_refine", "refiner", "none"),
@@ -132,8 +132,9 @@ def test_even_window_is_made_odd_and_said():
 
 
 def test_iterations_are_explained():
-    assert "--refmac_iterations 10 sets the number of B steps of the final fit" in remarks(
-        *HALVES, "-ref_it", "10")[0]
+    for word in ("-ref_it", "--refmac_iterations"):
+        assert f"{word} 10 sets the number of B steps of the final fit" in remarks(
+            *HALVES, word, "10")[0]
 
 
 @pytest.mark.parametrize("words", [
@@ -147,7 +148,69 @@ def test_iterations_are_explained():
 def test_other_options_of_locscale_2_are_said_to_have_no_effect(words):
     wanted = request(*HALVES, *words.split())
     assert wanted.job == request(*HALVES).job
-    assert re.fullmatch(r"--\w+ has no effect here, because .+", wanted.remarks[0].message)
+    typed = words.split()[0]
+    assert re.fullmatch(f"{typed} has no effect here, because .+", wanted.remarks[0].message)
+
+
+def test_restraints_of_a_ligand_are_said_to_come_from_the_library_where_that_is_read():
+    words = [*HALVES, "-mc", "m.pdb", "-cif_info", "lig.cif"]
+    assert remarks(*words)[0] == ("-cif_info has no effect here, because model coordinates are "
+                                  "not refined, so no restraints are read")
+    assert remarks(*words, "--refine_coordinates", "/lib")[0] == (
+        "-cif_info has no effect here, because --refine_coordinates takes restraints from its "
+        "monomer library alone; add the file to that library, in the folder of its first letter")
+
+
+@pytest.mark.parametrize("word", ["--stride", "-stride"])
+def test_stride_of_the_network_of_locscale_2_has_no_effect(word):
+    wanted = request(*HALVES, word, "16")
+    assert wanted.job == request(*HALVES).job
+    assert wanted.remarks[0].message == (
+        f"{word} 16 has no effect here, because this program has no networks; it would be the "
+        "step between scaling windows, with --scaling windows")
+
+
+def test_stride_of_windows_keeps_its_range():
+    assert request(*HALVES, "--scaling", "windows", "--stride", "3").job.parameters.stride == 3
+    with pytest.raises(InputError, match="stride 16 voxels is out of range: give 1 to 8 voxels"):
+        request(*HALVES, "--scaling", "windows", "--stride", "16")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [
+    ("--halfmap", "--halfmap_paths"), ("--halfmap_p", "--halfmap_paths")])
+def test_beginning_of_a_name_will_do_and_is_said(typed, meant):
+    wanted = request(typed, *HALVES[1:])
+    assert wanted.job == request(*HALVES).job
+    assert [(finding.code, finding.message) for finding in wanted.remarks] == [
+        ("abbreviation", f"{typed} was read as {meant}")]
+
+
+def test_beginning_with_a_value_is_read_too():
+    wanted = request(*HALVES, "--number_proc=2", "--complete")
+    assert wanted.job.processes == 2
+    assert len(wanted.remarks) == 2
+
+
+def test_beginning_of_an_option_without_effect_is_named_as_typed():
+    assert remarks(*HALVES, "--averaging_w", "3")[1].startswith("--averaging_w has no effect here")
+
+
+@pytest.mark.parametrize(("word", "said"), [
+    ("--model", "--model may mean --model_coordinates, --model_map, --model_path, "
+     "--model_resolution; give the whole name"),
+    ("--output", "--output may mean --output_processing_files, --outputs; give the whole name"),
+    ("-x", "-x is unknown"), ("--of", "--of is unknown")])
+def test_beginning_of_several_names_or_none_is_refused(word, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        request(*HALVES, word, "x")
+
+
+@pytest.mark.parametrize("word", ["-twist", "--twist", "-rise", "--rise", "-n_steps", "--n_steps"])
+def test_helical_symmetry_of_locscale_is_refused_with_what_to_give(word):
+    name = word.lstrip("-")
+    with pytest.raises(InputError, match=f"-{name} asks for helical symmetry, which is not "
+                       r"supported yet; give the point group about the helix axis with -sym \(Cn"):
+        request(*HALVES, word, "-1.4")
 
 
 def test_line_of_the_pipeliner_job_is_a_run():
@@ -200,3 +263,15 @@ def test_further_options_change_a_recorded_run(record, tmp_path):
 def test_one_map_replaces_both_recorded_halves(record, tmp_path):
     job = request("--from", str(record), "-em", str(tmp_path / "full.mrc")).job
     assert set(job.inputs.files) == {"full_map", "model"}
+
+
+def test_resume_without_anything_to_resume_is_said(tmp_path):
+    words = [*HALVES, "-o", str(tmp_path / "out.mrc"), "--resume"]
+    folder = tmp_path / "out_locscale"
+    for _ in range(2):
+        assert remarks(*words)[0] == (
+            f"{folder} has no results of an earlier run, so this run begins at the start. If there "
+            "was one, give its folder with -op")
+        (folder / "stages").mkdir(parents=True, exist_ok=True)      # the second time
+    (folder / "stages/mask-0123.json").write_text("")
+    assert remarks(*words) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import InputError
+from .findings import Finding
 from .legacy_options import LEGACY_OPTIONS, REFUSED_OPTIONS
 from .outputs import require_file_name
 from .parameters import OUTPUTS, REFINERS, SCALINGS, TAPERS, WEIGHTS
@@ -20,6 +21,8 @@ EPILOG = """Give unfiltered, unsharpened, unmasked maps. One dash or two are the
 Other options of LocScale 2 are accepted; those without effect here are named
 with the reason. Exit codes: 0 done, 2 input or arguments, 3 a stage failed,
 130 interrupted."""
+
+SHORTEST = 3    # letters of an abbreviation
 
 
 class Parser(argparse.ArgumentParser):
@@ -131,7 +134,7 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
                        help="bands (default), or windows, LocScale's definition")
     group.add_argument("--window", type=_positive, metavar="Å",
                        help="edge of the scaling window, default 25")
-    group.add_argument("-wn", "--window_size", type=_whole, metavar="N",
+    group.add_argument("-wn", "--window_size", type=_count, metavar="N",
                        help="the same in voxels")
     group.add_argument("--stride", type=_whole, metavar="N",
                        help="voxels between windows, default 1, which is exact")
@@ -227,28 +230,57 @@ def spellings(parser: argparse.ArgumentParser) -> dict[str, str]:
     return names
 
 
-def in_long_spelling(words: Sequence[str], names: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Words with every option in its long spelling, and remarks about slips of typing.
+def in_long_spelling(words: Sequence[str],
+                     names: dict[str, str]) -> tuple[list[str], list[Finding]]:
+    """Words with every option in its long spelling, and remarks about how they were typed.
 
-    One dash or two makes no difference, and a stray space after ``--`` is overlooked.
+    One dash or two makes no difference, a stray space after ``--`` is overlooked, and the
+    beginning of a name will do where it is that of one option alone, as in LocScale 2.
     """
     result: list[str] = []
-    remarks: list[str] = []
+    remarks: list[Finding] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if word == "--" and rest and rest[0].partition("=")[0] in names:
-            remarks.append(f'"-- {rest[0]}" was read as --{rest[0]}: there is a stray space')
+            remarks.append(_slip(f'"-- {rest[0]}" was read as --{rest[0]}: there is a stray space'))
             word = "--" + rest.pop(0)
         if word[:1] in "–—−" and word.lstrip("–—−-").partition("=")[0] in names:
             name = word.lstrip("–—−-")
-            remarks.append(f'"{word}" was read as --{name}: its dash is not a hyphen')
+            remarks.append(_slip(f'"{word}" was read as --{name}: its dash is not a hyphen'))
             word = "--" + name
         name, equals, value = word[1:].removeprefix("-").partition("=")
         if word.startswith("-") and name in names:
             word = names[name] + equals + value
+        elif word.startswith("-") and len(meant := begun_by(name, names)) == 1:
+            remarks.append(Finding("abbreviation", "note", f"{word.partition('=')[0]} was read as "
+                                   f"{meant[0]}"))
+            word = meant[0] + equals + value
         result.append(word)
     return result, remarks
+
+
+def begun_by(name: str, names: dict[str, str]) -> list[str]:
+    """The options whose long spelling begins like a name; none for less than SHORTEST letters."""
+    if len(name) < SHORTEST:
+        return []
+    return sorted({long for long in names.values() if long.startswith(f"--{name}")})
+
+
+def as_typed(words: Sequence[str], names: dict[str, str]) -> dict[str, str]:
+    """The word that was typed for each option, by its long spelling."""
+    typed: dict[str, str] = {}
+    for word in words:
+        name = word.lstrip("-").partition("=")[0]
+        if word.startswith("-"):
+            for long in [names[name]] if name in names else begun_by(name, names):
+                typed[long] = word.partition("=")[0]
+    return typed
+
+
+def _slip(text: str) -> Finding:
+    """The warning about a slip of typing."""
+    return Finding("typing-slip", "warning", text)
 
 
 def _file(text: str) -> Path:
@@ -289,3 +321,11 @@ def _whole(text: str) -> int:
     if value != int(value) or not 0 <= value < 2**53:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
     return int(value)
+
+
+def _count(text: str) -> int:
+    """A whole number above zero."""
+    value = _whole(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("0 is not above 0; leave it out for the default")
+    return value

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .cli_options import build_parser, in_long_spelling, spellings
+from .cli_options import as_typed, begun_by, build_parser, in_long_spelling, spellings
 from .errors import InputError
 from .files import require_regular
 from .findings import Finding
 from .jobs import Job, read_job, read_record, require_processes
 from .legacy_options import LEGACY_OPTIONS, REFUSED_COMMANDS
 from .outputs import output_paths
-from .parameters import OUTPUTS, WEIGHTS, HybridInputs, HybridParameters
+from .parameters import OUTPUTS, RANGES, WEIGHTS, HybridInputs, HybridParameters
 
 _SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_size": "apix",
               "model_resolution": "model_resolution", "fdr": "fdr_threshold",
@@ -24,7 +24,9 @@ _SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_
               "neighbour_tau": "neighbour_tau", "seed": "seed", "reseed_check": "reseed_check",
               "validate": "validate"}
 _TESTS = ("reseed_check", "validate")  # would take longer than an update
-_WITH_JOB = {"job", "progress", "end_with_stdin", "hold", "verbose", "debug", "mpi"}
+_WITH_JOB = {"job", "progress", "end_with_stdin", "hold", "verbose", "debug", "mpi", "typed"}
+_STRIDE_OF_LOCSCALE = ("this program has no networks; it would be the step between scaling "
+                       "windows, with --scaling windows")
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,35 @@ def given_options(words: Sequence[str]) -> tuple[argparse.Namespace, list[Findin
         words = ["--version", *words[1:]] if words[0] == "version" else words[1:]
     parser = build_parser()
     names = spellings(parser)
-    spelled, slips = in_long_spelling(words, names)
+    spelled, remarks = in_long_spelling(words, names)
     options, unknown = parser.parse_known_args(spelled)
     for word in unknown:
         raise InputError(_unknown(word, names))
-    remarks = [Finding("typing-slip", "warning", slip) for slip in slips]
-    reasons = {option.names[-1]: option.reason for option in LEGACY_OPTIONS}
-    idle = dict.fromkeys(getattr(options, "no_effect", []))
-    remarks += [Finding("no-effect", "note",
-                        f"--{name} has no effect here, because {reasons[name]}") for name in idle]
-    return options, remarks
+    options.typed = as_typed(words, names)
+    return options, remarks + _without_effect(options)
+
+
+def _without_effect(options: argparse.Namespace) -> list[Finding]:
+    """Notes on options of LocScale 2 that change nothing here, as they were typed."""
+    known = {option.names[-1]: option for option in LEGACY_OPTIONS}
+    found = []
+    for name in dict.fromkeys(getattr(options, "no_effect", [])):
+        option = known[name]
+        reason = next((why for other, why in option.beside.items() if other in options),
+                      option.reason)
+        found.append(_no_effect(_typed(vars(options), name), reason))
+    return found
+
+
+def _no_effect(word: str, reason: str) -> Finding:
+    """The note on an option that changes nothing."""
+    return Finding("no-effect", "note", f"{word} has no effect here, because {reason}")
+
+
+def _typed(given: dict[str, Any], name: str) -> str:
+    """The word with which an option was given; its name where another program gave it."""
+    word: str = given.get("typed", {}).get(f"--{name}", f"--{name}")
+    return word
 
 
 def _unknown(word: str, names: dict[str, str]) -> str:
@@ -81,6 +102,9 @@ def _unknown(word: str, names: dict[str, str]) -> str:
         return (f'"{word}" belongs to no option: put options and their values in order, and '
                 "quote names with spaces; see locscale --help")
     name = word.lstrip("-").partition("=")[0]
+    begun = begun_by(name, names)
+    if begun:
+        return f"{word} may mean {', '.join(begun)}; give the whole name"
     near = difflib.get_close_matches(name, names, 1, 0.7)
     return f"{word} is unknown" + (f": did you mean {names[near[0]]}" if near else "") + (
         "? see locscale --help" if near else "; see locscale --help")
@@ -113,6 +137,10 @@ def _job(given: dict[str, Any], said: list[Finding]) -> Job:
     inputs, values = _from_record(given)
     inputs.update(_inputs(given))
     values.update(_parameters(given, said))
+    if _is_stride_of_locscale(given, values):
+        del values["stride"]
+        said.append(_no_effect(f"{_typed(given, 'stride')} {given['stride']}",
+                               _STRIDE_OF_LOCSCALE))
     if "weight_map" in inputs and values.get("weight") != "file":
         del inputs["weight_map"]
     if "model" not in inputs:
@@ -120,11 +148,22 @@ def _job(given: dict[str, Any], said: list[Finding]) -> Job:
     outputs = output_paths(given.get("outfile"),
                            processing_folder=given.get("output_processing_files"),
                            report="print_report" in given, resume="resume" in given)
+    folder = outputs.processing_folder
+    if "resume" in given and folder is not None and not any(folder.glob("stages/*.json")):
+        said.append(Finding("nothing-to-resume", "note", f"{folder} has no results of an earlier "
+                            "run, so this run begins at the start. If there was one, give its "
+                            "folder with -op"))
     processes = given.get("number_processes")
     if processes == 0:
         raise InputError("-np 0: give 1 or more processes, or leave it out to use all cores")
     return Job(HybridInputs(**inputs), HybridParameters.from_dict(values), outputs, processes,
                given.get("mpiexec"), "check" if "check" in given else "run")
+
+
+def _is_stride_of_locscale(given: dict[str, Any], values: dict[str, Any]) -> bool:
+    """Whether a stride is the one with which LocScale 2 moves its network, 16 voxels and so on."""
+    return ("stride" in given and values.get("scaling", "bands") != "windows"
+            and given["stride"] > RANGES["stride"][2])
 
 
 def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
@@ -195,7 +234,8 @@ def _parameters(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
     if "outputs" in given:
         values["outputs"] = _outputs(given["outputs"])
     if "refmac_iterations" in given:
-        said.append(Finding("b-steps", "note", f"--refmac_iterations {values['b_steps']} sets the "
+        said.append(Finding("b-steps", "note", f"{_typed(given, 'refmac_iterations')} "
+                            f"{values['b_steps']} sets the "
                             "number of B steps of the final fit; REFMAC is not used",
                             {"steps": values["b_steps"]}))
     if "window_size" in given:
@@ -212,13 +252,11 @@ def _outputs(words: Sequence[str]) -> list[str]:
 
 
 def _window(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
-    """The window in voxels: odd, or 0 for the default."""
+    """The window in voxels: odd."""
     voxels = given["window_size"]
     if "window" in given:
         raise InputError(f"-wn {voxels} and --window {given['window']:g} both set the window: "
                          "give it in voxels or in Å")
-    if voxels == 0:
-        return {"window_voxels": None}
     if voxels % 2 == 0:
         said.append(Finding("odd-window", "note", f"-wn {voxels}: a window of {voxels + 1} voxels "
                             "is used, which has a central voxel", {"voxels": voxels + 1}))

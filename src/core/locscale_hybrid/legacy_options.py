@@ -1,6 +1,7 @@
 """Options of LocScale 2 that have no effect here, each with the reason."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _MASK = "the mask comes from the half maps' own noise at the rate given with -fdr"
 _PLACED = "pseudo-atoms are placed by likelihood against the maps"
@@ -20,15 +21,21 @@ class LegacyOption:
         How many follow it.
     reason : str
         Why it has no effect: the end of a sentence.
+    beside : mapping of str to str
+        The reason where another option is given too, by the name of that.
     """
 
     names: tuple[str, ...]
     arguments: int | str
     reason: str
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 LEGACY_OPTIONS = (
-    LegacyOption(("cif_info",), 1, "model coordinates are not refined, so no restraints are read"),
+    LegacyOption(("cif_info",), 1, "model coordinates are not refined, so no restraints are read",
+                 {"refine_coordinates": "--refine_coordinates takes restraints from its monomer "
+                  "library alone; add the file to that library, in the folder of its first "
+                  "letter"}),
     LegacyOption(("fdr_w", "fdr_window_size"), 1, _MASK),
     LegacyOption(("fdr_f", "fdr_filter"), 1, _MASK),
     LegacyOption(("avg_filter", "averaging_filter_size"), 1, _MASK),
@@ -76,6 +83,9 @@ REFUSED_OPTIONS: dict[str, tuple[int | str, str]] = {
            "model with -mc"),
     "model_map": (1, "--model_map gives a reference map; here the reference is computed from a "
                   "model: give the model with -mc"),
+    **{name: (1, f"-{name} asks for helical symmetry, which is not supported yet; give the point "
+              "group about the helix axis with -sym (Cn or Dn), or leave it out")
+       for name in ("twist", "rise", "n_steps")},
     "no_reference": (0, "--no_reference scales without a reference, which this program does not "
                      "do: give -mc, or no model to fill the mask with pseudo-atoms"),
 }
