@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .findings import Finding
+from .given_mask import inside
 from .maps import FloatArray, Grid
 
 Box = tuple[slice, slice, slice]
@@ -89,9 +90,9 @@ def require_density(corners: Corners, box: Box, mask: FloatArray) -> None:
     Raises
     ------
     InputError
-        If no voxel of the box is more than half inside.
+        If no voxel of the box is inside.
     """
-    if not (mask[box] > 0.5).any():
+    if not inside(mask[box]).any():
         raise InputError(f"the region {region_text(corners)} holds solvent alone: there is "
                          "nothing to scale; give a region that holds part of the particle")
 

@@ -11,6 +11,7 @@ import numpy as np
 from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace
+from .map_values import block_means
 from .maps import BoolArray, DoubleArray, FloatArray, Grid, Map
 
 _VOXEL = 3.0              # Å, of the binned maps that are compared
@@ -65,7 +66,7 @@ def half_scale(first: FloatArray, second: FloatArray, grid: Grid) -> HalfScale |
         None where they do not agree anywhere coarser than 8 Å.
     """
     step = [max(1, int(_VOXEL / edge)) for edge in grid.voxel_size[::-1]]
-    small = [_binned(values, step) for values in (first, second)]
+    small = [block_means(values, step) for values in (first, second)]
     nz, ny, nx = small[0].shape
     a, b, c = (edge * count for edge, count in zip(grid.voxel_size, step[::-1], strict=True))
     space = FourierSpace(Grid((nz, ny, nx), (a, b, c)))
@@ -203,17 +204,6 @@ def one_half_masked(half_1: Map, half_2: Map) -> list[Finding]:
                 "the noise and the scale are wrong then. Give both half maps without a mask",
                 {"share": max(shares)})]
     return []
-
-
-def _binned(values: FloatArray, step: list[int]) -> FloatArray:
-    """Means of blocks of voxels; what is left over at the far faces is not used."""
-    nz, ny, nx = (max(1, length // size) for length, size in zip(values.shape, step, strict=True))
-    sz, sy, sx = (min(size, length) for size, length in zip(step, values.shape, strict=True))
-    binned = np.empty((nz, ny, nx), dtype=np.float32)
-    for z in range(nz):
-        slab = values[z * sz:(z + 1) * sz, :ny * sy, :nx * sx]
-        binned[z] = slab.mean(axis=0).reshape(ny, sy, nx, sx).mean(axis=(1, 3))
-    return binned
 
 
 def _variances(values: FloatArray) -> DoubleArray:

@@ -1,4 +1,4 @@
-"""Values that a map cannot be worked on with: voxels beyond all others, and the ends of float32."""
+"""Values of a map: its means in blocks, voxels beyond all others, and the ends of float32."""
 
 import itertools
 
@@ -12,6 +12,17 @@ _OUTSTANDING = 0.3      # of the largest deviation: few voxels have that where s
 _MOST_HOT = 64          # voxels; a peak of density or of noise has more beyond that
 _AROUND = 0.05          # of the largest deviation: density next to a peak has more
 _ROUNDS = 8             # damaged voxels may differ by orders of magnitude
+
+
+def block_means(values: FloatArray, size: list[int]) -> FloatArray:
+    """Means of blocks of voxels (z, y, x); what is left over at the far faces is not used."""
+    nz, ny, nx = (max(1, length // edge) for length, edge in zip(values.shape, size, strict=True))
+    sz, sy, sx = (min(edge, length) for edge, length in zip(size, values.shape, strict=True))
+    means = np.empty((nz, ny, nx), dtype=np.float32)
+    for z in range(nz):
+        slab = values[z * sz:(z + 1) * sz, :ny * sy, :nx * sx]
+        means[z] = slab.mean(axis=0).reshape(ny, sy, nx, sx).mean(axis=(1, 3))
+    return means
 
 
 def without_hot_voxels(volume: Map) -> list[Finding]:

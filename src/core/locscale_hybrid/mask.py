@@ -10,6 +10,7 @@ from scipy import ndimage, special
 
 from .errors import InputError
 from .findings import Finding
+from .given_mask import checked_mask, inside
 from .maps import BoolArray, DoubleArray, FloatArray, Grid, Map
 from .morphology import (
     bounding_box,
@@ -18,7 +19,7 @@ from .morphology import (
     without_holes,
     without_small_pieces,
 )
-from .observed import ObservedMaps
+from .observed import ObservedMaps, solvent_region
 from .solvent import present_part, quiet_part, smoothed
 
 DALTON_PER_CUBIC_ANGSTROM = 0.81
@@ -285,21 +286,14 @@ def _users_mask(user_mask: Map, observed: Map) -> Mask:
         raise InputError(
             f"mask {user_mask.name} has box {_box_text(user_mask.grid)}, but {observed.name} has "
             f"{_box_text(observed.grid)}; resample the mask onto the map")
-    values = user_mask.values
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)) or low < -0.01 or high > 1.01:
-        raise InputError(f"mask {user_mask.name} runs from {low:g} to {high:g}; "
-                         "a mask runs from 0 to 1")
-    solid = values >= 0.5
-    if not solid.any():
-        raise InputError(f"mask {user_mask.name} is empty: no voxel reaches 0.5; "
-                         "give another mask, or leave -ma out")
+    values, findings = checked_mask(user_mask, observed, solvent_region(observed.grid.shape))
+    solid = inside(values)
     binary = not bool(((values > 0.01) & (values < 0.99)).any())
-    if binary:
+    if binary and not solid.all():
         solid, soft = _with_soft_edge(solid, observed.grid, 0.0)
     else:
-        soft = np.clip(values, 0, 1).astype(np.float32)
-    return Mask(observed.grid, solid, soft, f"given: {user_mask.name}")
+        soft = values
+    return Mask(observed.grid, solid, soft, f"given: {user_mask.name}", tuple(findings))
 
 
 def _box_text(grid: Grid) -> str:

@@ -27,6 +27,7 @@ from .cutout import Box, grown, within
 from .errors import InputError
 from .findings import Finding
 from .gains import BandGain, GainRules, number_of_low_bands
+from .given_mask import inside as inside_mask
 from .local_power import LocalAverage
 from .maps import FloatArray, Grid, Map
 from .observed import ObservedMaps
@@ -241,7 +242,7 @@ def _band_work(job: _Job) -> tuple[BandWork, float]:
         slope = relative_slope(bands, coefficients, options.n_low)
         flatten(bands, coefficients, slope)
     local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, options.block)
-    inside = local.block_mean((job.mask[job.box] > 0.5).astype(np.float32))
+    inside = local.block_mean(inside_mask(job.mask[job.box]).astype(np.float32))
     return BandWork(bands, options, inside, coefficients, {}), slope
 
 
@@ -276,8 +277,8 @@ def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
     options = WindowOptions(edge, job.parameters.stride, job.parameters.taper, job.rules)
     mask = job.asked(job.mask[job.box], _WINDOWS_AROUND)
     points, measured = measure_windows(
-        maps[0], np.ascontiguousarray(job.part(job.reference.values)), mask > 0.5, options,
-        runner.executor, runner.folder, progress.part(0.35, 0.75))
+        maps[0], np.ascontiguousarray(job.part(job.reference.values)), inside_mask(mask),
+        options, runner.executor, runner.folder, progress.part(0.35, 0.75))
     found = window_gains(points, measured, job.window, job.rules)
     weight_of = None
     if job.rules.noise_weight:
@@ -335,7 +336,7 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled,
     bands = [k for k in scaled.gains if job.window / k >= job.resolution] or list(scaled.gains)[:1]
     share = np.stack([scaled.gains[k].silent for k in bands]).astype(np.float32).mean(axis=0)
     silent = np.zeros(whole.grid.shape, dtype=np.bool_)
-    inside = job.asked(given.mask) > 0.5
+    inside = inside_mask(job.asked(given.mask))
     silent[box] = (scaled.spread(share) > 0.5) & inside
     silent_share = float(silent.sum() / max(int(inside.sum()), 1))
     volumes = {name: embed(values) for name, values in _volumes(job, work, scaled).items()}
