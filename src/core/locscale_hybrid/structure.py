@@ -1,10 +1,5 @@
 """Atomic models: what a PDB or mmCIF file says, as arrays beside the structure it came from."""
 
-import gzip
-import os
-import re
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .files import require_regular
 from .findings import Finding
 from .maps import BoolArray, DoubleArray, IntArray
+from .model_content import check_occupancies, correct_elements, drop_dummies, repeated_atoms
+from .model_parts import structure_in
+from .model_text import model_text
 
 # How pseudo-atoms are written, and recognised when a file of an earlier run comes back.  The wwPDB
 # gives out component names of three or five characters, never of four: no ligand has this one.
@@ -25,12 +22,9 @@ PSEUDO_SUBCHAIN = "PSAT"       # label_asym_id
 PSEUDO_ENTITY = "pseudo-atoms"
 PSEUDO_CATEGORY = "_locscale_pseudo_atoms."  # mmCIF category with the provenance
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_LARGEST_FILE = 1 << 31        # bytes, decompressed
-_PIECE = 1 << 20               # bytes read at a time
 _ANCHORS = frozenset([("CA", "C"), ("P", "P"), ("C4'", "C")])
-_CIF_START = re.compile(r"\A(?:\s|#[^\n]*\n)*data_", re.IGNORECASE)
-_PDB_ATOM = re.compile(r"^(?:ATOM  |HETATM)", re.MULTILINE)
+_FARTHEST = 1e5                # Å, beyond which a coordinate is a mistake
+_TYPICAL_B = 50.0              # Å^2
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +95,9 @@ def read_model(path: str | Path, *, keep_pseudo_atoms: bool = False) -> AtomicMo
         If the file is missing, neither PDB nor mmCIF, damaged, or without a scattering atom.
     """
     file = Path(path).absolute()
-    structure = _parse(_text(file), file)
-    return model_of(structure, file.name, keep_pseudo_atoms=keep_pseudo_atoms)
+    structure, findings = structure_in(model_text(file), file)
+    model = model_of(structure, file.name, keep_pseudo_atoms=keep_pseudo_atoms)
+    return replace(model, findings=(*findings, *model.findings))
 
 
 def model_of(structure: gemmi.Structure, name: str, *,
@@ -118,8 +113,12 @@ def model_of(structure: gemmi.Structure, name: str, *,
     structure.setup_entities()
     if not keep_pseudo_atoms:
         _drop_pseudo_atoms(structure, name, findings)
+    findings += [*drop_dummies(structure, name), *correct_elements(structure, name)]
     table = _tabulate(structure[0]) if len(structure) else _no_atoms()
     kept = _scattering(table, name, findings)
+    findings += check_occupancies(structure, table.occupancies[kept], name)
+    kept = _counted_once(table, kept, structure, name, findings)
+    table = _with_all_b(table, kept, name, findings)
     chains = table.chain[kept]
     return AtomicModel(
         positions=table.positions[kept], elements=table.elements[kept],
@@ -175,65 +174,6 @@ def is_pseudo_residue(residue: gemmi.Residue) -> bool:
     return name == PSEUDO_RESIDUE_NAME or (name == PSEUDO_RESIDUE_NAME[:3] and len(residue) == 1)
 
 
-def _pieces(stream: gzip.GzipFile, path: Path) -> Iterator[bytes]:
-    """Pieces of a decompressed file: one read of the whole would take the memory at once."""
-    size = 0
-    while piece := stream.read(_PIECE):
-        size += len(piece)
-        if size > _LARGEST_FILE:
-            raise InputError(f"{path} holds more than {_LARGEST_FILE / 1e9:.3g} GB of text: this "
-                             "is no model; give a PDB or mmCIF file")
-        yield piece
-
-
-def _text(path: Path) -> str:
-    """The decompressed text of a file."""
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder; give a PDB or mmCIF file")
-    if not os.path.exists(path):  # unlike Path.exists, also for a name too long
-        raise InputError(f"{path} does not exist; check the name and the folder")
-    require_regular(path)
-    try:
-        raw = path.read_bytes()
-        if raw.startswith(_GZIP_MAGIC):
-            with gzip.open(path) as stream:
-                raw = b"".join(_pieces(stream, path))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is a damaged gzip file ({error}); copy it again") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; give yourself the "
-                         "right to read it, or copy it") from None
-    if not raw.strip():
-        raise InputError(f"{path} is empty; give a PDB or mmCIF file")
-    return raw.decode("utf-8", "replace").replace("\0", " ")
-
-
-def _parse(text: str, path: Path) -> gemmi.Structure:
-    """The structure in a text, PDB or mmCIF by content."""
-    try:
-        if _CIF_START.match(text):
-            return _parse_cif(text, path)
-        if _PDB_ATOM.search(text):
-            # letters beyond ASCII would be cut apart by the fixed columns
-            return gemmi.read_pdb_string(text.encode("ascii", "replace").decode("ascii"))
-    except (RuntimeError, ValueError, IndexError, OverflowError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} cannot be read as a model: {reason}; repair the file or write "
-                         "it again from ChimeraX or Coot") from None
-    raise InputError(f"{path} is neither PDB nor mmCIF: it has no ATOM record and no data block; "
-                     "give an atomic model")
-
-
-def _parse_cif(text: str, path: Path) -> gemmi.Structure:
-    """The structure of the first data block that has atoms."""
-    document = gemmi.cif.read_string(text)
-    for block in document:
-        if block.find_values("_atom_site.Cartn_x"):
-            return gemmi.make_structure_from_block(block)
-    raise InputError(f"{path} is a CIF file without atoms (no _atom_site.Cartn_x in "
-                     f"{len(document)} data blocks); give a model in mmCIF or PDB format")
-
-
 def _keep_first_model(structure: gemmi.Structure, name: str, findings: list[Finding]) -> None:
     """Delete all models but the first, and say so."""
     count = len(structure)
@@ -276,6 +216,7 @@ class _Table(NamedTuple):
     chain: IntArray
     is_anchor: BoolArray
     is_pseudo: BoolArray
+    altlocs: IntArray
 
 
 def _tabulate(model: gemmi.Model) -> _Table:
@@ -285,20 +226,23 @@ def _tabulate(model: gemmi.Model) -> _Table:
     chains, lengths, pseudo = np.array(residues, dtype=np.intp).reshape(-1, 3).T
     rows = [(*site.atom.pos.tolist(), site.atom.element.atomic_number,
              site.atom.b_eq() if site.atom.aniso.nonzero() else site.atom.b_iso, site.atom.occ,
-             (site.atom.name, site.atom.element.name) in _ANCHORS) for site in model.all()]
+             (site.atom.name, site.atom.element.name) in _ANCHORS, ord(site.atom.altloc))
+            for site in model.all()]
     if not rows:
         return _no_atoms()
     columns = np.array(rows, dtype=np.float64)
     numbers = columns[:, 3].astype(np.intp)
     names = np.array([gemmi.Element(z).name for z in range(int(numbers.max()) + 1)])
     return _Table(columns[:, :3], names[numbers], numbers, columns[:, 4], columns[:, 5],
-                  np.repeat(chains, lengths), columns[:, 6] > 0, np.repeat(pseudo > 0, lengths))
+                  np.repeat(chains, lengths), columns[:, 6] > 0, np.repeat(pseudo > 0, lengths),
+                  columns[:, 7].astype(np.intp))
 
 
 def _no_atoms() -> _Table:
     """The table of a model without atoms."""
     none, index, no = np.empty(0), np.empty(0, dtype=np.intp), np.empty(0, dtype=np.bool_)
-    return _Table(np.empty((0, 3)), np.empty(0, dtype=np.str_), index, none, none, index, no, no)
+    return _Table(np.empty((0, 3)), np.empty(0, dtype=np.str_), index, none, none, index, no, no,
+                  index)
 
 
 def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
@@ -309,14 +253,22 @@ def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
     if not np.isfinite(table.positions).all():
         count = int((~np.isfinite(table.positions).all(axis=1)).sum())
         raise InputError(f"{name} has {count} atoms whose coordinates are not numbers; repair it")
-    numbers = np.isfinite(table.b_iso) & np.isfinite(table.occupancies)
+    farthest = float(np.abs(table.positions).max())
+    if farthest > _FARTHEST:
+        count = int((np.abs(table.positions) > _FARTHEST).any(axis=1).sum())
+        raise InputError(f"{name} has {count} atoms with coordinates up to {farthest:.3g} Å, which "
+                         "no map contains. Repair or delete them.")
+    numbers = np.isfinite(table.occupancies)
     if not numbers.all():
-        raise InputError(f"{name} has {int((~numbers).sum())} atoms whose B or occupancy is not a "
+        raise InputError(f"{name} has {int((~numbers).sum())} atoms whose occupancy is not a "
                          "number; repair it")
     known = np.array([_has_form_factor(z) for z in range(120)])[table.atomic_numbers]
     hydrogen = table.atomic_numbers == 1
     unknown = ~known & ~hydrogen
     silent = (table.occupancies <= 0) & ~hydrogen & ~unknown
+    if silent.any() and np.array_equal(silent, known & ~hydrogen):
+        raise InputError(f"{name} has an occupancy of 0 on all {int(silent.sum())} atoms that "
+                         "scatter, as VMD may write it. Set occupancies to 1.")
     if unknown.any():
         count = int(unknown.sum())
         findings.append(Finding(
@@ -336,6 +288,33 @@ def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
                          f"hydrogens, {unknown.sum()} of unknown element, {silent.sum()} of zero "
                          "occupancy; give a model with atoms")
     return np.asarray(kept, dtype=np.bool_)
+
+
+def _counted_once(table: _Table, kept: BoolArray, structure: gemmi.Structure, name: str,
+                  findings: list[Finding]) -> BoolArray:
+    """The scatterers without those that repeat an earlier one in the same place."""
+    chosen = np.flatnonzero(kept & ~table.is_pseudo)
+    repeated, told = repeated_atoms(
+        table.positions[chosen], table.occupancies[chosen], table.altlocs[chosen],
+        table.chain[chosen], table.is_anchor[chosen], [chain.name for chain in structure[0]], name)
+    findings += told
+    result = kept.copy()
+    result[chosen[repeated]] = False
+    return result
+
+
+def _with_all_b(table: _Table, kept: BoolArray, name: str, findings: list[Finding]) -> _Table:
+    """The table with the median B where the file gives none that is a number."""
+    missing = kept & ~np.isfinite(table.b_iso)
+    if not missing.any():
+        return table
+    count, rest = int(missing.sum()), table.b_iso[kept & ~missing]
+    b_iso = float(np.median(rest)) if rest.size else _TYPICAL_B
+    findings.append(Finding(
+        "b-missing", "note",
+        f"{name} has {count} {'atom' if count == 1 else 'atoms'} whose B factor is not a number. "
+        f"{b_iso:.3g} Å² is used until B factors are refined.", {"atoms": count, "b_iso": b_iso}))
+    return table._replace(b_iso=np.where(missing, b_iso, table.b_iso))
 
 
 def _has_form_factor(atomic_number: int) -> bool:

@@ -1,0 +1,171 @@
+"""The structures in the text of a model file, and one structure of several of them."""
+
+import re
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from .atom_site import structure_of_block
+from .elements import pdb_with_elements
+from .errors import InputError
+from .findings import Finding
+from .maps import DoubleArray
+
+_NOT_BLANK = re.compile(r"\S")
+_SAME_PLACE = 3.0       # Å, median distance between equal atoms of two conformers
+
+
+def structure_in(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
+    """The structure in a text, PDB or mmCIF by content.
+
+    Data blocks, and what follows an END record, are parts of one model unless they are conformers
+    of the first.
+
+    Parameters
+    ----------
+    text : str
+    path : Path
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If the text is neither, damaged or without atoms.
+    """
+    try:
+        if _begins_as_cif(text):
+            return _from_cif(text, path)
+        if _has_atom_record(text):
+            return _from_pdb(text, path)
+    except (RuntimeError, ValueError, IndexError, OverflowError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} cannot be read as a model: {reason}; repair the file or write "
+                         "it again from ChimeraX or Coot") from None
+    raise InputError(f"{path} is neither PDB nor mmCIF: it has no ATOM record and no data block; "
+                     "give an atomic model")
+
+
+def _begins_as_cif(text: str) -> bool:
+    """Whether a data block comes first, after blanks and comments."""
+    place = 0
+    while found := _NOT_BLANK.search(text, place):
+        place = found.start()
+        if text[place] != "#":
+            return text[place:place + 5].lower() == "data_"
+        place = text.find("\n", place)
+        if place < 0:
+            return False
+    return False
+
+
+def _has_atom_record(text: str) -> bool:
+    """Whether a line begins as an atom of the PDB format does."""
+    return any(text.startswith(word) or f"\n{word}" in text for word in ("ATOM  ", "HETATM"))
+
+
+def _from_cif(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
+    """The structure of all data blocks that have atoms."""
+    document = gemmi.cif.read_string(text)
+    parts = [structure_of_block(block, path) for block in document
+             if block.find_values("_atom_site.Cartn_x")]
+    if not parts:
+        raise InputError(f"{path} is a CIF file without atoms (no _atom_site.Cartn_x in "
+                         f"{len(document)} data blocks); give a model in mmCIF or PDB format")
+    return _joined(parts, path.name, "data blocks")
+
+
+def _from_pdb(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
+    """The structure of a PDB file, of what follows an END record too."""
+    text, count = pdb_with_elements(text, path)
+    # letters beyond ASCII would be cut apart by the fixed columns
+    parts = [gemmi.read_pdb_string(part.encode("ascii", "replace").decode("ascii"))
+             for part in _between_ends(text)]
+    structure, findings = _joined(parts, path.name, "parts that END records separate")
+    if count:
+        findings.append(Finding(
+            "elements-from-names", "note",
+            f"{path.name} names no element for {count} atoms whose names begin in the wrong "
+            "column. The elements were found from the names of atoms and residues.",
+            {"atoms": count}))
+    return structure, findings
+
+
+def _between_ends(text: str) -> list[str]:
+    """The parts of a PDB file that have atoms; END records end them."""
+    parts, begin, place = [], 0, 0
+    while (place := text.find("\nEND", place)) >= 0:
+        place += 4
+        rest = text[place:place + 1]
+        if not rest or rest.isspace():
+            parts.append(text[begin:place])
+            begin = place
+    parts.append(text[begin:])
+    return [part for part in parts if _has_atom_record(part)]
+
+
+def _joined(parts: list[gemmi.Structure], name: str,
+            what: str) -> tuple[gemmi.Structure, list[Finding]]:
+    """One structure of several; conformers of the first are left out."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first, []
+    others = [part for part in parts[1:] if len(part) and not are_conformers(first, part)]
+    findings = []
+    if len(others) < len(parts) - 1:
+        count = len(parts) - len(others)
+        findings.append(Finding(
+            "several-models", "warning",
+            f"{name} has {count} conformers of one model, as an ensemble does. The first is used; "
+            "to use another one, give it in a file of its own.", {"models": count}))
+    renamed = [new for part in others for new in _add_chains(first, part)]
+    if others:
+        names = f" Chains whose names were taken are now {', '.join(renamed)}." if renamed else ""
+        findings.append(Finding(
+            "several-parts", "note", f"{name} has {len(others) + 1} {what}, and the atoms of all "
+            f"of them are used.{names}", {"parts": len(others) + 1}))
+    return first, findings
+
+
+def are_conformers(one: gemmi.Structure, other: gemmi.Structure) -> bool:
+    """Whether two structures have the same atoms at nearly the same places."""
+    if not len(one) or not len(other):
+        return False
+    names, positions = _identities(one[0])
+    other_names, other_positions = _identities(other[0])
+    if not names or names != other_names:
+        return False
+    apart = np.linalg.norm(positions - other_positions, axis=1)
+    return float(np.median(apart)) < _SAME_PLACE
+
+
+def _identities(model: gemmi.Model) -> tuple[list[tuple[str, str, str]], DoubleArray]:
+    """Residue and atom of each atom, and where it is."""
+    sites = list(model.all())
+    return ([(str(site.residue.seqid), site.residue.name, site.atom.name) for site in sites],
+            np.array([site.atom.pos.tolist() for site in sites]).reshape(-1, 3))
+
+
+def _add_chains(first: gemmi.Structure, part: gemmi.Structure) -> list[str]:
+    """Add the chains of a structure to the first model of another; returns the new names."""
+    part.merge_chain_parts()
+    taken = {chain.name for chain in first[0]}
+    new: dict[str, str] = {}
+    for chain in part[0]:
+        number = 2
+        name = chain.name
+        while name in taken:
+            name, number = f"{chain.name}-{number}", number + 1
+        taken.add(name)
+        new[chain.name] = name
+        for residue in chain:
+            residue.subchain = ""   # those of another part may be the same
+    for link in part.connections:
+        for end in (link.partner1, link.partner2):
+            end.chain_name = new.get(end.chain_name, end.chain_name)
+        first.connections.append(link)
+    for chain in part[0]:
+        renamed = chain.clone()
+        renamed.name = new[chain.name]
+        first[0].add_chain(renamed)
+    return [name for old, name in new.items() if name != old]
