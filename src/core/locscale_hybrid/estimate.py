@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .errors import InputError
 from .files import require_regular
+from .model_text import most_unpacked
 from .parameters import HybridInputs, HybridParameters
 
 _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM = 0.0585
@@ -153,9 +154,13 @@ def _atoms(path: Path) -> int:
         require_regular(path)
         with path.open("rb") as plain:
             is_gzip = plain.read(2) == b"\x1f\x8b"
+        most = most_unpacked(path.stat().st_size)
         with gzip.open(path) if is_gzip else path.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
+                most -= len(chunk)
                 lines, newline, tail = (tail + chunk).rpartition(b"\n")
+                if most < 0 or len(tail) > _CHUNK:     # no model; who reads it says so
+                    return 0
                 count += len(_ATOM_LINE.findall(lines + newline))
     except (InputError, OSError, EOFError, zlib.error):
         return 0

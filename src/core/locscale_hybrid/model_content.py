@@ -88,8 +88,9 @@ def check_occupancies(structure: gemmi.Structure, occupancies: DoubleArray,
     beyond = int((occupancies > _ONE).sum())
     if beyond:
         are = "1 atom has an occupancy" if beyond == 1 else f"{beyond} atoms have occupancies"
-        raise InputError(f"{name}: {are} greater than 1 (up to {float(np.max(occupancies)):.2f}). Set them "
-                         "to 1 or less; percentages must be divided by 100.")
+        highest = float(np.max(occupancies))
+        raise InputError(f"{name}: {are} greater than 1 (up to {highest:.2f}). Set them to 1 or "
+                         "less; percentages must be divided by 100.")
     sums: dict[tuple[str, str, str], float] = {}
     for site in structure[0].all():
         if site.atom.has_altloc() and not site.atom.is_hydrogen():

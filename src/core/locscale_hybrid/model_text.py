@@ -56,6 +56,11 @@ def model_text(path: Path) -> str:
     return _decoded(raw)
 
 
+def most_unpacked(size: int) -> int:
+    """Bytes that a model whose compressed file has `size` bytes may have at most."""
+    return min(_LARGEST_FILE, max(_SMALL, _MOST_PACKED * size))
+
+
 def _bytes(path: Path) -> bytes | bytearray:
     """The decompressed bytes of a file."""
     size = path.stat().st_size
@@ -71,7 +76,7 @@ def _bytes(path: Path) -> bytes | bytearray:
                              "Give a PDB or mmCIF file.")
         return path.read_bytes()
     with gzip.open(path) as unpacked:
-        return _joined(unpacked, min(_LARGEST_FILE, max(_SMALL, _MOST_PACKED * size)), path)
+        return _joined(unpacked, most_unpacked(size), path)
 
 
 def _joined(stream: gzip.GzipFile, most: int, path: Path) -> bytearray:
