@@ -147,6 +147,7 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray,
     unmasked = fourier_shell_correlation(space, free[0], free[1])
     masked = fourier_shell_correlation(space, masked_coefficients(space, half_1, mask),
                                        masked_coefficients(space, half_2, mask))
+    masked.correlation[0] = 1.0  # without its mean a map has rounding alone there
     onset = _first_below(masked.correlation, 0.8)
     beyond = float(space.frequency[onset])
     random = randomised_fsc(space, free[0], free[1], mask, beyond)
