@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from locscale_hybrid.errors import InputError
 from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.half_alignment import align_halves, alignment_findings
 from locscale_hybrid.maps import Grid
@@ -74,6 +75,7 @@ def test_half_map_of_the_other_hand_is_named(halves, axes, words):
 
 def test_turned_halves_and_noise_are_neither_shifted_nor_mirrored(halves):
     one, two = (half.values for half in halves)
-    assert findings(one, np.ascontiguousarray(two[::-1, :, ::-1])) == []
+    with pytest.raises(InputError, match=r"b.mrc is turned against a.mrc: turned by 180° about y"):
+        findings(one, np.ascontiguousarray(two[::-1, :, ::-1]))
     noise = np.random.default_rng(4).normal(size=SHAPE).astype(np.float32)
     assert findings(one, noise) == []

@@ -11,9 +11,18 @@ import os
 import numpy as np
 import pytest
 
-from locscale_hybrid import HybridParameters, InputError, output_paths, run_hybrid
+from locscale_hybrid import (
+    HybridParameters,
+    InputError,
+    StageError,
+    output_paths,
+    pipeline,
+    run_hybrid,
+)
+from locscale_hybrid.maps import Map
 from locscale_hybrid.mrc import read_map, write_map
 from locscale_hybrid.progress import Progress, Silent
+from locscale_hybrid.scaled_maps import ScaledMaps
 from tests.program import make_case
 
 PARAMETERS = HybridParameters(resolution=3.4, refiner="none", outputs=frozenset({"halves"}))
@@ -134,6 +143,35 @@ def test_mask_with_another_voxel_size_is_read_with_the_given_one(case, plain, tm
     assert codes == plain[2] | {"mask-whole-box", "low-coverage"}
     assert record["mask"]["volume_cubic_angstrom"] == pytest.approx(
         half.grid.size * half.grid.voxel_volume)
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("output", 0.0, "the display map is 0 everywhere, so no file was written"),
+    ("output", 1e-35, r"the display map is -4\.03e-35 everywhere"),
+    ("linear", 2.5, r"the linear map is 2\.5 everywhere"),
+    ("output", np.nan, "the display map has 97152 of 97152 voxels that are not finite"),
+    ("linear", np.inf, "the linear map has 97152 of 97152 voxels"),
+    ("difference", np.nan, "the sharpened_half1 has 97152 of 97152 voxels"),
+    ("volumes", np.nan, r"the gain_4\.2A has 97152 of 97152 voxels")])
+def test_empty_constant_or_infinite_map_is_never_written(case, tmp_path, monkeypatch, name, value,
+                                                         words):
+    def spoiled(observed, *_, **__):
+        grid = observed.average.grid
+        noise = np.random.default_rng(1).normal(size=grid.shape).astype(np.float32)
+        bad = Map(np.full(grid.shape, value, np.float32) * (noise if value == 1e-35 else 1), grid)
+        good = Map(noise, grid)
+        maps = dict.fromkeys(("output", "linear", "difference", "weight"), good)
+        changed = {name: {"gain_4.2A": bad} if name == "volumes" else bad}
+        return ScaledMaps(**{**maps, **changed}, policy="none", label="", statement="", bands=(),
+                          silent=noise > 9, silent_share=0.0)
+    monkeypatch.setattr(pipeline, "scale_map", spoiled)
+    monkeypatch.setattr(pipeline, "amplitude_curves", lambda *_, **__: None)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/out.mrc").write_bytes(b"the old output")
+    with pytest.raises(StageError, match=words):
+        run(case.inputs, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["out.mrc"]
+    assert (tmp_path / "out/out.mrc").read_bytes() == b"the old output"
 
 
 @pytest.mark.parametrize("change", ["deleted", "replaced"])

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace
+from .half_alignment import APART, explained
 from .half_names import check_names
 from .input_quality import check_quality, spectra_of
 from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Vector
@@ -78,12 +79,13 @@ def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
     known = resolution if resolution is not None else spectra.resolution
     if inputs is not None:
         findings += check_names(inputs)
-    if model is not None:
-        findings += [*model.findings, *check_content(model)]
-        findings += check_fit(grid, average, model, resolution=known)
-    if symmetry is not None:
-        findings += check_symmetry(grid, average, symmetry, resolution=known)
-    elif suggest:
+    with explained(findings):
+        if model is not None:
+            findings += [*model.findings, *check_content(model)]
+            findings += check_fit(grid, average, model, resolution=known)
+        if symmetry is not None:
+            findings += check_symmetry(grid, average, symmetry, resolution=known)
+    if suggest and symmetry is None and not any(finding.code in APART for finding in findings):
         findings += suggested_symmetry(grid, average, resolution=known)
     return sorted(findings, key=lambda finding: finding.level != "warning")
 

@@ -6,15 +6,20 @@ References
    :doi:`10.1109/TASSP.1976.1162830`: the best weight of a shell for finding a delay.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace, real_product, resize
+from .half_turns import HalfTurn, find_turn
 from .maps import ComplexArray, DoubleArray, FloatArray, Grid, Vector
 from .model_fit import MIRRORS, coarse_shape, highest_point
 
+APART = ("halves-mirrored", "halves-unrelated")  # findings of halves whose average is no map
 AGREE_BAND = (25.0, 10.0)   # Å, where halves of one data set agree and others do not
 RELATED = 0.3               # mean FSC there that halves of one data set surpass
 _ALIGNED = 0.6              # and that two maps have which only a shift or a mirror parts
@@ -43,6 +48,8 @@ class Alignment:
     mirror : str, optional
         Axes along which half map 2 must be reversed to fit, where only that makes it fit; `best`
         is that of the mirror image then.
+    turn : HalfTurn, optional
+        By right angles, of half map 2, where only that makes it fit.
     """
 
     fsc: float
@@ -50,6 +57,19 @@ class Alignment:
     shift: Vector
     deviation: float
     mirror: str | None = None
+    turn: HalfTurn | None = None
+
+
+@contextmanager
+def explained(findings: Sequence[Finding]) -> Iterator[None]:
+    """Within it a map that is refused is refused because its halves do not agree, if so."""
+    try:
+        yield
+    except InputError:
+        for finding in findings:
+            if finding.code in APART:
+                raise InputError(finding.message) from None
+        raise
 
 
 def agreement(frequency: DoubleArray, fsc: DoubleArray) -> float:
@@ -75,15 +95,17 @@ def align_halves(space: FourierSpace, first: ComplexArray, second: ComplexArray)
     pair = _Pair(coarse, one, two, fine)
     here = agreement(coarse.frequency, pair.curve((0.0, 0.0, 0.0)))
     best = pair.aligned()
+    turn = find_turn(space, first, second) if best.agreement < _ALIGNED else None
     mirror = None
-    if best.agreement < _ALIGNED:
+    if best.agreement < _ALIGNED and (turn is None or turn.is_mirror):
+        turn = None
         values = coarse.backward(two)
         for name, axes in MIRRORS.items():
             image = coarse.forward(np.ascontiguousarray(np.flip(values, axes)))
             other = _Pair(coarse, one, image, fine).aligned()
             if other.agreement > _ALIGNED and other.information > 1.5 * best.information:
                 best, mirror = other, name
-    return Alignment(here, best.agreement, best.shift, best.information**-0.5, mirror)
+    return Alignment(here, best.agreement, best.shift, best.information**-0.5, mirror, turn)
 
 
 def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> list[Finding]:
@@ -95,11 +117,21 @@ def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> 
         Of the half maps.
     grid : Grid
     found : Alignment
+
+    Raises
+    ------
+    InputError
+        If they are turned against each other.
     """
     first, second = names
     band = f"between {AGREE_BAND[0]:g} and {AGREE_BAND[1]:g} Å"
     length = float(np.linalg.norm(found.shift))
     values = {"fsc": found.fsc, "best": found.best}
+    if found.turn is not None:
+        raise InputError(
+            f"{second} is turned against {first}: {found.turn.name} it fits (correlation {band} "
+            f"{found.turn.correlation:.2f}, and {found.turn.unturned:.2f} as it is). Give both "
+            "half maps as the reconstruction wrote them")
     if found.mirror is not None:
         return [Finding(
             "halves-mirrored", "warning",

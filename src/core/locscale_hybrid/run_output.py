@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from . import __version__
+from .errors import StageError
 from .files import all_or_none
 from .hybrid_model import write_hybrid
-from .maps import Map
+from .maps import FloatArray, Map
 from .previous_run import model_file_entry
 from .record import RunFacts, build_record
 from .report import map_labels, map_meaning, write_maps, write_record
 from .run_files import RunInput
+
+_NAMES = {"map": "display map", "linear": "linear map"}
+_DENSITY = ("map", "linear", "sharpened_half1", "sharpened_half2", "reference")
+_NOTHING = 1e-30      # range of the values of a map that holds nothing
 
 
 def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, Path]:
@@ -32,10 +39,15 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
     ------
     InputError
         If a file cannot be written.
+    StageError
+        If a map is constant or not finite; nothing is written then.
     """
     outputs, frame = facts.outputs, given.frame
     labels = _labels(facts)
     extra = _extra_maps(facts, reference)
+    for name, volume in (("map", facts.scaled.output), ("linear", facts.scaled.linear),
+                         *extra.items()):
+        _require_sense(name, volume.values)
     files = {name: outputs.extra_map(name) for name in extra}
     if "model" in facts.parameters.outputs:
         files["model"] = outputs.named("_model.cif")
@@ -61,6 +73,24 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
             write_run_report(files["report"], record, facts, given.observed.average, reference)
         write_record(outputs.record, record)
     return files
+
+
+def _require_sense(name: str, values: FloatArray) -> None:
+    """Refuse to write a map that cannot be right, whatever made it so.
+
+    Masks, local values and the like may be the same everywhere; density is not.
+    """
+    low, high = float(np.min(values)), float(np.max(values))
+    if not np.isfinite([low, high]).all():
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        fact = f"has {bad} of {values.size} voxels that are not finite"
+    elif name in _DENSITY and high - low < _NOTHING:
+        fact = f"is {low:.3g} everywhere"
+    else:
+        return
+    raise StageError(f"the {_NAMES.get(name, name)} {fact}, so no file was written. Check the "
+                     "maps and the mask with --check; if they are right, run with --debug and "
+                     "report what it shows")
 
 
 def _labels(facts: RunFacts) -> list[str]:
