@@ -1,9 +1,13 @@
 """Resuming: the bytes of an undisturbed run, nothing done twice, nothing stale or damaged used."""
 
 import dataclasses
+import hashlib
+import json
+import os
 import signal
 import stat
 
+import numpy as np
 import pytest
 
 from locscale_hybrid import HybridParameters, Progress, output_paths, run_hybrid
@@ -133,6 +137,57 @@ def test_damaged_stage_is_made_anew_and_said(case, undisturbed, finished, tmp_pa
     assert damaged(result) == [stage]
     assert resumed(result) == [name for name in KEPT if name != stage]
     assert same_bytes(result, undisturbed)
+
+
+def forge(path, change):
+    """Change the arrays of a kept result and make its checksums sound again."""
+    with np.load(path.with_suffix(".npz")) as stored:
+        arrays = change({name: stored[name] for name in stored.files})
+    np.savez(path.with_suffix(".npz"), **arrays)
+    values = json.loads(path.read_text().partition("\n")[2])
+    values["arrays"] = hashlib.sha256(path.with_suffix(".npz").read_bytes()).hexdigest()
+    text = json.dumps(values, sort_keys=True)
+    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}\n")
+
+
+def with_nan(arrays):
+    return {name: np.full_like(array, np.nan) if array.dtype.kind == "f" else array
+            for name, array in arrays.items()}
+
+
+def cut_short(arrays):
+    return {**arrays, "array0": arrays["array0"][:-1]}
+
+
+def of_another_kind(arrays):
+    return {name: array.astype(np.int64) if array.dtype.kind == "f" else array
+            for name, array in arrays.items()}
+
+
+FORGERIES = [with_nan, cut_short, of_another_kind]
+
+
+@pytest.mark.parametrize("change", FORGERIES)
+def test_stages_with_sound_checksums_and_unsound_values_are_made_anew(case, undisturbed, finished,
+                                                                      tmp_path, change):
+    copy(finished / "job", tmp_path / "job")
+    for path in (tmp_path / "job/stages").glob("*.json"):
+        forge(path, change)
+    result = run_hybrid(case.inputs, PARAMETERS, paths(tmp_path, resume=True))
+    assert damaged(result) == KEPT
+    assert same_bytes(result, undisturbed)
+
+
+def test_pipe_in_place_of_a_kept_stage_is_not_waited_for(case, undisturbed, finished, tmp_path):
+    copy(finished / "job", tmp_path / "job")
+    stages = sorted((tmp_path / "job/stages").iterdir())
+    for path in stages[::2]:
+        path.unlink()
+        os.mkfifo(path)
+    result = run_hybrid(case.inputs, PARAMETERS, paths(tmp_path, resume=True))
+    assert damaged(result) == KEPT
+    assert same_bytes(result, undisturbed)
+    assert all(path.is_file() for path in stages)
 
 
 def test_processing_folder_keeps_what_a_person_looks_at(finished):

@@ -2,7 +2,10 @@
 
 import dataclasses
 import errno
+import hashlib
+import json
 import os
+import re
 import stat
 from typing import Literal
 
@@ -12,8 +15,12 @@ from numpy.typing import NDArray
 
 from locscale_hybrid import stage_store
 from locscale_hybrid.findings import Finding
+from locscale_hybrid.fsc import FscCurve
 from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.mask import Mask
+from locscale_hybrid.resolution import Resolution
 from locscale_hybrid.stage_codec import decode, encode
+from locscale_hybrid.stage_results import PlacedAtoms
 from locscale_hybrid.stage_store import StageKey, StageStore
 
 KEY, OTHER = StageKey("mask", "a" * 64), StageKey("mask", "b" * 64)
@@ -184,3 +191,82 @@ def test_full_disk_is_told_and_the_result_is_returned(tmp_path, monkeypatch):
     assert shelf.codes == ["stage-not-kept-mask"]
     assert "(No space left on device), --resume will make it anew" in shelf.found[0].message
     assert list(shelf.folder.iterdir()) == []
+
+
+# ---- what a file with sound checksums may hold --------------------------------------------------
+
+N = 5
+ATOMS = {"positions": np.zeros((N, 3)), "species": np.full(N, "C"), "b_iso": np.full(N, 20.0),
+         "occupancies": np.ones(N), "operator": np.zeros(N, int), "source_atom": np.arange(N),
+         "is_pseudo": np.zeros(N, bool), "mates": None}
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"b_iso": np.full(N - 1, 20.0)}, r"b_iso has the shape \(4,\) for 5 atoms"),
+    ({"positions": np.zeros((3, N))}, r"positions has the shape \(3, 5\) for 5 atoms"),
+    ({"b_iso": np.full(N, np.nan)}, "an array holds values that are not finite"),
+    ({"positions": np.full((N, 3), np.inf)}, "an array holds values that are not finite"),
+    ({"b_iso": np.full(N, 20)}, "an array holds int64 values"),
+    ({"is_pseudo": np.zeros(N)}, "an array holds float64 values"),
+    ({"species": np.zeros(N)}, "an array holds float64 values"),
+    ({"mates": np.full((2, N), N)}, "the symmetry copies of 5 atoms do not fit them"),
+    ({"mates": np.zeros((2, N - 1), int)}, "the symmetry copies of 5 atoms do not fit them"),
+    ({"operator": np.full(N, -1)}, "atoms are copies of none")])
+def test_atoms_that_no_run_places_are_made_anew(tmp_path, change, said):
+    shelf = Shelf(tmp_path)
+    shelf.reading.kept(PlacedAtoms, KEY, lambda: PlacedAtoms(**{**ATOMS, **change}))
+    sound = shelf.reading.kept(PlacedAtoms, KEY, lambda: PlacedAtoms(**ATOMS))
+    assert shelf.codes == ["stage-damaged-mask"]
+    assert re.search(said, shelf.found[0].message)
+    assert len(sound.b_iso) == N
+
+
+def of_grid(shape, values):
+    return Map(values, Grid(shape, (1.0, 1.0, 1.0)))
+
+
+@pytest.mark.parametrize(("kind", "value", "said"), [
+    (FscCurve, FscCurve(np.zeros(3), np.zeros(2)), r"\(3,\) frequencies and \(2,\) correlations"),
+    (FscCurve, FscCurve(np.zeros(0), np.zeros(0)), r"\(0,\) frequencies"),
+    (Resolution, Resolution(float("inf"), "given"), "the resolution is inf Å"),
+    (Resolution, Resolution(float("nan"), "given"), "a value is not a number"),
+    (Mask, Mask(Grid((2, 2, 2), (1.0, 1.0, 1.0)), np.ones((2, 2, 1), bool),
+                np.ones((2, 2, 2), np.float32), ""), r"a mask of \(2, 2, 1\) and")])
+def test_values_that_no_run_finds_are_made_anew(tmp_path, kind, value, said):
+    shelf = Shelf(tmp_path)
+    shelf.reading.kept(kind, KEY, lambda: value)
+    assert shelf.reading.kept(kind, KEY, lambda: None) is None
+    assert shelf.codes == ["stage-damaged-mask"]
+    assert re.search(said, shelf.found[0].message)
+
+
+def test_result_that_does_not_fit_the_run_is_made_anew(shelf):
+    assert shelf.reading.kept(Result, KEY, lambda: None, lambda kept: kept.count == 4) is None
+    assert "it is that of another input" in shelf.found[0].message
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"format": 2}'])
+def test_text_with_a_sound_checksum_that_is_no_result_is_made_anew(shelf, text):
+    path = shelf.folder / f"{KEY.name}.json"
+    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}\n")
+    same(shelf.reading.kept(Result, KEY, result), result())
+    assert "its text is not that of a result" in shelf.found[0].message
+
+
+def one_array(path, **arrays):
+    with path.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
+@pytest.mark.parametrize("write", [np.savez_compressed, one_array])
+def test_arrays_that_are_no_plain_archive_are_made_anew(shelf, write):
+    path = shelf.folder / f"{KEY.name}.json"
+    with np.load(path.with_suffix(".npz")) as stored:
+        arrays = dict(stored)
+    write(path.with_suffix(".npz"), **arrays)
+    values = json.loads(path.read_text().partition("\n")[2])
+    values["arrays"] = hashlib.sha256(path.with_suffix(".npz").read_bytes()).hexdigest()
+    text = json.dumps(values, sort_keys=True)
+    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}\n")
+    same(shelf.reading.kept(Result, KEY, result), result())
+    assert "its arrays are " in shelf.found[0].message

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from .maps import Grid, Map
     from .outputs import OutputPaths, output_paths
     from .parameters import HybridInputs, HybridParameters
-    from .pipeline import HybridResult, check_only, run_hybrid
+    from .pipeline import check_only, run_hybrid
     from .progress import Progress
+    from .run_output import HybridResult
 
 __version__ = "0.1.0"
 
@@ -25,7 +26,7 @@ __all__ = ["Cancelled", "Finding", "Grid", "HybridInputs", "HybridParameters", "
 _HOMES = {"Cancelled": "errors", "InputError": "errors", "LocScaleError": "errors",
           "StageError": "errors", "Finding": "findings", "Grid": "maps", "Map": "maps",
           "OutputPaths": "outputs", "output_paths": "outputs", "HybridInputs": "parameters",
-          "HybridParameters": "parameters", "HybridResult": "pipeline", "check_only": "pipeline",
+          "HybridParameters": "parameters", "HybridResult": "run_output", "check_only": "pipeline",
           "run_hybrid": "pipeline", "Progress": "progress"}
 
 

@@ -91,6 +91,12 @@ class RefinedAdps:
     fsc: ModelFsc
     findings: tuple[Finding, ...]
 
+    def check(self) -> None:
+        """Hold the arrays to each other; ValueError where they are not those of the same atoms."""
+        if self.b_iso.ndim != 1 or self.b_iso.shape != self.occupancies.shape:
+            raise ValueError(f"{self.b_iso.shape} B factors and {self.occupancies.shape} "
+                             "occupancies are not of the same atoms")
+
 
 def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
                 is_pseudo: BoolArray, *, kind: Kind, mates: IntArray | None = None,

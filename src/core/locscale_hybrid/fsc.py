@@ -26,6 +26,13 @@ class FscCurve:
     frequency: DoubleArray
     correlation: DoubleArray
 
+    def check(self) -> None:
+        """Hold the two arrays to each other; ValueError where they are no curve."""
+        if self.frequency.ndim != 1 or self.frequency.shape != self.correlation.shape or (
+                not self.frequency.size):
+            raise ValueError(f"a curve has {self.frequency.shape} frequencies and "
+                             f"{self.correlation.shape} correlations")
+
     def resolution(self, criterion: float = HALF_MAP_CRITERION) -> float:
         """Resolution in Å where the curve falls below `criterion` and stays there for 3 shells.
 

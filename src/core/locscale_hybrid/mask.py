@@ -59,6 +59,12 @@ class Mask:
     origin: str
     findings: tuple[Finding, ...] = ()
 
+    def check(self) -> None:
+        """Hold the arrays to the grid; ValueError where they do not fit it."""
+        if not self.solid.shape == self.soft.shape == self.grid.shape:
+            raise ValueError(f"a mask of {self.solid.shape} and {self.soft.shape} voxels does not "
+                             f"fit the grid {self.grid.shape}")
+
     @property
     def volume(self) -> float:
         """Volume of the solid part, Å^3."""

@@ -32,7 +32,7 @@ from .region import Region
 from .reseed import SeedChange, nothing_to_reseed, seed_change
 from .resolution import Resolution, find_resolution
 from .run_files import RunInput, job_folder, read_run_input
-from .run_output import write_output
+from .run_output import HybridResult, write_output
 from .scaled_maps import ScaledMaps
 from .scaling import scale_map, window_edge
 from .servalcat_engine import require_engine, require_restraints
@@ -44,29 +44,6 @@ from .symmetry import least_correlation
 from .tasks import Executor, fft_share
 from .timings import Timings
 from .warm_start import Update, WarmAtoms, warm_pseudo_atoms, warm_refine
-
-
-@dataclass(frozen=True, eq=False)
-class HybridResult:
-    """What a run left behind.
-
-    Parameters
-    ----------
-    output, linear, record : Path
-        The map for looking, the map for measuring and deposition, the JSON record.
-    files : mapping of str to Path
-        Everything else that was asked for, by its name among `parameters.OUTPUTS`, or "report".
-    findings : tuple of Finding
-    summary : list of (str, str)
-        The few lines that a person reads first.
-    """
-
-    output: Path
-    linear: Path
-    record: Path
-    files: dict[str, Path]
-    findings: tuple[Finding, ...]
-    summary: list[tuple[str, str]]
 
 
 def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: OutputPaths, *,
@@ -245,7 +222,8 @@ class _Run:
     def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
         """The mask at a first resolution, and the resolution inside it."""
         result = self.store.kept(MaskResult, self.keys.get("mask"),
-                                 lambda: self.early_mask.result(lambda: self.mask_result(given)))
+                                 lambda: self.early_mask.result(lambda: self.mask_result(given)),
+                                 lambda kept: kept.mask.grid == given.observed.average.grid)
         mask, resolution = result.mask, result.resolution
         region = self.region(given)
         if self.parameters.region is not None and region is not None:
@@ -298,7 +276,8 @@ class _Run:
         validated = observed.kind == "halves" and self.parameters.refiner != "none"
         pair = self.store.kept(PlacedPair, self.keys.get("pseudo-atoms"), lambda: place_both(
             completion, observed.average, observed.half_1 if validated else None, executor,
-            folder, self.progress.update))
+            folder, self.progress.update),
+            lambda kept: kept.fits(completion.assembly, validated))
         half_1 = None if pair.half_1 is None else pair.half_1.in_assembly(completion.assembly)
         return pair.average.in_assembly(completion.assembly), half_1
 
@@ -307,7 +286,8 @@ class _Run:
         """The hybrid model of the earlier run, settled around the edited model."""
         warm = self.store.kept(
             WarmAtoms, self.keys.get("pseudo-atoms"), lambda: warm_pseudo_atoms(
-                completion, previous, given.observed.average, self.progress.update))
+                completion, previous, given.observed.average, self.progress.update),
+            lambda kept: kept.atoms.fits(completion.assembly))
         self.update = Update(previous, warm, validated=self.parameters.validate)
         self.note([self.update.finding(given.observed.kind)])
         return warm.atoms.in_assembly(completion.assembly)
@@ -328,7 +308,8 @@ class _Run:
         adps = self.store.kept(
             RefinedAdps, self.keys.get("adp"),
             lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.6),
-                                tau_known))
+                                tau_known),
+            lambda kept: len(kept.b_iso) == len(hybrid))
         hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
         half_1 = given.observed.half_1
@@ -358,7 +339,8 @@ class _Run:
         """The observed map scaled to the reference."""
         return self.store.kept(
             ScaledMaps, self.keys.get("scaling"),
-            lambda: self.scale(given, reference, mask, resolution, executor, folder))
+            lambda: self.scale(given, reference, mask, resolution, executor, folder),
+            lambda kept: kept.output.grid == given.observed.average.grid)
 
     def scale(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
               executor: Executor, folder: Path) -> ScaledMaps:

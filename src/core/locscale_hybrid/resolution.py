@@ -51,6 +51,11 @@ class Resolution:
     curves: MaskedFsc | None = None
     findings: tuple[Finding, ...] = ()
 
+    def check(self) -> None:
+        """Refuse what is not a resolution with a ValueError."""
+        if not 0 < self.d_min < float("inf"):
+            raise ValueError(f"the resolution is {self.d_min} Å")
+
 
 def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
                     mask: FloatArray | None = None,

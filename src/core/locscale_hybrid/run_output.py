@@ -1,5 +1,6 @@
 """Writing what a run has found: maps, hybrid model, report, record."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from . import __version__
 from .errors import StageError
 from .files import all_or_none
+from .findings import Finding
 from .hybrid_model import write_hybrid
 from .maps import FloatArray, Map
 from .previous_run import model_file_entry
@@ -17,6 +19,29 @@ from .run_files import RunInput
 _NAMES = {"map": "display map", "linear": "linear map"}
 _DENSITY = ("map", "linear", "sharpened_half1", "sharpened_half2", "reference")
 _NOTHING = 1e-30      # range of the values of a map that holds nothing
+
+
+@dataclass(frozen=True, eq=False)
+class HybridResult:
+    """What a run left behind.
+
+    Parameters
+    ----------
+    output, linear, record : Path
+        The map for looking, the map for measuring and deposition, the JSON record.
+    files : mapping of str to Path
+        Everything else that was asked for, by its name among `parameters.OUTPUTS`, or "report".
+    findings : tuple of Finding
+    summary : list of (str, str)
+        The few lines that a person reads first.
+    """
+
+    output: Path
+    linear: Path
+    record: Path
+    files: dict[str, Path]
+    findings: tuple[Finding, ...]
+    summary: list[tuple[str, str]]
 
 
 def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, Path]:

@@ -81,6 +81,14 @@ class ScaledMaps:
     volumes: Mapping[str, Map] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
+    def check(self) -> None:
+        """Hold the maps to one grid; ValueError where they are on several."""
+        maps = [self.linear, self.weight, *self.volumes.values(),
+                *([] if self.difference is None else [self.difference])]
+        if any(volume.grid != self.output.grid for volume in maps) or (
+                self.silent.shape != self.output.grid.shape):
+            raise ValueError("its maps are not on one grid")
+
     @property
     def half_1(self) -> Map | None:
         """Half map 1 with the gains and weights of the linear map, made when asked for."""

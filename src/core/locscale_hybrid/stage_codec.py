@@ -7,7 +7,7 @@ module.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import cattrs
 import numpy as np
@@ -128,11 +128,23 @@ def _as_float(value: Any, _: Any) -> float:
     return float(value) if type(value) is int else _exactly(value, float)
 
 
-def _as_array(value: Any, _: Any) -> NDArray[Any]:
-    """Accept an array."""
+def _as_array(value: Any, kind: Any) -> NDArray[Any]:
+    """Accept an array of the annotated kind of values."""
     if not isinstance(value, np.ndarray):
         raise ValueError(f"{value!r} is not an array")
+    wanted = _kind_of_values(kind)
+    if wanted is not None and value.dtype.kind != wanted:
+        raise ValueError(f"an array holds {value.dtype} values")
     return value
+
+
+def _kind_of_values(kind: Any) -> str | None:
+    """Find numpy's letter for the values of an annotated array; None if any will do."""
+    while get_args(kind):   # NDArray[type], or ndarray[shape, dtype[type]]
+        kind = get_args(kind)[-1]
+    if not (isinstance(kind, type) and issubclass(kind, np.generic)) or kind is np.generic:
+        return None
+    return np.dtype(kind).kind
 
 
 _CONVERTER = _converter()

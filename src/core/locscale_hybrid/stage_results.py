@@ -36,6 +36,27 @@ class PlacedAtoms:
     is_pseudo: BoolArray
     mates: IntArray | None
 
+    def check(self) -> None:
+        """Hold the arrays to each other; ValueError where they are not those of the same atoms."""
+        n = len(self.is_pseudo)
+        shapes = {"positions": (n, 3), "species": (n,), "b_iso": (n,), "occupancies": (n,),
+                  "operator": (n,), "source_atom": (n,), "is_pseudo": (n,)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} has the shape {getattr(self, name).shape} for {n} atoms")
+        if self.mates is not None and (self.mates.ndim != 2 or self.mates.shape[1] != n
+                                       or not _are_indices(self.mates, n)):
+            raise ValueError(f"the symmetry copies of {n} atoms do not fit them")
+        if not (self.source_atom >= 0).all() or not (self.operator >= 0).all():
+            raise ValueError("atoms are copies of none")
+
+    def fits(self, assembly: HybridModel) -> bool:
+        """Whether these can be the atoms of an assembly, with pseudo-atoms after them."""
+        n = len(assembly)
+        return (len(self.is_pseudo) >= n and not self.is_pseudo[:n].any()
+                and bool(self.is_pseudo[n:].all())
+                and (self.mates is None) == (assembly.mates is None))
+
     @classmethod
     def of(cls, hybrid: HybridModel) -> "PlacedAtoms":
         """The atoms of a hybrid model."""
@@ -75,3 +96,13 @@ class PlacedPair:
 
     average: PlacedAtoms
     half_1: PlacedAtoms | None
+
+    def fits(self, assembly: HybridModel, validated: bool) -> bool:
+        """Whether both can be the atoms of an assembly, and both are there if it is validated."""
+        both = [self.average] if self.half_1 is None else [self.average, self.half_1]
+        return len(both) == 1 + validated and all(atoms.fits(assembly) for atoms in both)
+
+
+def _are_indices(values: IntArray, n: int) -> bool:
+    """Whether all values are indices of n things."""
+    return not values.size or bool(values.min() >= 0 and values.max() < n)

@@ -7,11 +7,12 @@ of other input is not found; one that is truncated or changed by a bit is made a
 
 import hashlib
 import json
+import math
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,7 +77,8 @@ class StageStore:
                  found: Callable[[Finding], None] = lambda finding: None) -> None:
         self._folder, self._scratch, self._read, self._found = folder, scratch, read, found
 
-    def kept(self, kind: type[_T], key: StageKey | None, compute: Callable[[], _T]) -> _T:
+    def kept(self, kind: type[_T], key: StageKey | None, compute: Callable[[], _T],
+             fits: Callable[[_T], bool] = lambda kept: True) -> _T:
         """The result under a key, computed where there is no sound one.
 
         Parameters
@@ -86,22 +88,27 @@ class StageStore:
         key : StageKey, optional
             None: compute and keep nothing.
         compute : callable
+        fits : callable
+            Whether a kept result can be that of this run; one that cannot is damaged.
         """
         if self._folder is None or key is None:
             return compute()
         if self._read:
-            result = self._load(kind, key, self._folder)
+            result = self._load(kind, key, self._folder, fits)
             if result is not None:
                 return result
         result = compute()
         self._keep(result, key, self._folder)
         return result
 
-    def _load(self, kind: type[_T], key: StageKey, folder: Path) -> _T | None:
+    def _load(self, kind: type[_T], key: StageKey, folder: Path,
+              fits: Callable[[_T], bool]) -> _T | None:
         """The kept result; None where there is none or it is damaged."""
         path = folder / f"{key.name}.json"
         try:
             result: _T = _read_result(kind, key, path)
+            if not fits(result):
+                raise ValueError("it is that of another input")
         except FileNotFoundError:
             return None
         except (InputError, OSError, ValueError, EOFError, MemoryError, RecursionError,
@@ -162,9 +169,33 @@ def _read_result(kind: Any, key: StageKey, path: Path) -> Any:
     if hashlib.sha256(text.encode()).hexdigest() != digest:
         raise ValueError("the checksum of its text differs")
     values = json.loads(text)
+    if not isinstance(values, dict) or not {"format", "key", "arrays", "value"} <= values.keys():
+        raise ValueError("its text is not that of a result")
     if (values["format"], values["key"]) != (_FORMAT, key.digest):
         raise ValueError("it belongs to another input")
-    return decode(kind, values["value"], _read_arrays(path.with_suffix(".npz"), values["arrays"]))
+    result = decode(kind, values["value"],
+                    _read_arrays(path.with_suffix(".npz"), values["arrays"]))
+    _require_sound(result)
+    return result
+
+
+def _require_sound(value: object) -> None:
+    """Refuse values that no run computes: a sound checksum says only that a file is whole."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ValueError("an array holds values that are not finite")
+    elif isinstance(value, float) and math.isnan(value):
+        raise ValueError("a value is not a number")
+    elif isinstance(value, Mapping):
+        _require_sound(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for item in value:
+            _require_sound(item)
+    elif is_dataclass(value):
+        for part in fields(value):
+            _require_sound(getattr(value, part.name))
+        if hasattr(value, "check"):
+            value.check()
 
 
 def _read_arrays(path: Path, digest: str) -> dict[str, NDArray[Any]]:
@@ -177,5 +208,10 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray[Any]]:
         if sha256_of(stream) != digest:
             raise ValueError("the checksum of its arrays differs")
         stream.seek(0)
-        with np.load(stream, allow_pickle=False) as arrays:
+        arrays = np.load(stream, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("its arrays are not in an archive")
+        with arrays:
+            if arrays.zip is None or any(part.compress_type for part in arrays.zip.infolist()):
+                raise ValueError("its arrays are compressed")   # to any size
             return {name: arrays[name] for name in arrays.files}
