@@ -28,7 +28,9 @@ def output_path(folder, name):
     except OSError as error:
         raise UserError(f"the folder {folder} cannot be made ({error.strerror}): give saveTo a "
                         "folder in one that exists and can be written") from None
+    from locscale_hybrid.files import LONGEST_STEM, short_name
     stem = re.sub(r"[^\w.,+-]+", "_", re.sub(r"\.(mrc|map|ccp4)\b", "", name)).strip("_.")
+    stem = short_name(stem, LONGEST_STEM)
     return folder / f"{stem or 'locscale'}.mrc"
 
 

@@ -128,9 +128,17 @@ class Handover:
 
 
 def file_name(label, ending):
-    """Name a file so that a message with its name means the model: "#1 half1.mrc"."""
+    """Name a file so that a message with its name means the model: "#1 half1.mrc".
+
+    A model may have any name; that of a file has no slash and no control letter, and is short
+    enough for every file system.
+    """
+    from locscale_hybrid.files import LONGEST_STEM, short_name
     name = re.sub(r"[^\w#.,+ -]", "_", label)
-    return name if name.lower().endswith(ending) else name + ending
+    stem, end = name, ending
+    if name.lower().endswith(ending):
+        stem, end = name[:-len(ending)], name[-len(ending):]
+    return short_name(stem, LONGEST_STEM) + end
 
 
 def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None, library=None):

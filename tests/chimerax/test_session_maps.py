@@ -1,5 +1,8 @@
 """What is on screen is what is computed; the result lies over the first map."""
 
+import os
+from pathlib import Path
+
 import gemmi
 import numpy as np
 import pytest
@@ -225,3 +228,38 @@ def test_unicode_and_spaces_in_names(session, run, tmp_path, fake_core):
     folder.mkdir()
     run("open " + write_map(folder / "hälfte 1.mrc"))
     assert run(f'locscale hybrid #1 saveTo "{folder / "aus"}"').name == "hälfte 1.mrc LocScale"
+
+
+NAMES = ["a" * 240, "密" * 90, "密" * 39 + "é" * 20, "🧬" * 80, "🧬 map", "a/b\\c:d*?", "../../etc",
+         "line\nbreak\ttab\x07bell", ".", "..", "", "  ", "x.mrc/", "é" * 200 + ".mrc",
+         "a" * 200 + ".MRC"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_models_of_any_name_are_handed_over(session, run, opened, handed, tmp_path, name):
+    for model in session.models.list():
+        model.name = name
+    structure = next(model for model in session.models.list() if hasattr(model, "atoms"))
+    files, _ = handed(tmp_path / "in", *volumes(session), model=structure, model_name=f"#3 {name}")
+    inputs = [Path(path).name for path in files.values()]
+    assert [file[:2] for file in inputs] == ["#1", "#2", "#3"]
+    assert_sane(inputs)
+    assert len(list((tmp_path / "in").iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_result_of_a_map_of_any_name_is_saved(session, run, opened, tmp_path, name):
+    for model in session.models.list():
+        model.name = name
+    result = run(f'locscale hybrid #1 #2 model #3 saveTo "{tmp_path / "out"}"')
+    saved = [path.name for path in (tmp_path / "out").iterdir()]
+    assert len(saved) == 3      # the map, the linear map, the record
+    assert_sane(saved)
+    assert not result.deleted
+
+
+def assert_sane(files):
+    """Names that file systems take, encrypted ones too, with the longest ending of a result."""
+    longest = max(len(os.fsencode(file)) for file in files)
+    assert longest <= 143 - len("_sharpened_half1") + len("_linear")
+    assert all(file.isprintable() for file in files)

@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 from .errors import InputError
 
 _CHUNK = 1 << 22  # bytes read at a time for a hash
+LONGEST_STEM = 120  # bytes of a name that we choose: encrypted folders take 143 with its ending
 _OTHER_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
                 stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
