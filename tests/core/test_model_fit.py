@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from locscale_hybrid.box_atoms import in_box
 from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.maps import Grid
 from locscale_hybrid.model_fit import (
@@ -11,7 +12,6 @@ from locscale_hybrid.model_fit import (
     coarse_shape,
     fit_model,
     highest_point,
-    in_box,
     splat,
 )
 from tests.synthetic import box_centre, density, small_model

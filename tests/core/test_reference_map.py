@@ -25,7 +25,7 @@ class Hybrid:
 
 def hybrid(n=60, n_pseudo=0, seed=0):
     rng = default_rng(seed)
-    positions = GRID.position_of(rng.uniform(4, 26, (n, 3)))
+    positions = GRID.position_of(rng.uniform(8, 22, (n, 3)))
     pseudo = np.arange(n) >= n - n_pseudo
     species = np.where(pseudo, PSEUDO, rng.choice(["C", "N", "O", "S"], n))
     return Hybrid(positions, species, rng.uniform(20, 90, n), rng.uniform(0.4, 1, n), pseudo)

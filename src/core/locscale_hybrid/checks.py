@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from .box_atoms import in_box
 from .errors import InputError
 from .findings import Finding
 from .fourier import FourierSpace
@@ -16,7 +17,7 @@ from .half_alignment import APART, explained
 from .half_names import check_names
 from .input_quality import check_quality, spectra_of
 from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Vector
-from .model_fit import CHANCE, CoarseMap, ModelFit, best_magnification, fit_model, in_box
+from .model_fit import CHANCE, CoarseMap, ModelFit, best_magnification, fit_model, span
 from .observed import ObservedMaps
 from .parameters import HybridInputs
 from .structure import AtomicModel
@@ -223,8 +224,14 @@ def check_fit(grid: Grid, average: ComplexArray, model: AtomicModel, *,
     InputError
         If the model is outside the box, or in the wrong place; with the shift that puts it right.
     """
-    _refuse_larger_than_box(grid, model)
     coarse = CoarseMap(grid, average, _finest_band(grid, resolution))
+    inside = model.positions[in_box(grid, model.positions)]
+    fit = _fit_inside(coarse, model, inside)
+    if fit is not None:
+        scale = _scale(grid, coarse, inside, fit)
+        return [*_outside(model, len(inside)), *_place_findings(grid, model, fit, scale),
+                *_scale_findings(model, scale)]
+    _refuse_larger_than_box(grid, model)
     fit = fit_model(coarse, model.positions)
     if not fit.is_found and fit.negative > CHANCE * max(fit.best, fit.mirrored):
         raise InputError(f"the contrast of the map is inverted: {model.name} fits its negative "
@@ -237,9 +244,30 @@ def check_fit(grid: Grid, average: ComplexArray, model: AtomicModel, *,
             f"{fit.mirror} (correlation {fit.mirrored:.2f}) and not the map as it is (at best "
             f"{fit.best:.2f}); flip the map along {fit.mirror}",
             {"correlation": fit.best, "mirrored": fit.mirrored})]
-    scale = _scale(grid, coarse, model, fit)
+    scale = _scale(grid, coarse, model.positions, fit)
     _refuse_displaced(grid, model, fit, scale)
-    return [*_place_findings(grid, model, fit, scale), *_scale_findings(model, scale)]
+    return [*_outside(model, len(inside)), *_place_findings(grid, model, fit, scale),
+            *_scale_findings(model, scale)]
+
+
+def _fit_inside(coarse: CoarseMap, model: AtomicModel, inside: DoubleArray) -> ModelFit | None:
+    """How the atoms in the box fit, where others are outside and these are in place; else None."""
+    if not _FEW_ATOMS <= len(inside) < len(model):
+        return None
+    fit = fit_model(coarse, inside)
+    return fit if fit.is_found and fit.correlation >= _SHIFTED * fit.best else None
+
+
+def _outside(model: AtomicModel, inside: int) -> list[Finding]:
+    """Atoms outside the box."""
+    outside = len(model) - inside
+    if not outside:
+        return []
+    return [Finding(
+        "atoms-outside", "note" if inside > 0.99 * len(model) else "warning",
+        f"{outside} of {len(model)} atoms of {model.name} are outside the box of the map and are "
+        "left out. If the map is not cut out of a larger one, check its origin and voxel size.",
+        {"atoms": outside})]
 
 
 @dataclass(frozen=True)
@@ -257,13 +285,14 @@ def _finest_band(grid: Grid, resolution: float | None) -> float:
     return float(np.clip(wanted, 5.0, COARSEST_RESOLUTION))
 
 
-def _scale(grid: Grid, coarse: CoarseMap, model: AtomicModel, fit: ModelFit) -> _Scale | None:
+def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray,
+           fit: ModelFit) -> _Scale | None:
     """The better magnification, if there is one beyond what can be told."""
-    factor, correlation, unchanged = best_magnification(coarse, model.positions,
+    factor, correlation, unchanged = best_magnification(coarse, positions,
                                                         everywhere=not fit.is_found)
     # at 5 Å the scale of a protein is found to 0.5 %, of a small one or a crop to 1 %; by the
     # envelope at 10 Å to 1.5 %
-    fine, whole = coarse.finest < _FINE_BAND, len(model) >= _WHOLE
+    fine, whole = coarse.finest < _FINE_BAND, len(positions) >= _WHOLE
     tolerance = (0.01 if whole else 0.015) if fine else 0.025
     if abs(factor - 1) < tolerance or correlation < max(1.01 * unchanged, CHANCE * fit.mirrored):
         return None
@@ -275,7 +304,8 @@ def _scale(grid: Grid, coarse: CoarseMap, model: AtomicModel, fit: ModelFit) -> 
 
 def _refuse_larger_than_box(grid: Grid, model: AtomicModel) -> None:
     """Refuse a model that no shift brings into the box."""
-    extent = np.ptp(model.positions, axis=0)
+    low, high = span(model.positions)
+    extent = high - low
     inside = float(in_box(grid, model.positions).mean())
     # a crop may hold part of a model; half of it outside on every side is no crop
     if (extent > np.array(grid.cell)).sum() >= 2 and inside < 0.5:
@@ -297,7 +327,7 @@ def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit,
         remedy = ("no shift makes it fit: check that map and model belong together, and the hand "
                   "and voxel size of the map")
     if fit.inside < 0.5:
-        low, high = model.positions.min(axis=0), model.positions.max(axis=0)
+        low, high = span(model.positions)
         end = np.add(grid.origin, grid.cell)
         raise InputError(f"{model.name} lies outside the map: {100 * fit.inside:.0f} % of its "
                          f"atoms are in the box; it spans {_triple(low)} to {_triple(high)} Å, "
@@ -311,13 +341,8 @@ def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit,
 
 def _place_findings(grid: Grid, model: AtomicModel, fit: ModelFit,
                     scale: _Scale | None) -> list[Finding]:
-    """A model that is nearly in place, partly outside, or no better placed than by chance."""
-    findings = []
-    if fit.inside < 1:
-        outside = round((1 - fit.inside) * len(model))
-        findings.append(Finding("atoms-outside", "note" if fit.inside > 0.99 else "warning",
-                                f"{outside} of {len(model)} atoms of {model.name} lie outside the "
-                                "box of the map; cut the model to the map", {"atoms": outside}))
+    """A model that is nearly in place, or no better placed than by chance."""
+    findings: list[Finding] = []
     length = float(np.linalg.norm(fit.shift))
     values = {"correlation": fit.correlation, "best": fit.best, "mirrored": fit.mirrored,
               "shift_angstrom": length}

@@ -13,17 +13,20 @@ import numpy as np
 
 from .adp import RefinedAdps, adopt_b, refine_adps
 from .bfactors import ROUND_TAU, b_steps, group_levels, neighbours_of
+from .box_atoms import Fringe, fringe_around, in_box
 from .coordinate_steps import settle_pseudo_atoms
 from .density import Scatterers
-from .hybrid_model import HybridModel
+from .hybrid_model import HybridModel, complete_assembly
 from .likelihood import RefinementData, Target
-from .maps import DoubleArray, Map
+from .maps import DoubleArray, Grid, Map
 from .model_fsc import ModelFsc, model_fsc
 from .observed import Kind
 from .parameters import HybridParameters
 from .pseudoatoms import starting_places
 from .region import Region
 from .servalcat_engine import refine_b
+from .structure import AtomicModel
+from .symmetry import Symmetry
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Completion:
     region : Region, optional
         Where pseudo-atoms go; None: nowhere.
     parameters : HybridParameters
+    fringe : Fringe, optional
+        Atoms outside the box whose density reaches into it; only the reference looks at them.
     """
 
     assembly: HybridModel
@@ -56,6 +61,26 @@ class Completion:
     kind: Kind
     region: Region | None
     parameters: HybridParameters
+    fringe: Fringe | None = None
+
+
+def assembled(model: AtomicModel | None, whole: AtomicModel | None, symmetry: Symmetry | None,
+              grid: Grid) -> tuple[HybridModel, Fringe]:
+    """The assembly of what of a model is in the box, and what of the whole is just outside.
+
+    Parameters
+    ----------
+    model, whole : AtomicModel, optional
+        Without and with the atoms outside the box.
+    symmetry : Symmetry, optional
+    grid : Grid
+        Of the map.
+    """
+    every = complete_assembly(whole, symmetry)
+    fringe = fringe_around(grid, every.positions, every.species, every.occupancies)
+    if whole is model and in_box(grid, every.positions).all():
+        return every, fringe
+    return complete_assembly(model, symmetry, grid=grid), fringe
 
 
 def place_pseudo_atoms(completion: Completion, target: Target, density: Map,

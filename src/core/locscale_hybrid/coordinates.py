@@ -67,14 +67,14 @@ def refined_model(model: AtomicModel, data: RefinementData, *, kind: Kind,
             symmetry=_unit_of(assembly), progress=told))
 
     observed = data.observed
-    assembly = complete_assembly(model, symmetry)
+    assembly = complete_assembly(model, symmetry, grid=data.grid)
     if kind != "halves" or observed.half_1 is None or observed.half_2 is None:
         level = float(np.median(fitted_b(data.average, assembly)))
         moved = refined([observed.average], level, progress)
         return moved, _not_validated(_shift(model, moved))
     before, level = _free_fsc(assembly, data)
     trial = refined([observed.half_1], level, lambda done: progress(done / 2))
-    after, _ = _free_fsc(complete_assembly(trial, symmetry), data)
+    after, _ = _free_fsc(complete_assembly(trial, symmetry, grid=data.grid), data)
     _log.info("coordinates refined on half map 1: shift %.3f Å, free FSC %.4f to %.4f",
               _shift(model, trial), before, after)
     if after < before:

@@ -52,6 +52,7 @@ def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding
     mask = first_mask(given, parameters)
     if given.model is None:
         return list(mask.findings)
-    atoms = complete_assembly(given.model, given.group).positions
+    atoms = complete_assembly(given.model, given.group,
+                              grid=given.observed.average.grid).positions
     _, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
     return [*mask.findings, *told]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .assembly import ChainCopy, mates_in_assembly, missing_copies, neighbours
+from .box_atoms import in_box
 from .density import PSEUDO
 from .findings import Finding, Number
 from .maps import BoolArray, DoubleArray, Grid, IntArray
@@ -144,7 +145,7 @@ class HybridModel:
 
 
 def complete_assembly(model: AtomicModel | None, symmetry: Symmetry | None = None, *,
-                      add_copies: bool = True) -> HybridModel:
+                      add_copies: bool = True, grid: Grid | None = None) -> HybridModel:
     """The model and the copies of its chains that its point group asks for.
 
     One unit, two of four chains and the whole assembly give the same atoms: the image of a chain
@@ -158,6 +159,8 @@ def complete_assembly(model: AtomicModel | None, symmetry: Symmetry | None = Non
         None or C1: the model as it is.
     add_copies : bool
         False: the model as it is; mates are looked up nevertheless.
+    grid : Grid, optional
+        Atoms of copies that are outside its box are left out.
     """
     group = None if symmetry is None or symmetry.is_trivial else symmetry
     if model is None:
@@ -169,6 +172,8 @@ def complete_assembly(model: AtomicModel | None, symmetry: Symmetry | None = Non
     if group is not None:
         near = neighbours(group, model.positions, _REACH)
         copies = missing_copies(model, group, near) if add_copies else []
+        if grid is not None:
+            copies = _inside(grid, group, copies, model.positions)
         operator = np.concatenate([operator, *(np.full(len(c.atoms), c.operator) for c in copies)])
         source_atom = np.concatenate([own, *(c.atoms for c in copies)])
         mates = mates_in_assembly(group, near, operator, source_atom)
@@ -245,6 +250,14 @@ def _image(symmetry: Symmetry, copy: ChainCopy, positions: DoubleArray) -> Doubl
     """Positions of the atoms of a copy."""
     arm = positions[copy.atoms] - symmetry.centre
     return np.asarray(arm @ symmetry.group.matrices[copy.operator].T + symmetry.centre)
+
+
+def _inside(grid: Grid, symmetry: Symmetry, copies: list[ChainCopy],
+            positions: DoubleArray) -> list[ChainCopy]:
+    """Copies without the atoms outside a box; those that have none inside are left out."""
+    cut = [replace(copy, atoms=copy.atoms[in_box(grid, _image(symmetry, copy, positions))])
+           for copy in copies]
+    return [copy for copy in cut if len(copy.atoms)]
 
 
 def _with_unit_mates(mates: IntArray, symmetry: Symmetry, m: int) -> IntArray:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
+from .box_atoms import in_box
 from .fourier import FourierSpace, resize
-from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape, Vector
+from .maps import ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape, Vector
 
 CHANCE = 1.5           # a fit this many times better than to any mirror image is none by chance
 BAND_RATIO = 2.5       # coarse over fine end of the band
 MIRRORS: dict[str, tuple[int, ...]] = {"x": (2,), "y": (1,), "z": (0,), "x, y and z": (0, 1, 2)}
 _STEP = 0.01           # of magnification
+_OUTERMOST = 1.0       # per cent of the atoms at either end, which may be far away by mistake
+_ROOM = 10.0           # Å, and as much as the others extend: nearer atoms are no mistake
 _MOST_STEPS = 12       # steps of magnification looked at on either side
 
 
@@ -111,7 +114,7 @@ def fit_model(coarse: CoarseMap, positions: DoubleArray) -> ModelFit:
         shared = np.real(coarse.coefficients * np.conj(here))
         at_place = float(coarse.space.shell_sum(shared).sum()) / max(norm * coarse.norm, 1e-30)
     # the search starts with the model in the middle of the box, where it cannot wrap
-    start = _middle(coarse.grid) - 0.5 * (positions.max(axis=0) + positions.min(axis=0))
+    start = _middle(coarse.grid) - 0.5 * sum(span(positions))
     model, norm = coarse.model(positions + start)
     found = coarse.correlations(coarse.coefficients, model, norm)
     peak, value = highest_point(found)
@@ -164,13 +167,6 @@ def best_magnification(coarse: CoarseMap, positions: DoubleArray, *,
     return 1 + _STEP * place, values[place], correlation(0)
 
 
-def in_box(grid: Grid, positions: DoubleArray) -> BoolArray:
-    """Which positions (n, 3) lie in the box, voxels taken as boxes about their centres."""
-    index = grid.index_of(positions)
-    return np.asarray(((index >= -0.5) & (index < np.array(grid.shape) - 0.5)).all(axis=1),
-                      dtype=np.bool_)
-
-
 def splat(grid: Grid, positions: DoubleArray) -> FloatArray:
     """Points of weight 1 shared among their eight nearest voxels, wrapped into the box."""
     index = grid.index_of(positions)
@@ -200,6 +196,14 @@ def _band(space: FourierSpace, finest: float) -> FloatArray:
     low = np.exp(space.s_squared * np.float32(-np.log(2) * finest**2))
     high = 1 - np.exp(space.s_squared * np.float32(-np.log(2) * (BAND_RATIO * finest)**2))
     return np.asarray(low * high, dtype=np.float32)
+
+
+def span(positions: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Low and high end of positions (n, 3) along each axis, without those that are far away."""
+    low, high = np.percentile(positions, (_OUTERMOST, 100 - _OUTERMOST), axis=0)
+    room = high - low + _ROOM
+    near = ((positions >= low - room) & (positions <= high + room)).all(axis=1)
+    return positions[near].min(axis=0), positions[near].max(axis=0)
 
 
 def _middle(grid: Grid) -> DoubleArray:

@@ -8,14 +8,14 @@ from pathlib import Path
 from .adp import RefinedAdps
 from .beside import Early, may_go_beside
 from .checks import check_inputs, check_resolution
-from .completion import Completion, free_fsc, keep_given_b, place_pseudo_atoms, refine
+from .completion import Completion, assembled, free_fsc, keep_given_b, place_pseudo_atoms, refine
 from .coordinates import refined_model
 from .coverage import coverage, first_mask, mask_findings
 from .cutout import Box, box_of, require_density, soft_box, within
 from .executors import SerialExecutor
 from .falloff import amplitude_curves
 from .findings import Finding
-from .hybrid_model import HybridModel, complete_assembly
+from .hybrid_model import HybridModel
 from .maps import FloatArray, Map
 from .mask import Mask
 from .model_fsc import ModelFsc, overfitting
@@ -101,9 +101,8 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             hybrid, adps, free = run.refined(completion, hybrid, of_half_1, given, folder)
             files.keep_model("hybrid_model", hybrid, given.observed.average)
         with run.stage("reference"):
-            reference = reference_map(given.observed.average.grid, hybrid,
-                                      b_floor=parameters.b_floor,
-                                      cut=parameters.model_resolution)
+            reference = reference_map(given.observed.average.grid, hybrid, completion.fringe,
+                                      b_floor=parameters.b_floor, cut=parameters.model_resolution)
             files.keep_map("reference", reference)
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
@@ -179,7 +178,7 @@ class _Run:
         self.note(given.findings)
         if inputs.monomer_library is not None and given.model is not None:
             require_restraints(given.model.structure, inputs.monomer_library)
-        self.note(check_inputs(given.observed, given.model, given.group, inputs=inputs,
+        self.note(check_inputs(given.observed, given.whole_model, given.group, inputs=inputs,
                                resolution=self.parameters.resolution, suggest=suggest))
 
     def go_beside(self, given: RunInput, executor: Executor, *, resume: bool) -> None:
@@ -253,19 +252,21 @@ class _Run:
 
     def completion(self, given: RunInput, mask: Mask, resolution: Resolution) -> Completion:
         """The assembly, the data, and the region that the assembly leaves out."""
-        assembly = complete_assembly(given.model, given.group)
+        assembly, fringe = assembled(given.model, given.whole_model, given.group,
+                                     given.observed.average.grid)
         self.note(assembly.findings())
         data = refinement_data(given.observed, resolution.d_min)
         region: Region | None = None
         if self.parameters.complete_model or given.model is None:
-            region = unmodelled_region(given.observed, mask.solid, assembly.positions)
+            region = unmodelled_region(given.observed, mask.solid, assembly.positions,
+                                       beyond=fringe.positions)
             self.note(region.findings)
         if given.model is not None:
             near, told = coverage(given.model.name, mask, assembly.positions,
                                   completed=region is not None)
             self.note(told)
             self.coverage = near if region is None else region.coverage
-        return Completion(assembly, data, given.observed.kind, region, self.parameters)
+        return Completion(assembly, data, given.observed.kind, region, self.parameters, fringe)
 
     def placed(self, completion: Completion, given: RunInput, executor: Executor,
                folder: Path) -> tuple[HybridModel, HybridModel | None]:
@@ -373,8 +374,8 @@ class _Run:
         hybrid = place_pseudo_atoms(again, again.data.average, given.observed.average, told)
         hybrid = (keep_given_b(again, hybrid) if other.refiner == "none"
                   else refine(again, hybrid, folder, told)[0])
-        reference = reference_map(given.observed.average.grid, hybrid, b_floor=other.b_floor,
-                                  cut=other.model_resolution)
+        reference = reference_map(given.observed.average.grid, hybrid, again.fringe,
+                                  b_floor=other.b_floor, cut=other.model_resolution)
         second = self.scale(given, reference, mask, resolution, executor, folder)
         region = self.region(given)
         inside = mask.solid if region is None else within(mask.solid, region)

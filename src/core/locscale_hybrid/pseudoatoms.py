@@ -48,8 +48,8 @@ _JITTER = 0.3              # voxels
 _SLAB_COEFFICIENTS = 1 << 22
 
 
-def unmodelled_region(observed: ObservedMaps, solid: BoolArray,
-                      positions: DoubleArray) -> Region:
+def unmodelled_region(observed: ObservedMaps, solid: BoolArray, positions: DoubleArray, *,
+                      beyond: DoubleArray | None = None) -> Region:
     """The density that a model leaves out.
 
     Parameters
@@ -60,6 +60,8 @@ def unmodelled_region(observed: ObservedMaps, solid: BoolArray,
         The mask.
     positions : array, shape (n, 3)
         Å, atoms of the model and its symmetry copies; none: the whole density.
+    beyond : array, shape (m, 3), optional
+        Å, atoms outside the box, whose density near its faces is not left out.
 
     Returns
     -------
@@ -88,6 +90,8 @@ def unmodelled_region(observed: ObservedMaps, solid: BoolArray,
     inside &= density > threshold
     number_density = _number_density(inside & modelled, grid, len(positions), coverage)
     inside &= ~modelled
+    if beyond is not None and len(beyond):
+        inside &= ~voxels_near(grid, beyond, MODELLED)
     region = _tidied(inside, grid)
     return Region(grid, region, threshold, number_density, coverage,
                   () if region.any() else (_nothing_left(coverage),))

@@ -1,16 +1,24 @@
 """Stage 6: the density of the hybrid model, which the map is scaled to."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
+from .box_atoms import FRINGE, Fringe
 from .density import Scatterers
 from .fourier import FourierSpace
 from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Map
 
 BEST_ORDERED = 0.01  # share of the model whose B is brought to the floor
 _SLAB_COEFFICIENTS = 1 << 22
+_DEVIATIONS = 4.5          # at which a Gaussian is nothing
+_FORM_FACTOR_WIDTH = 60.0  # Å^2, of the widest Gaussian of light atoms
+_MOST = 0.9                # quantile of B that says how far atoms reach
+_NEAREST = 4
 
 
 class Atoms(Protocol):
@@ -37,7 +45,7 @@ class Atoms(Protocol):
         """Which atoms are pseudo-atoms."""
 
 
-def reference_map(grid: Grid, hybrid: Atoms, *, b_floor: float,
+def reference_map(grid: Grid, hybrid: Atoms, fringe: Fringe | None = None, *, b_floor: float,
                   cut: float | None = None) -> Map:
     """Density of a hybrid model on the grid of the input.
 
@@ -49,6 +57,9 @@ def reference_map(grid: Grid, hybrid: Atoms, *, b_floor: float,
     grid : Grid
     hybrid : Atoms
         With its symmetry copies: nothing is interpolated here.
+    fringe : Fringe, optional
+        Atoms outside the box; the part of their density that is inside is drawn, with the B of
+        the nearest atoms of the hybrid model.
     b_floor : float
         Å^2.
     cut : float, optional
@@ -59,13 +70,54 @@ def reference_map(grid: Grid, hybrid: Atoms, *, b_floor: float,
     Map
         Zero beyond the Nyquist sphere.
     """
-    space = FourierSpace(grid)
-    atoms = Scatterers(grid, hybrid.positions, hybrid.species, hybrid.occupancies)
     b = shifted_b(hybrid.b_iso, hybrid.is_pseudo, b_floor)
-    coefficients = atoms.structure_factors(b, space)
+    positions, species, occupancies = hybrid.positions, hybrid.species, hybrid.occupancies
+    reach = _reach(b)
+    if fringe is not None and len(positions) and len(near := fringe.within(grid, reach)):
+        b = np.concatenate([b, _b_of_nearest(near.positions, positions, b)])
+        positions = np.concatenate([positions, near.positions])
+        species = np.concatenate([species, near.species])
+        occupancies = np.concatenate([occupancies, near.occupancies])
+    wide = _with_room(grid, positions, reach)
+    space = FourierSpace(wide)
+    coefficients = Scatterers(wide, positions, species, occupancies).structure_factors(b, space)
     if cut is not None:
         _cut_off(coefficients, space, cut)
-    return Map(space.backward(coefficients), grid, "reference")
+    values = space.backward(coefficients)
+    if wide is not grid:
+        nz, ny, nx = grid.shape
+        values = np.ascontiguousarray(values[:nz, :ny, :nx])
+    return Map(values, grid, "reference")
+
+
+def _reach(b_iso: DoubleArray) -> float:
+    """How far the density of an atom reaches, Å."""
+    b = float(np.quantile(b_iso, _MOST)) if b_iso.size else 0.0
+    return min(float(_DEVIATIONS * np.sqrt((b + _FORM_FACTOR_WIDTH) / (8 * np.pi**2))), FRINGE)
+
+
+def _with_room(grid: Grid, positions: DoubleArray, reach: float) -> Grid:
+    """The grid with room beyond its far faces, so that nothing that reaches over one comes back.
+
+    The grid as it is where nothing does.
+    """
+    if not len(positions):
+        return grid
+    index = grid.index_of(positions)
+    margin = reach / np.array(grid.voxel_size[::-1])
+    over = (index < margin - 0.5) | (index > np.array(grid.shape) - 0.5 - margin)
+    if not over.any():
+        return grid
+    nz, ny, nx = (
+        int(scipy.fft.next_fast_len(int(np.ceil(n + 2 * room)), real=True)) if needed else n
+        for n, room, needed in zip(grid.shape, margin, over.any(axis=0), strict=True))
+    return replace(grid, shape=(nz, ny, nx))
+
+
+def _b_of_nearest(places: DoubleArray, positions: DoubleArray, b_iso: DoubleArray) -> DoubleArray:
+    """Mean B of the atoms nearest to each place."""
+    _, index = cKDTree(positions).query(places, k=min(_NEAREST, len(positions)))
+    return np.asarray(b_iso[index].reshape(len(places), -1).mean(axis=1))
 
 
 def shifted_b(b_iso: DoubleArray, is_pseudo: BoolArray, b_floor: float) -> DoubleArray:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .box_atoms import cut_to_box
 from .cutout import beyond_the_map
 from .errors import InputError
 from .files import read_hashed, sha256
@@ -40,6 +41,9 @@ class RunInput:
     symmetry : Symmetry
         About the centre of the box, or where it was asked for; C1 too.
     model : AtomicModel, optional
+        What of it is in the box of the map.
+    whole_model : AtomicModel, optional
+        As its file has it; only the checks and the reference look outside the box.
     mask, weight : Map, optional
         The user's.
     findings : tuple of Finding
@@ -52,6 +56,7 @@ class RunInput:
     frame: MapFrame
     symmetry: Symmetry
     model: AtomicModel | None
+    whole_model: AtomicModel | None
     mask: Map | None
     weight: Map | None
     findings: tuple[Finding, ...]
@@ -78,9 +83,10 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     observed, frame, findings = read_observed(inputs, parameters)
     symmetry = symmetry_of(observed.average.grid, parameters.point_group,
                            parameters.symmetry_centre)
-    model, digests = None, dict(observed.digests)
+    model, whole, digests = None, None, dict(observed.digests)
     if inputs.model is not None:
-        model, digests["model"] = read_hashed(inputs.model, read_model)
+        whole, digests["model"] = read_hashed(inputs.model, read_model)
+        model = cut_to_box(whole, observed.average.grid)
     if inputs.monomer_library is not None:
         digests["monomer_library"] = sha256(inputs.monomer_library)
     beside = {}
@@ -95,7 +101,8 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     findings += without_effect(inputs, parameters)
     if parameters.region is not None:
         findings += beyond_the_map(parameters.region, observed.average.grid)
-    return RunInput(observed, frame, symmetry, model, mask, weight, tuple(findings), digests)
+    return RunInput(observed, frame, symmetry, model, whole, mask, weight, tuple(findings),
+                    digests)
 
 
 @contextmanager
