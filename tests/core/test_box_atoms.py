@@ -11,18 +11,20 @@ import gemmi
 import numpy as np
 import pytest
 
+from locscale_hybrid import HybridInputs, HybridParameters, output_paths, run_hybrid
 from locscale_hybrid.box_atoms import cut_to_box, fringe_around, in_box
 from locscale_hybrid.checks import check_inputs
 from locscale_hybrid.completion import assembled
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.hybrid_model import complete_assembly
 from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.mrc import read_map, write_map
 from locscale_hybrid.observed import observe_halves
 from locscale_hybrid.reference_map import reference_map
-from locscale_hybrid.structure import atom_positions, read_model
+from locscale_hybrid.structure import atom_positions, model_of, read_model
 from tests.models import CENTRE, helix, symmetry
 from tests.models import model as helix_model
-from tests.synthetic import half_maps
+from tests.synthetic import box_centre, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"
 MARGIN, FIRST, SHAPE = 12.0, np.array([20, 20, 24]), (34, 40, 30)
@@ -159,3 +161,34 @@ def test_cut_model_in_the_wrong_place_is_refused():
     away = replace(enolase(), positions=enolase().positions + (15.0, -9.0, 8.0))
     with pytest.raises(InputError, match=r"shifted by|no shift makes it fit"):
         check_inputs(observed, away, resolution=3.4)
+
+
+def test_a_run_with_the_whole_model_is_one_with_the_model_cut_to_the_map(tmp_path):
+    """Simulated; half maps of 60 x 64 x 62 voxels cut to 44 along z, a third of the model out."""
+    shape, voxel, origin = (60, 64, 62), 1.2, (-17.3, 40.0, 5.0)
+    whole = small_model(120, centre=box_centre(shape, voxel, origin))
+    first, second, truth = half_maps(whole, shape, voxel, 3.2, 7, origin=origin)
+    crop = Grid((44, 64, 62), (voxel,) * 3, origin)
+    for name, half in (("half1", first), ("half2", second)):
+        write_map(tmp_path / f"{name}.mrc", Map(half.values[:44], crop, name))
+    cut = cut_to_box(model_of(whole.clone(), "whole"), crop).structure
+    assert 0.6 < cut[0].count_atom_sites() / whole[0].count_atom_sites() < 0.8
+    maps = []
+    for name, structure in (("whole", whole), ("cut", cut)):
+        structure.make_mmcif_document().write_file(str(tmp_path / f"{name}.cif"))
+        inputs = HybridInputs(tmp_path / "half1.mrc", tmp_path / "half2.mrc",
+                              model=tmp_path / f"{name}.cif")
+        done = run_hybrid(
+            inputs, HybridParameters(complete_model=False, resolution=3.2,
+                                     outputs=frozenset(["reference", "model"])),
+            output_paths(tmp_path / f"{name}.mrc"))
+        kept = read_model(done.files["model"], keep_pseudo_atoms=True)
+        maps.append((read_map(done.files["reference"]).values, read_map(done.linear).values,
+                     kept.b_iso, [finding.code for finding in done.findings]))
+    (reference, linear, b_iso, codes), (_, plain, plain_b, plain_codes) = maps
+    assert b_iso == pytest.approx(plain_b, abs=0.02)
+    assert np.corrcoef(reference.ravel(), truth.values[:44].ravel())[0, 1] > 0.985
+    difference = (linear - plain) / plain.std()
+    assert (np.abs(difference).max(), np.sqrt(np.square(difference).mean())) < (0.3, 0.02)
+    assert set(codes) - {"atoms-outside"} == set(plain_codes)
+    assert "atoms-outside" in codes
