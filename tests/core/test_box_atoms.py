@@ -164,15 +164,16 @@ def test_cut_model_in_the_wrong_place_is_refused():
 
 
 def test_a_run_with_the_whole_model_is_one_with_the_model_cut_to_the_map(tmp_path):
-    """Simulated; half maps of 60 x 64 x 62 voxels cut to 44 along z, a third of the model out."""
+    """Simulated; half maps of 60 x 64 x 62 voxels cut to 42 along y, part of the model out."""
     shape, voxel, origin = (60, 64, 62), 1.2, (-17.3, 40.0, 5.0)
-    whole = small_model(120, centre=box_centre(shape, voxel, origin))
+    x, y, z = box_centre(shape, voxel, origin)
+    whole = small_model(120, centre=(x, y + 9, z))
     first, second, truth = half_maps(whole, shape, voxel, 3.2, 7, origin=origin)
-    crop = Grid((44, 64, 62), (voxel,) * 3, origin)
+    crop = Grid((60, 42, 62), (voxel,) * 3, origin)
     for name, half in (("half1", first), ("half2", second)):
-        write_map(tmp_path / f"{name}.mrc", Map(half.values[:44], crop, name))
+        write_map(tmp_path / f"{name}.mrc", Map(half.values[:, :42].copy(), crop, name))
     cut = cut_to_box(model_of(whole.clone(), "whole"), crop).structure
-    assert 0.6 < cut[0].count_atom_sites() / whole[0].count_atom_sites() < 0.8
+    assert 0.5 < cut[0].count_atom_sites() / whole[0].count_atom_sites() < 0.85
     maps = []
     for name, structure in (("whole", whole), ("cut", cut)):
         structure.make_mmcif_document().write_file(str(tmp_path / f"{name}.cif"))
@@ -187,7 +188,7 @@ def test_a_run_with_the_whole_model_is_one_with_the_model_cut_to_the_map(tmp_pat
                      kept.b_iso, [finding.code for finding in done.findings]))
     (reference, linear, b_iso, codes), (_, plain, plain_b, plain_codes) = maps
     assert b_iso == pytest.approx(plain_b, abs=0.02)
-    assert np.corrcoef(reference.ravel(), truth.values[:44].ravel())[0, 1] > 0.985
+    assert np.corrcoef(reference.ravel(), truth.values[:, :42].ravel())[0, 1] > 0.985
     difference = (linear - plain) / plain.std()
     assert (np.abs(difference).max(), np.sqrt(np.square(difference).mean())) < (0.3, 0.02)
     assert set(codes) - {"atoms-outside"} == set(plain_codes)
