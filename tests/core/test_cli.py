@@ -135,6 +135,11 @@ def failing(pipeline, error):
     (StageError("rank 1 of 2 failed"), 3, "locscale: rank 1 of 2 failed\n"),
     (KeyboardInterrupt(), 130, "locscale: interrupted; no file is left half written\n"),
     (MemoryError(), 3, "locscale: there is not enough memory: use fewer processes"),
+    (OSError(12, "Cannot allocate memory"), 3, "locscale: there is not enough memory: use fewer"),
+    (ImportError("/x/gemmi_ext.so: failed to map segment from shared object"), 3,
+     "locscale: there is not enough memory: use fewer processes"),
+    (RuntimeError("can't start new thread"), 3, "locscale: no further thread can be started: use "
+     "fewer processes with -np, or raise the limits of memory and processes"),
     (OSError(28, "No space left on device", "/x"), 3, "locscale: the disk is full at /x (No space "
      "left on device): make room, set TMPDIR to a folder with room, or name one with -op\n"),
     (PermissionError(13, "Permission denied", "/x"), 3, "locscale: the system refused something "

@@ -220,3 +220,14 @@ def test_failure_travels_as_json_values():
     (-15, "was ended by signal 15"), (3, "ended with code 3"), (None, "ended")])
 def test_exit_codes_in_words(code, words):
     assert death(code).startswith(words)
+
+
+@pytest.mark.parametrize(("error", "remedy"), [
+    (MemoryError(), "; there is not enough memory: use fewer processes with -np"),
+    (OSError(12, "Cannot allocate memory"), "; there is not enough memory: use fewer processes"),
+    (ImportError("x.so: failed to map segment from shared object"), "; there is not enough memory"),
+    (RuntimeError("can't start new thread"), "; no further thread can be started: use fewer"),
+    (OSError(5, "Input/output error"), "; see that its host has room"),
+    (ImportError("no module named x"), "; this is a fault of the program")])
+def test_lack_of_memory_in_another_process_is_named(error, remedy):
+    assert Failure.of(error, "rank 1 of 4").remedy.startswith(remedy)

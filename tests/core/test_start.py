@@ -1,11 +1,14 @@
 """Where and how the program is started: without streams, among files named like Python's own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.program import make_case
 
 ROOT = Path(__file__).parents[2]
 HALVES = ["-hm", "half1.mrc", "half2.mrc"]
@@ -117,3 +120,31 @@ def test_any_width_of_the_terminal_will_do(tmp_path, columns):
     assert (done.returncode, done.stderr) == (0, "")
     assert str(tmp_path / "out.mrc") in done.stdout
     assert done.stdout.count("done in") == 1
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+@pytest.mark.parametrize("kilobytes", [100000, 200000, 300000, 390000])
+def test_limit_of_memory_below_what_libraries_need_is_refused(tmp_path, kilobytes):
+    done = run("sh", "-c", f'ulimit -v {kilobytes}; exec "$@"', "sh", *TOY, *HALVES, "-np", "1",
+               folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"locscale: the memory of a process is limited to {1.024e-3 * kilobytes:.0f} MB (ulimit "
+        "-v), and this program needs 400 MB for its libraries alone; raise the limit\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+@pytest.mark.parametrize("kilobytes", [400000, 440000])
+def test_limit_of_memory_that_is_met_later_is_said_in_words(tmp_path, kilobytes):
+    case = make_case(tmp_path)
+    done = run("sh", "-c", f'ulimit -v {kilobytes}; exec "$@"', "sh", sys.executable, "-m",
+               "locscale_hybrid", *case.words, "-np", "2", "--mpiexec", failing_mpiexec(tmp_path),
+               "-o", "out.mrc", folder=tmp_path)
+    assert done.returncode in (0, 3)
+    assert "fault of the program" not in done.stderr
+    if done.returncode:
+        assert re.search("there is not enough memory|-np if memory is short|no further thread",
+                         done.stderr)

@@ -16,12 +16,12 @@ from typing import TextIO
 from . import __version__
 from .cli_options import build_parser, in_long_spelling, spellings
 from .cli_request import Request, given_options, request_of
-from .errors import Cancelled, InputError, LocScaleError, StageError
+from .errors import Cancelled, InputError, LocScaleError, StageError, shortage
 from .estimate import estimate_files
 from .executors import Executor, SerialExecutor, local_executor
 from .findings import Finding
 from .folder_keeper import FolderKeeper
-from .installation import other_locscale
+from .installation import other_locscale, require_room
 from .interrupt import EXIT_CODE, Interruption
 from .jobs import Job
 from .launch import Launcher, launcher_of
@@ -133,9 +133,9 @@ def explain(error: BaseException) -> tuple[int, str, str]:
         return EXIT_CODE, Cancelled.code, "interrupted; no file is left half written"
     if isinstance(error, LocScaleError):
         return error.exit_code, error.code, str(error)
-    if isinstance(error, MemoryError) or _could_not_be_loaded(error):
-        return _FAILED, "memory", ("there is not enough memory: use fewer processes with -np, or "
-                                   "crop the maps")
+    lack = shortage(error)
+    if lack is not None:
+        return _FAILED, "memory", lack
     if isinstance(error, OSError) and error.strerror:
         return _FAILED, "system", _system_sentence(error)
     return _FAILED, StageError.code, (f"the run failed: {type(error).__name__}: {error}; this is "
@@ -151,12 +151,6 @@ def _system_sentence(error: OSError) -> str:
                 "with room, or name one with -op")
     return (f"the system refused something{where} ({error.strerror}): check the files and folders "
             "of the run, and run it again; no file is left half written")
-
-
-def _could_not_be_loaded(error: BaseException) -> bool:
-    """Whether a library found no room in memory."""
-    return isinstance(error, ImportError) and ("failed to map segment" in str(error)
-                                               or "Cannot allocate memory" in str(error))
 
 
 def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
@@ -176,6 +170,7 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
 
         interruption.wait_for_word()
     with _logging_to(screen, verbose="verbose" in options, debug="debug" in options):
+        require_room()
         request = request_of(options, remarks)
         if world is None and launcher is not None:
             _require_own_run(request, launcher)

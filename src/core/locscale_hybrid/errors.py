@@ -4,6 +4,12 @@ The core raises these; `cli.py` turns them into one line and an exit code, the C
 into a `UserError`.  A message states fact, numbers and remedy.
 """
 
+import errno
+
+MEMORY = "there is not enough memory: use fewer processes with -np, or crop the maps"
+THREADS = ("no further thread can be started: use fewer processes with -np, or raise the limits of "
+           "memory and processes (ulimit -v and -u)")
+_NO_ROOM = ("failed to map segment", "Cannot allocate memory")  # what loaders of libraries say
 
 _LONGEST = 1000  # letters of a message
 
@@ -38,3 +44,15 @@ class Cancelled(LocScaleError):
 
     exit_code = 130
     code = "cancelled"
+
+
+def shortage(error: BaseException) -> str | None:
+    """The sentence about an exception that means a lack of memory or of threads, else None."""
+    if isinstance(error, OSError):
+        return MEMORY if error.errno == errno.ENOMEM else None
+    if isinstance(error, MemoryError) or (
+            isinstance(error, ImportError) and any(words in str(error) for words in _NO_ROOM)):
+        return MEMORY
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return THREADS
+    return None

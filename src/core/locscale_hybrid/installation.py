@@ -1,13 +1,15 @@
-"""Whether the short name `locscale` belongs to this program here."""
+"""Whether this program can run here, and whether the short name `locscale` is its own."""
 
 import importlib.metadata
 import shutil
 import sys
 from pathlib import Path
 
+from .errors import InputError
 from .findings import Finding
 
 _OURS = b"locscale_hybrid"
+_LEAST_MEMORY = 400_000_000     # bytes
 
 
 def other_locscale() -> Finding | None:
@@ -26,6 +28,27 @@ def other_locscale() -> Finding | None:
         return Finding("other-locscale", "note", f"the locscale on PATH, {found}, is another "
                        f"program: {use}", {"path": found})
     return None
+
+
+def require_room() -> None:
+    """Refuse a limit of memory in which the libraries cannot be loaded.
+
+    Linear algebra would end the process without a word.
+
+    Raises
+    ------
+    InputError
+        With the limit.
+    """
+    try:
+        import resource
+    except ImportError:     # Windows has no such limit
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
+        raise InputError(f"the memory of a process is limited to {limit / 1e6:.0f} MB (ulimit -v), "
+                         f"and this program needs {_LEAST_MEMORY / 1e6:.0f} MB for its libraries "
+                         "alone; raise the limit")
 
 
 def _is_ours(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from .blas_threads import one_blas_thread
-from .errors import LocScaleError, StageError
+from .errors import LocScaleError, StageError, shortage
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
                     "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -141,8 +141,9 @@ def _remedy(error: BaseException) -> str:
     """What to do about an exception that no stage has put into words."""
     if isinstance(error, LocScaleError):
         return ""
-    if isinstance(error, MemoryError):
-        return "; there is not enough memory: use fewer processes with -np, or crop the maps"
+    lack = shortage(error)
+    if lack is not None:
+        return f"; {lack}"
     if isinstance(error, OSError):
         return "; see that its host has room and reaches the files of the run, and run it again"
     return "; this is a fault of the program: run it again with --debug and report what it shows"

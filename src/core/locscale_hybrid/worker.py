@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .errors import StageError
+from .errors import LocScaleError, StageError
 from .findings import Finding
 from .launch import launcher_of, process_start
 from .lifeline import guard, watch
@@ -118,8 +118,11 @@ def _run_plan(rank: _Rank, executor: CommWorldExecutor, command: dict[str, Any],
     try:
         executor.map(load_task(command["function"]), Path(command["folder"]), command["count"],
                      patience=command.get("patience"))
-    except Exception as error:
+    except LocScaleError as error:
         failure = Failure("", str(error), "".join(getattr(error, "__notes__", [])))
+        write_values(result, {"ok": False, "failure": failure.as_dict()})
+    except Exception as error:
+        failure = Failure.of(error, f"rank 0 of {executor.workers}")
         write_values(result, {"ok": False, "failure": failure.as_dict()})
     else:
         write_values(result, {"ok": True})
