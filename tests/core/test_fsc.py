@@ -71,6 +71,16 @@ def test_a_curve_that_is_never_above_gives_infinity():
     assert curve([1, 0, 0, 0, 0]).resolution() == float("inf")
 
 
+def test_the_finest_crossing_looks_past_a_coarse_fall():
+    values = [1, 0, 0, 0.9, 0.9, 0.9, 0.243, 0.043, 0, 0, 0]
+    assert curve(values).finest() == pytest.approx(1 / 0.065)
+
+
+def test_a_curve_that_ends_above_has_no_finest_crossing():
+    assert curve([1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1]).finest() is None
+    assert curve([1, 0, 0, 0, 0, 0, 0, 0]).finest() is None
+
+
 def test_masked_coefficients_subtract_the_mean_inside_the_mask():
     mask = np.zeros(SPACE.shape, np.float32)
     mask[5:15, 5:15, 5:15] = 1

@@ -342,3 +342,14 @@ def test_a_browser_draws_the_page_dark_or_light(result, tmp_path, scheme):
                     f"--screenshot={picture}", result.files["report"].as_uri()],
                    check=True, capture_output=True, timeout=120)
     assert picture.stat().st_size > 50_000
+
+
+def test_amplitudes_that_were_lowered_are_not_called_sharpened(result):
+    record = json.loads(result.record.read_text())
+    assert "were sharpened locally" in deeds(record)[0]
+    slopes = {**record["amplitudes"]["falloff_b_square_angstrom"], "input": -12.0, "output": 66.0}
+    lowered = {**record, "amplitudes": {"falloff_b_square_angstrom": slopes}}
+    text = deeds(lowered)[0]
+    assert "were scaled locally" in text
+    assert "their fall-off was -12 Å² and is 66 Å²" in text
+    assert "sharpened" not in text

@@ -1,18 +1,23 @@
 """The resolution of a run and the text that says how it was found."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.random import default_rng
 
 from locscale_hybrid.errors import InputError
+from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.resolution import find_resolution, model_map_fsc
-from locscale_hybrid.structure import model_of
+from locscale_hybrid.mask import confidence_mask
+from locscale_hybrid.mrc import read_map
+from locscale_hybrid.observed import ObservedMaps, observe_one
+from locscale_hybrid.resolution import find_resolution, model_map_fsc, solvent_fsc
+from locscale_hybrid.structure import model_of, read_model
 from tests.synthetic import box_centre, half_maps, small_model
 
+DATA = Path(__file__).parents[1] / "data"
 SHAPE, VOXEL, RESOLUTION = (64, 64, 64), 1.2, 3.6
 
 
@@ -123,3 +128,91 @@ def test_a_perfect_model_correlates_up_to_nyquist():
     _, _, truth = half_maps(structure, (48, 48, 48), 1.5, 4.0, seed=1)
     curve = model_map_fsc(truth, model)
     assert curve.correlation[1:-1].min() > 0.95
+
+
+def with_a_mask(observed):
+    return confidence_mask(observed, fdr=0.01, resolution=RESOLUTION).soft
+
+
+@pytest.fixture(scope="module")
+def tenth():
+    """Simulated: one map in fine voxels, as EMD-11007; a model of a tenth that is elsewhere."""
+    shape, voxel = (100, 100, 100), 0.8
+    structure = small_model(90, centre=box_centre(shape, voxel), b_iso=(30, 60))
+    first, second, _ = half_maps(structure, shape, voxel, RESOLUTION, seed=5, blur=60)
+    full = first.with_values((first.values + second.values) / 2, "full.mrc")
+    part = structure.clone()
+    while len(part[0][0]) > 9:
+        del part[0][0][len(part[0][0]) - 1]
+    for site in part[0].all():
+        site.atom.pos.x += 3.0
+    return full, model_of(part, "tenth.cif")
+
+
+def test_one_map_whose_model_tells_nothing_is_as_fine_as_its_signal_over_the_noise(tenth):
+    full, model = tenth
+    observed = observe_one(full, default_rng(1))
+    assert not np.isfinite(model_map_fsc(full, model).resolution(0.5))
+    found = find_resolution(observed, mask=with_a_mask(observed), model=model)
+    assert found.d_min == pytest.approx(RESOLUTION, abs=0.2)
+    assert found.origin == "estimated: signal of full.mrc over the noise of its solvent"
+    (finding,) = found.findings
+    assert finding.code == "resolution-estimated"
+    assert "signal of full.mrc falls below a third of the noise in its solvent" in finding.message
+
+
+def test_the_fsc_by_solvent_noise_is_that_of_the_halves(case):
+    halves = case[0]
+    one = observe_one(halves.average, default_rng(1))
+    mask = with_a_mask(one)
+    told = find_resolution(halves, mask=mask).curves
+    curve = solvent_fsc(one, mask)
+    used = curve.frequency > 0.08  # coarser shells are few
+    assert curve.correlation[used] == pytest.approx(told.corrected.correlation[used], abs=0.12)
+
+
+@pytest.mark.parametrize("left", [0.3, 0.6])
+def test_flattened_solvent_says_nothing_and_the_model_is_asked(case, left):
+    volume, model = case[0].average, case[1]
+    far = find_resolution(case[0]).d_min
+    near = with_a_mask(observe_one(volume, default_rng(1))) > 0.5
+    flat = volume.with_values(np.where(near, volume.values, left * volume.values), "flat")
+    observed = observe_one(flat, default_rng(1))
+    found = find_resolution(observed, mask=near.astype(np.float32), model=model)
+    assert found.origin.startswith("estimated: FSC 0.5")
+    assert found.d_min < far + 0.5
+
+
+def test_a_model_that_fits_to_the_last_shell_is_not_said_to_fall_below():
+    structure = small_model(45, centre=box_centre((48, 48, 48), 1.5), b_iso=(50, 50.1))
+    _, _, truth = half_maps(structure, (48, 48, 48), 1.5, 4.0, seed=1)
+    found = find_resolution(one_map(truth), model=model_of(structure, "model"))
+    assert found.d_min == pytest.approx(3.0, abs=0.05)
+    finding = found.findings[0]
+    assert "falls below" not in finding.message
+    assert "the finest that its voxels show: the FSC of the map with model is still 0.9" in \
+        finding.message
+
+
+def test_real_apoferritin_is_found_sharpened_at_the_resolution_that_its_model_tells():
+    # EMD-20026, sharpened by its authors; no solvent
+    observed = observe_one(read_map(DATA / "emd20026_O_1.3A.mrc.gz"), default_rng(1))
+    found = find_resolution(observed, mask=np.ones(observed.average.grid.shape, np.float32),
+                            model=read_model(DATA / "3ajo_chainA.pdb.gz"))
+    warning = next(f for f in found.findings if f.code == "sharpened-input")
+    assert warning.values["wilson_b"] < 10
+    assert "looks sharpened: its Wilson B is" in warning.message
+
+
+def test_one_sharpened_map_is_found_by_what_its_solvent_tells():
+    structure = small_model(90, centre=box_centre(SHAPE, VOXEL), b_iso=(30, 60))
+    pair = half_maps(structure, SHAPE, VOXEL, RESOLUTION, seed=5, blur=15)[:2]
+    volume = pair[0].with_values((pair[0].values + pair[1].values) / 2)
+    mask, space = with_a_mask(observe_one(volume, default_rng(1))), FourierSpace(volume.grid)
+    for b, expected in ((0.0, []), (57.0, ["sharpened-input"])):
+        sharp = space.backward(space.forward(volume.values)
+                               * np.exp(b / 4 * space.s_squared).astype(np.float32))
+        observed = observe_one(volume.with_values(sharp, "sharp"), default_rng(1))
+        found = find_resolution(observed, mask=mask)
+        assert found.d_min == pytest.approx(RESOLUTION, abs=0.3)
+        assert [f.code for f in found.findings if f.level == "warning"] == expected

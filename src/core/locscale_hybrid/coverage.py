@@ -42,7 +42,7 @@ def coverage(name: str, mask: Mask, positions: DoubleArray, *,
 
 
 def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding]:
-    """What a run would say of its mask and of what the model covers of it.
+    """What a run would say of its mask, of the resolution of one map and of the coverage.
 
     Raises
     ------
@@ -50,9 +50,13 @@ def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding
         As of `first_mask`.
     """
     mask = first_mask(given, parameters)
+    findings = list(mask.findings)
+    if given.observed.kind != "halves":
+        findings += find_resolution(given.observed, asked=parameters.resolution, mask=mask.soft,
+                                    model=given.model).findings
     if given.model is None:
-        return list(mask.findings)
+        return findings
     atoms = complete_assembly(given.model, given.group,
                               grid=given.observed.average.grid).positions
     _, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
-    return [*mask.findings, *told]
+    return [*findings, *told]

@@ -46,13 +46,27 @@ class FscCurve:
         crossings = np.flatnonzero(stays)
         if not crossings.size:
             return 1.0 / float(self.frequency[-1])
-        after = int(crossings[0])
-        before = after - 1
-        if before == 0:
-            return float("inf")
-        high, low = self.correlation[before], self.correlation[after]
+        before = int(crossings[0]) - 1
+        return float("inf") if before == 0 else self._crossing(before, criterion)
+
+    def finest(self, criterion: float = HALF_MAP_CRITERION) -> float | None:
+        """Resolution in Å of the finest 3 shells at or above `criterion`; None without a fall.
+
+        What is coarser may be below it: a curve against noise that density was taken for.  None
+        too where fewer than 3 shells are left beyond.
+        """
+        above = self.correlation >= criterion
+        above[0] = True
+        runs = np.flatnonzero(above[:-2] & above[1:-1] & above[2:]) + 2
+        if not runs.size or int(runs[-1]) > len(above) - 4:
+            return None
+        return self._crossing(int(runs[-1]), criterion)
+
+    def _crossing(self, before: int, criterion: float) -> float:
+        """Resolution in Å of a fall between two shells, linear between them."""
+        high, low = self.correlation[before:before + 2]
         part = float(np.clip((high - criterion) / max(high - low, 1e-12), 0.0, 1.0))
-        step = self.frequency[after] - self.frequency[before]
+        step = self.frequency[before + 1] - self.frequency[before]
         return 1.0 / float(self.frequency[before] + part * step)
 
     def at(self, resolution: float) -> float:

@@ -224,16 +224,34 @@ def _sharpened(name: str, spectra: Spectra, edge: float | None,
     ends = [resolution if resolution is not None else spectra.resolution,
             1 / edge if edge is not None else None]
     known = [end for end in ends if end is not None]
-    if not known or max(known) > WILSON_FINEST:
+    return sharpened(name, spectra.frequency, spectra.signal, max(known)) if known else []
+
+
+def sharpened(name: str, frequency: DoubleArray, signal: DoubleArray,
+              resolution: float) -> list[Finding]:
+    """Whether amplitudes fall less than those of any map as reconstructed.
+
+    Parameters
+    ----------
+    name : str
+        Of the map.
+    frequency : array, shape (n_shells,)
+        1/Å.
+    signal : array, shape (n_shells,)
+        Power, free of noise where it can be.
+    resolution : float
+        Å.
+    """
+    if resolution > WILSON_FINEST:
         return []
-    b = wilson_b(spectra.frequency, spectra.signal, max(known))
+    b = wilson_b(frequency, signal, resolution)
     if b is None or b >= SHARPENED_BELOW:
         return []
     return [Finding(
         "sharpened-input", "warning",
         f"{name} looks sharpened: its Wilson B is {b:.0f} Å² between {WILSON_FROM:g} and "
-        f"{max(known):.1f} Å, and maps as reconstructed have 60 to 200; give unsharpened half "
-        "maps", {"wilson_b": b, "resolution_angstrom": max(known)})]
+        f"{resolution:.1f} Å, and most maps as reconstructed have 60 to 200; give unsharpened half "
+        "maps", {"wilson_b": b, "resolution_angstrom": resolution})]
 
 
 def _own_noise(observed: ObservedMaps, spectra: Spectra) -> list[Finding]:

@@ -47,6 +47,8 @@ class ObservedMaps:
         Pseudo-halves carry weights and noise levels, never a resolution or a validation.
     outer : OuterMask, optional
         The mask that the average came with: noise is measured inside it.
+    noise : array, shape (n_shells,), optional
+        Of pseudo-halves: see `solvent_noise`.
     digests : mapping of str to str
         SHA-256 of the files that were read, by field of `HybridInputs`.
     """
@@ -56,6 +58,7 @@ class ObservedMaps:
     half_2: Map | None
     kind: Kind
     outer: OuterMask | None = None
+    noise: DoubleArray | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -170,7 +173,7 @@ def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
     noise = coloured_noise(FourierSpace(average.grid), spectrum, rng)
     return ObservedMaps(average, average.with_values(average.values + noise, "pseudo-half 1"),
                         average.with_values(average.values - noise, "pseudo-half 2"),
-                        "pseudo-halves", outer)
+                        "pseudo-halves", outer, spectrum)
 
 
 def solvent_region(shape: tuple[int, int, int]) -> BoolArray:

@@ -35,8 +35,16 @@ def _material(record: Record) -> str:
     else:
         reference = f"{atoms} of {_name(files['model'])}, which was not completed"
     was = "were" if "half_map_1" in files else "was"
-    return (f"{maps} (box {box} voxels of {voxel:.4g} Å), {was} sharpened locally to the "
-            f"amplitudes of a reference: {reference}.")
+    slopes = record["amplitudes"]["falloff_b_square_angstrom"]
+    before, after = slopes["input"], slopes["output"]
+    lowered = before is not None and after is not None and after > before
+    how = "scaled" if lowered else "sharpened"
+    text = (f"{maps} (box {box} voxels of {voxel:.4g} Å), {was} {how} locally to the amplitudes of "
+            f"a reference: {reference}.")
+    if lowered:
+        text += (f" This lowered the amplitudes of fine detail: their fall-off was {before:.0f} Å² "
+                 f"and is {after:.0f} Å².")
+    return text
 
 
 def _refinement(record: Record) -> str:

@@ -1,6 +1,6 @@
 """The resolution that every stage works to, and how it was found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .fsc import (
     fourier_shell_correlation,
     masked_coefficients,
 )
+from .input_quality import filter_edge, sharpened
 from .maps import ComplexArray, FloatArray, Map
 from .morphology import distance_within, voxels_near
 from .observed import ObservedMaps
@@ -70,7 +71,7 @@ def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
     mask : array, optional
         Soft mask; without it the half-map FSC is the unmasked one, good enough to make a mask.
     model : AtomicModel, optional
-        Estimates the resolution of a single map.
+        Estimates the resolution of a single map whose solvent does not.
 
     Returns
     -------
@@ -88,8 +89,23 @@ def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
         return Resolution(asked, "given") if asked is not None else _unmasked(first, second)
     if asked is not None:
         return Resolution(asked, "given")
-    estimate = None if model is None else _against_model(observed.average, model)
-    return _from_sampling(observed.average) if estimate is None else estimate
+    estimate = None if mask is None else _against_solvent(observed, mask)
+    if estimate is None and model is not None:
+        estimate = _against_model(observed.average, model)
+    if estimate is None:
+        return _from_sampling(observed.average)
+    return replace(estimate, findings=(*estimate.findings, *_sharpness(observed, estimate.d_min)))
+
+
+def _sharpness(observed: ObservedMaps, d_min: float) -> list[Finding]:
+    """Whether one map was sharpened: that takes its resolution, known only now."""
+    space = FourierSpace(observed.average.grid)
+    power = space.power(space.forward(observed.average.values)) / np.maximum(space.count, 1)
+    edge = filter_edge(space.frequency, power)
+    if observed.noise is not None:
+        power = np.maximum(power - observed.noise, 0)
+    return sharpened(observed.average.name, space.frequency, power,
+                     d_min if edge is None else max(d_min, 1 / edge))
 
 
 def _unmasked(half_1: Map, half_2: Map) -> Resolution:
@@ -116,6 +132,55 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
                       "for it by phase randomisation", curves)
 
 
+def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | None:
+    """Where the signal inside a mask fades into the noise of the solvent; None where it does not.
+
+    A map whose solvent was flattened never comes down to the noise of that solvent, so what is
+    found has been found in a map whose particle and solvent have the same noise.
+    """
+    curve = solvent_fsc(observed, mask)
+    d_min = None if curve is None else curve.finest(HALF_MAP_CRITERION)
+    if curve is None or d_min is None:
+        return None
+    name = observed.average.name
+    finding = Finding(
+        "resolution-estimated", "note",
+        f"the resolution is an estimate, {d_min:.2f} Å, where the signal of {name} falls below "
+        "a third of the noise in its solvent; give it with -res if it is known",
+        {"resolution_angstrom": round(d_min, 3)})
+    return Resolution(d_min, f"estimated: signal of {name} over the noise of its solvent", None,
+                      (finding,))
+
+
+def solvent_fsc(observed: ObservedMaps, mask: FloatArray) -> FscCurve | None:
+    """FSC that two halves of a single map would have inside a mask, by the noise of its solvent.
+
+    Parameters
+    ----------
+    observed : ObservedMaps
+    mask : array, shape (nz, ny, nx)
+        Soft.
+
+    Returns
+    -------
+    FscCurve or None
+        Up to where a filter ends the map; None without a noise spectrum.
+    """
+    if observed.noise is None:
+        return None
+    values = observed.average.values
+    space = FourierSpace(observed.average.grid)
+    count = np.maximum(space.count, 1)
+    edge = filter_edge(space.frequency, space.power(space.forward(values)) / count)
+    power = space.power(masked_coefficients(space, values, mask)) / count
+    noise = observed.noise * float(np.square(mask).mean(dtype=np.float64))
+    # of the average of two halves signal / noise is 2 FSC / (1 - FSC)
+    ratio = np.divide(power, noise, out=np.ones_like(power), where=noise > 0) - 1
+    fsc = ratio / np.maximum(ratio + 2, 1e-6)
+    kept = slice(None) if edge is None else space.frequency < edge
+    return FscCurve(space.frequency[kept], fsc[kept])
+
+
 def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
     """Where the FSC of map and model crosses, around the model; None where that says nothing."""
     curve = model_map_fsc(density, model)
@@ -123,11 +188,15 @@ def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
     if not d_min < _WORST_MODEL_FIT:
         return None
     text = f"estimated: FSC {MODEL_CRITERION:g} of {density.name} with {model.name}"
+    last = float(curve.correlation[-1])
+    where = (f"where the FSC of the map with {model.name} falls below {MODEL_CRITERION:g}"
+             if d_min > 1 / float(curve.frequency[-1]) else
+             f"the finest that its voxels show: the FSC of the map with {model.name} is still "
+             f"{last:.2f} there")
     finding = Finding(
         "resolution-estimated", "note",
-        f"the resolution is an estimate, {d_min:.2f} Å, where the FSC of the map with "
-        f"{model.name} falls below {MODEL_CRITERION:g}; give it with -res if it is known",
-        {"resolution_angstrom": round(d_min, 3)})
+        f"the resolution is an estimate, {d_min:.2f} Å, {where}; give it with -res if it is known",
+        {"resolution_angstrom": round(d_min, 3), "fsc_at_nyquist": round(last, 3)})
     return Resolution(d_min, text, None, (finding,))
 
 
