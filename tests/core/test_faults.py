@@ -357,3 +357,20 @@ def test_twenty_runs_in_a_row_leave_no_file_and_no_process_behind(place):
         assert [path.name for path in place.temporary.iterdir()] == ["job"]
     assert [len(found) for found in sizes.values()] == [1, 1]
     wait_until(lambda: children(os.getpid()) == [])
+
+
+# ---- names that are no text ---------------------------------------------------------------------
+
+def test_folder_whose_name_is_no_text_holds_all_that_a_run_writes(case, undisturbed, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Gr\xf6\xdfe"))     # Latin-1
+    folder.mkdir()
+    for path in case.folder.iterdir():
+        shutil.copy(path, folder / path.name)
+    with Program(*type(case)(folder).words, "-o", folder / "out.mrc", "-np", 1, "--print_report",
+                 "--outputs", "model", "-op", folder / "job") as program:
+        assert program.end() == 0
+    assert (folder / "out.mrc").read_bytes() == undisturbed
+    assert "<h1>" in (folder / "out_report.html").read_text(encoding="utf-8")
+    with Program("--from", folder / "out.json", "-o", folder / "again.mrc", "-np", 1) as program:
+        assert program.end() == 0
+    assert (folder / "again.mrc").read_bytes() == undisturbed

@@ -11,7 +11,8 @@ import pytest
 
 from locscale_hybrid import folder_keeper
 from locscale_hybrid.folder_keeper import FolderKeeper
-from tests.toy_tasks import wait_until
+from locscale_hybrid.rank_session import binding_options
+from tests.toy_tasks import is_alive, wait_until
 
 SCRIPT = Path(folder_keeper.__file__)
 CODE = """
@@ -103,7 +104,7 @@ def after(place, change):
     """Run a keeper, change something while it waits, and let it act."""
     with subprocess.Popen([sys.executable, "-I", "-S", str(SCRIPT), str(place), "locscale-"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        folder = Path(os.fsdecode(process.stdout.read()))
+        folder = Path(os.fsdecode(process.stdout.read().removesuffix(b"\0")))
         change(folder)
         process.stdin.close()
         assert process.wait(60) == 0
@@ -179,3 +180,35 @@ def test_another_folder_than_the_one_handed_over_stays(place):
                     str(number + 1)], stdin=subprocess.DEVNULL, check=True, timeout=60)
     assert there.is_dir()
     FolderKeeper.of(place / "nowhere").close()
+
+
+@contextlib.contextmanager
+def program_with_a_child(folder, command):
+    """A program that leaves a child with its output open; the child must then still be there."""
+    path = folder / "program"
+    path.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > '{folder}/child'\n{command}\n")
+    path.chmod(0o755)
+    try:
+        yield path
+        assert is_alive(int((folder / "child").read_text()))
+    finally:
+        os.kill(int((folder / "child").read_text()), signal.SIGKILL)
+
+
+def test_folder_is_there_though_something_else_holds_the_output_open(place, tmp_path):
+    with program_with_a_child(tmp_path, f"exec '{sys.executable}' \"$@\"") as python:
+        with FolderKeeper("locscale-", place, python) as keeper:
+            assert keeper.folder.is_dir()
+        assert list(place.iterdir()) == []
+
+
+def test_name_of_a_folder_may_hold_a_new_line(tmp_path):
+    place = tmp_path / "a\nb\n"
+    place.mkdir()
+    with FolderKeeper("locscale-", place) as keeper:
+        assert keeper.folder.parent == place
+
+
+def test_launcher_is_known_though_something_else_holds_its_output_open(tmp_path):
+    with program_with_a_child(tmp_path, "echo 'mpirun (Open MPI) 4.1.4'") as mpirun:
+        assert binding_options(mpirun) == ["--bind-to", "none"]

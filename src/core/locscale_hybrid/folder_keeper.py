@@ -2,9 +2,9 @@
 
 A second process makes the folder and removes it, so that there is no moment at which the folder is
 there and nobody sees to it.  It is started as ``python folder_keeper.py PLACE PREFIX``, holds
-nothing of the package, writes the folder's path to its standard output, and waits for the end of
-its standard input, which the user of the folder holds open.  It removes the folder that it made
-and no other: by device and number, that is a folder and no link.
+nothing of the package, writes the folder's path and a zero byte to its standard output, and waits
+for the end of its standard input, which the user of the folder holds open.  It removes the folder
+that it made and no other: by device and number, that is a folder and no link.
 
 An application that cannot wait for a process makes the folder and hands it over, as
 ``python folder_keeper.py --keep FOLDER DEVICE NUMBER``.
@@ -26,6 +26,7 @@ from typing import Self
 _SECONDS = 20.0      # in which processes that still write into the folder have ended
 _INTERVAL = 0.2
 _KEEP = "--keep"
+_END = b"\0"         # of a path, which may hold a new line
 
 
 class FolderKeeper:
@@ -63,7 +64,7 @@ class FolderKeeper:
             self._process = _started(python, home, prefix, output=subprocess.PIPE)
             if self._process.stdout is not None:
                 with self._process.stdout as stream:
-                    made = stream.read()
+                    made = _answer(stream.fileno())
         if not made:
             self._let_go()
         self.folder = Path(os.fsdecode(made) or tempfile.mkdtemp(prefix=prefix, dir=home))
@@ -124,6 +125,20 @@ def _started(python: str | Path, *words: str,
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0), cwd=os.sep)
 
 
+def _answer(descriptor: int) -> bytes:
+    """What the process says, up to a zero byte; nothing where it ends before that.
+
+    The end of its output is not waited for: whatever else was started may hold that open.
+    """
+    said = b""
+    while not said.endswith(_END):
+        part = os.read(descriptor, 4096)
+        if not part:
+            return b""
+        said += part
+    return said[:-1]
+
+
 def make_and_keep(place: str, prefix: str) -> None:
     """Make a folder, tell its path, wait for the end of standard input, remove the folder."""
     try:
@@ -138,7 +153,7 @@ def keep(folder: Path, meant: tuple[int, int] | None, *, tell: bool = False) -> 
     with contextlib.suppress(OSError), _held(folder):   # so that its number goes to no other
         with contextlib.suppress(OSError):
             if tell:
-                os.write(1, os.fsencode(folder))
+                os.write(1, os.fsencode(folder) + _END)
             os.close(1)
             while os.read(0, 4096):
                 pass

@@ -300,11 +300,14 @@ class RankSession:
 
 def binding_options(program: Path) -> list[str]:
     """Options with which a launcher leaves its ranks all cores; none where that is its way."""
-    try:
-        version = subprocess.run([str(program), "--version"], capture_output=True, text=True,
-                                 timeout=10, stdin=subprocess.DEVNULL, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return []
+    with tempfile.TemporaryFile() as said:  # the end of a pipe might be held open by a child
+        try:
+            subprocess.run([str(program), "--version"], stdout=said, stderr=subprocess.DEVNULL,
+                           timeout=10, stdin=subprocess.DEVNULL, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return []
+        said.seek(0)
+        version = said.read().decode(errors="replace")
     if "open mpi" in version.lower() or "openrte" in version.lower() or "prrte" in version.lower():
         return ["--bind-to", "none"]
     return []
