@@ -206,12 +206,13 @@ def one_half_masked(half_1: Map, half_2: Map) -> list[Finding]:
     return []
 
 
-def _variances(values: FloatArray) -> DoubleArray:
-    """Variance in every second layer of cubes."""
+def _variances(values: FloatArray) -> FloatArray:
+    """Variance in every second layer of cubes; exactly 0 where the map is as in its corner."""
     ny, nx = (length // _BLOCK for length in values.shape[1:])
     found = []
     for begin in range(0, values.shape[0] - _BLOCK + 1, 2 * _BLOCK):
-        slab = values[begin:begin + _BLOCK, :ny * _BLOCK, :nx * _BLOCK].astype(np.float64)
-        cubes = slab.reshape(_BLOCK, ny, _BLOCK, nx, _BLOCK)
-        found.append(cubes.var(axis=(0, 2, 4)))
+        slab = values[begin:begin + _BLOCK, :ny * _BLOCK, :nx * _BLOCK] - values[0, 0, 0]
+        mean, square = (layers.sum(axis=0).reshape(ny, _BLOCK, nx, _BLOCK).sum(axis=(1, 3))
+                        / np.float32(_BLOCK**3) for layers in (slab, np.square(slab)))
+        found.append(np.maximum(square - np.square(mean), 0))
     return np.stack(found)

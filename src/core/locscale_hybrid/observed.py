@@ -114,11 +114,12 @@ def read_observed(inputs: HybridInputs, parameters: HybridParameters,
 
 def _comparable_halves(half_1: Map, half_2: Map) -> tuple[ObservedMaps, list[Finding]]:
     """Two half maps as they were read, in range and on one scale; their values are changed."""
-    _refuse_unfit_pair(half_1, half_2)
     powers = [bring_to_range(half.values) for half in (half_1, half_2)]
+    _refuse_unfit_pair(half_1, half_2)
     findings = range_finding(half_1.name, powers[0])
     findings += bring_to_one_scale(half_1, half_2, powers[0] - powers[1])
-    return _average_of(half_1, half_2), findings + one_half_masked(half_1, half_2)
+    findings += one_half_masked(half_1, half_2)
+    return _average_of(half_1, half_2, in_place=True), findings
 
 
 def observe_halves(half_1: Map, half_2: Map) -> ObservedMaps:
@@ -143,13 +144,14 @@ def _refuse_unfit_pair(half_1: Map, half_2: Map) -> None:
                          "as full map")
 
 
-def _average_of(half_1: Map, half_2: Map) -> ObservedMaps:
+def _average_of(half_1: Map, half_2: Map, *, in_place: bool = False) -> ObservedMaps:
     """Two half maps and their average, without the mean of the solvent."""
     average = np.add(half_1.values, half_2.values)
     average *= np.float32(0.5)
     outer = outer_mask(average, half_1.grid,
                        lambda: np.subtract(half_1.values, half_2.values) * np.float32(0.5))
-    first, second = (without_solvent_mean(half, outer) for half in (half_1, half_2))
+    first, second = (without_solvent_mean(half, outer, in_place=in_place)
+                     for half in (half_1, half_2))
     np.add(first.values, second.values, out=average)
     average *= np.float32(0.5)
     name = f"average of {half_1.name} and {half_2.name}"
@@ -188,10 +190,15 @@ def solvent_of(shape: tuple[int, int, int], outer: OuterMask | None) -> BoolArra
     return solvent_region(shape) if outer is None or not outer.has_solvent else outer.solvent
 
 
-def without_solvent_mean(volume: Map, outer: OuterMask | None = None) -> Map:
-    """The map with the mean of its solvent at zero; inside the mask that it came with."""
+def without_solvent_mean(volume: Map, outer: OuterMask | None = None, *,
+                         in_place: bool = False) -> Map:
+    """The map with the mean of its solvent at zero; inside the mask that it came with.
+
+    In place, it takes no memory of its own.
+    """
     level = volume.values[solvent_of(volume.grid.shape, outer)].mean(dtype=np.float64)
-    return Map(volume.values - np.float32(level), volume.grid, volume.name, volume.path)
+    values = np.subtract(volume.values, np.float32(level), out=volume.values if in_place else None)
+    return Map(values, volume.grid, volume.name, volume.path)
 
 
 def solvent_noise(volume: Map, outer: OuterMask | None = None) -> DoubleArray | None:
@@ -251,13 +258,13 @@ def coloured_noise(space: FourierSpace, power: DoubleArray,
 
 def correlate(a: FloatArray, b: FloatArray) -> float:
     """Correlation of two arrays about their means; 0 where either is constant."""
-    means = a.mean(dtype=np.float64), b.mean(dtype=np.float64)
+    means = [np.float32(values.mean(dtype=np.float64)) for values in (a, b)]
     product, powers = 0.0, [0.0, 0.0]
-    for one, two in zip(a, b, strict=True):  # float64, for values of any order
+    for one, two in zip(a, b, strict=True):
         first, second = one - means[0], two - means[1]
-        product += float(np.vdot(first, second))
-        powers[0] += float(np.vdot(first, first))
-        powers[1] += float(np.vdot(second, second))
+        product += float((first * second).sum(dtype=np.float64))
+        powers[0] += float(np.square(first).sum(dtype=np.float64))
+        powers[1] += float(np.square(second).sum(dtype=np.float64))
     norm = float(np.sqrt(powers[0]) * np.sqrt(powers[1]))
     return product / norm if norm > 0 else 0.0
 
