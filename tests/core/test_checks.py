@@ -1,6 +1,7 @@
 """All checks together: real cases, simulated faults, and clean cases without an alarm."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import gemmi
@@ -350,3 +351,39 @@ def test_half_maps_beside_a_full_map_are_offered(tmp_path):
     findings = check_inputs(observed, inputs=HybridInputs(
         full_map=tmp_path / "emd_1_half_map_1.map.gz"))
     assert codes(findings) == {"partner-half-map"}
+
+
+@cache
+def real_haemoglobin():
+    """EMD-3488 (single map) and the whole of 5NI1, real."""
+    return (observed_of(EXAMPLES / "emd_3488.mrc.gz"), read_model(EXAMPLES / "5ni1.cif.gz"))
+
+
+@pytest.mark.parametrize("place", range(10))
+def test_scale_of_a_fragment_is_no_alarm(place):
+    observed, whole = real_haemoglobin()
+    length = int(np.linspace(21, 43, 10)[place])
+    structure = whole.structure.clone()
+    chain = structure[0][place % 4].clone()
+    first = 7 * place
+    fragment = [chain[i].clone() for i in range(first, first + length)]
+    while len(structure[0]):
+        del structure[0][0]
+    new = gemmi.Chain("A")
+    for residue in fragment:
+        new.add_residue(residue)
+    structure[0].add_chain(new)
+    found = check_inputs(observed, model_of(structure, "fragment.cif"), resolution=3.2)
+    assert "magnification" not in codes(found)
+
+
+@pytest.mark.parametrize("factor", [0.97, 0.985, 1.0, 1.015, 1.03])
+def test_voxel_size_of_a_real_map_is_told_by_the_whole_model(factor):
+    observed, whole = real_haemoglobin()
+    middle = whole.positions.mean(axis=0)
+    scaled = replace(whole, positions=(whole.positions - middle) * factor + middle)
+    found = {finding.code: finding for finding
+             in check_inputs(observed, scaled, resolution=3.2)}
+    assert ("magnification" in found) == (factor != 1.0)
+    if factor != 1.0:
+        assert found["magnification"].values["factor"] == pytest.approx(1 / factor, abs=0.003)

@@ -35,8 +35,11 @@ _WELL_COVERED = 0.7          # of the mask; less is said where nothing completes
 _HARDLY_COVERED = 0.1        # less is said always
 _PROTEIN_DENSITY = 0.0585    # atoms that scatter per Å^3
 _COVER_SAMPLES = 20_000      # voxels
-_WHOLE = 2500                # atoms of a protein that is no crop
 _FINE_BAND = 6.5             # Å
+_LEAST_SCALE = 0.01          # of the voxel size, that is told at all
+_LEAST_COARSE_SCALE = 0.025  # the same by the envelope, which solvent and contrast change
+_SCALE_ERROR = 0.05          # of the same, for a band as fine as the radius of gyration
+_CERTAIN = 6.5               # times its error, gain in correlation that is no chance
 _UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
 
 
@@ -288,18 +291,17 @@ def _finest_band(grid: Grid, resolution: float | None) -> float:
 def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray,
            fit: ModelFit) -> _Scale | None:
     """The better magnification, if there is one beyond what can be told."""
-    factor, correlation, unchanged = best_magnification(coarse, positions,
-                                                        everywhere=not fit.is_found)
-    # at 5 Å the scale of a protein is found to 0.5 %, of a small one or a crop to 1 %; by the
-    # envelope at 10 Å to 1.5 %
-    fine, whole = coarse.finest < _FINE_BAND, len(positions) >= _WHOLE
-    tolerance = (0.01 if whole else 0.015) if fine else 0.025
-    if abs(factor - 1) < tolerance or correlation < max(1.01 * unchanged, CHANCE * fit.mirrored):
+    found = best_magnification(coarse, positions, everywhere=not fit.is_found)
+    radius = float(np.sqrt(np.square(positions - positions.mean(axis=0)).sum(axis=1).mean()))
+    least = _LEAST_SCALE if coarse.finest < _FINE_BAND else _LEAST_COARSE_SCALE
+    tolerance = max(least, _SCALE_ERROR * coarse.finest / max(radius, 1e-9))
+    if (abs(found.factor - 1) < tolerance or found.gain < _CERTAIN
+            or found.correlation < CHANCE * fit.mirrored):
         return None
-    message = (f"magnified by {factor:.3f} it fits (correlation {correlation:.2f}, {unchanged:.2f} "
-               f"as it is): the voxel size seems to be {grid.step / factor:.4g} Å and not "
-               f"{grid.step:.4g} Å; give it with --apix")
-    return _Scale(factor, correlation, message)
+    message = (f"magnified by {found.factor:.3f} it fits (correlation {found.correlation:.2f}, "
+               f"{found.unchanged:.2f} as it is): the voxel size seems to be "
+               f"{grid.step / found.factor:.4g} Å and not {grid.step:.4g} Å; give it with --apix")
+    return _Scale(found.factor, found.correlation, message)
 
 
 def _refuse_larger_than_box(grid: Grid, model: AtomicModel) -> None:

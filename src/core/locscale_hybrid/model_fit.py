@@ -18,6 +18,7 @@ CHANCE = 1.5           # a fit this many times better than to any mirror image i
 BAND_RATIO = 2.5       # coarse over fine end of the band
 MIRRORS: dict[str, tuple[int, ...]] = {"x": (2,), "y": (1,), "z": (0,), "x, y and z": (0, 1, 2)}
 _STEP = 0.01           # of magnification
+_AROUND = 4.0          # times the fine end of the band, how far chance is looked at
 _OUTERMOST = 1.0       # per cent of the atoms at either end, which may be far away by mistake
 _ROOM = 10.0           # Å, and as much as the others extend: nearer atoms are no mistake
 _MOST_STEPS = 12       # steps of magnification looked at on either side
@@ -127,9 +128,36 @@ def fit_model(coarse: CoarseMap, positions: DoubleArray) -> ModelFit:
                     -float(found.min()), float(inside.mean()))
 
 
+@dataclass(frozen=True)
+class Magnification:
+    """How a model fits when it is made larger or smaller.
+
+    Parameters
+    ----------
+    factor : float
+        By which the model must grow to fit best, at the best shift.
+    correlation : float
+        With the model magnified by it.
+    unchanged : float
+        Correlation of the model as it is, at the best shift.
+    error : float
+        What the two may differ by because of density that is not the model's.
+    """
+
+    factor: float
+    correlation: float
+    unchanged: float
+    error: float
+
+    @property
+    def gain(self) -> float:
+        """By how many times its error the correlation grows."""
+        return (self.correlation - self.unchanged) / max(self.error, 1e-9)
+
+
 def best_magnification(coarse: CoarseMap, positions: DoubleArray, *,
-                       everywhere: bool = False) -> tuple[float, float, float]:
-    """Factor by which the model must grow to fit best, at the best shift.
+                       everywhere: bool = False) -> Magnification:
+    """Search the factor by which a model must grow to fit best.
 
     Parameters
     ----------
@@ -137,34 +165,53 @@ def best_magnification(coarse: CoarseMap, positions: DoubleArray, *,
     positions : array, shape (n, 3)
     everywhere : bool
         Look at 0.88 to 1.12 first, rather than climb from 1.
-
-    Returns
-    -------
-    factor : float
-    correlation : float
-        With the model magnified by it.
-    unchanged : float
-        Correlation of the model as it is, at the best shift.
     """
     middle = positions.mean(axis=0)
     values: dict[int, float] = {}
 
+    def scaled(n: int) -> tuple[ComplexArray, float]:
+        return coarse.model((positions - middle) * (1 + n * _STEP) + _middle(coarse.grid))
+
     def correlation(n: int) -> float:
         if n not in values:
-            scaled = (positions - middle) * (1 + n * _STEP) + _middle(coarse.grid)
-            found = coarse.correlations(coarse.coefficients, *coarse.model(scaled))
-            values[n] = highest_point(found)[1]
+            values[n] = highest_point(coarse.correlations(coarse.coefficients, *scaled(n)))[1]
         return values[n]
 
     tried = range(-_MOST_STEPS, _MOST_STEPS + 1, 2) if everywhere else range(1)
-    place = max(tried, key=correlation)
+    place, vertex = max(tried, key=correlation), 0.0
     while abs(place) < _MOST_STEPS:
         best = max((place, place - 1, place + 1), key=correlation)
         if best == place:
             vertex = _vertex(values[place - 1], values[place], values[place + 1])
-            return 1 + _STEP * (place + vertex), values[place], correlation(0)
+            break
         place = best
-    return 1 + _STEP * place, values[place], correlation(0)
+    error = _chance_difference(coarse, scaled(0), scaled(place)) if place else 0.0
+    return Magnification(1 + _STEP * (place + vertex), values[place], correlation(0), error)
+
+
+def _chance_difference(coarse: CoarseMap, one: tuple[ComplexArray, float],
+                       other: tuple[ComplexArray, float]) -> float:
+    """Standard deviation of the difference between two correlations that are chance.
+
+    It is taken around the place of the first model, from what that model leaves of the map: other
+    parts of the particle, which a small part of it fits here and there, and noise.
+    """
+    found = coarse.correlations(coarse.coefficients, *one)
+    peak, height = highest_point(found)
+    phase = np.ones((1, 1, 1), dtype=np.complex64)
+    distance = np.zeros((1, 1, 1))
+    for axis, (at, edge) in enumerate(zip(peak, coarse.grid.voxel_size[::-1], strict=True)):
+        size = found.shape[axis]
+        along = tuple(-1 if i == axis else 1 for i in range(3))
+        frequency = (np.fft.rfftfreq if axis == 2 else np.fft.fftfreq)(size)
+        phase = phase * np.exp(-2j * np.pi * frequency * at).reshape(along).astype(np.complex64)
+        steps = (np.arange(size) - at + size / 2) % size - size / 2
+        distance = distance + ((steps * edge) ** 2).reshape(along)
+    left = coarse.coefficients - one[0] * phase * np.float32(height * coarse.norm / one[1])
+    step = other[0] / np.float32(other[1]) - one[0] / np.float32(one[1])
+    difference = coarse.correlations(left, step, 1.0)
+    near = (distance > coarse.finest**2) & (distance < (_AROUND * coarse.finest) ** 2)
+    return float(difference[near].std()) if near.any() else float(difference.std())
 
 
 def splat(grid: Grid, positions: DoubleArray) -> FloatArray:
