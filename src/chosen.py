@@ -8,6 +8,7 @@ from chimerax.core.errors import UserError
 from chimerax.map import Volume
 
 from .arguments import ALIASES, chosen_parameters, output_kinds, python_name
+from .conformers import first_conformers
 from .frames import frame_of, map_label
 from .model_file import by_structure
 from .region import chosen_region
@@ -26,6 +27,8 @@ class Chosen:
     mask, weight : Volume or None
     library : str or None
         Folder of restraints, where the coordinates of the model are to be refined.
+    found : tuple of dict
+        Findings about what was chosen.
     """
 
     maps: list
@@ -33,6 +36,7 @@ class Chosen:
     mask: object = None
     weight: object = None
     library: str | None = None
+    found: tuple = ()
 
     @property
     def atoms(self):
@@ -61,9 +65,7 @@ class Chosen:
         return labels
 
     def remarks(self, session):
-        """What the names of the maps tell: a half map that is given alone.
-
-        The core sees copies, so that it cannot tell.
+        """What the core cannot say, since it sees copies: of conformers, of a half map alone.
 
         Returns
         -------
@@ -72,17 +74,18 @@ class Chosen:
         """
         from locscale_hybrid.half_names import check_names, partner_name
         from locscale_hybrid.parameters import HybridInputs
+        told = list(self.found)
         if len(self.maps) != 1:
-            return []
+            return told
         volume = self.maps[0]
         for other in session.models.list(type=Volume):
             if other is not volume and other.name == partner_name(volume.name):
-                return [{"code": "partner-half-map", "level": "warning", "values": {},
+                return [*told, {"code": "partner-half-map", "level": "warning", "values": {},
                          "message": f"{map_label(volume)} has the name of a half map, and "
                          f"{map_label(other)} is open; give both as half maps"}]
         path = volume.data.path
         found = check_names(HybridInputs(full_map=Path(path))) if _is_file(path) else []
-        return [finding.as_dict() for finding in found]
+        return [*told, *(finding.as_dict() for finding in found)]
 
     def source_files(self):
         """Files that the inputs were opened from, by field of `HybridInputs`.
@@ -127,9 +130,9 @@ def choose(maps, keywords, earlier):
     if not maps and earlier is not None:
         maps = _still_open(earlier.maps, earlier.open_maps, "map", "locscale hybrid #1 #2 update "
                            f"#{earlier.volume.id_string}")
-    atoms = keywords.get("model")
+    atoms, found = keywords.get("model"), []
     if atoms is not None:
-        models = _choices(atoms)
+        models, found = first_conformers(_choices(atoms))
     elif earlier is not None:
         models = _still_open(earlier.models, earlier.open_models, "model",
                              f"locscale hybrid update #{earlier.volume.id_string} model #3")
@@ -145,7 +148,7 @@ def choose(maps, keywords, earlier):
     if library and not models:
         raise UserError("refineCoordinates refines the model, and none is given: name it, for "
                         "example model #3, or leave refineCoordinates out")
-    return Chosen(list(maps or []), models, mask, weight, library)
+    return Chosen(list(maps or []), models, mask, weight, library, tuple(found))
 
 
 def with_one_spelling(keywords):

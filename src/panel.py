@@ -241,8 +241,9 @@ class PanelLogic:
             return [Notice(NOTE, "No model: the whole mask will be filled with pseudo-atoms")]
         inside = _share_inside(model, frame_of(self.choices.map_1))
         if inside < 0.5:
-            return [Notice(WARNING, f"{inside:.0%} of the atoms of {map_label(model)} lie in the "
-                           "box of the map: fit the model into the map first (fitmap)")]
+            return [Notice(WARNING, f"{inside:.0%} of the atoms of {map_label(model)} are in the "
+                           "box of the map. If it is not cut out of a larger map, fit the model "
+                           "into it first (fitmap).")]
         return []
 
     def _start_check(self, signature):

@@ -114,7 +114,7 @@ def test_unknown_symmetry_is_a_problem(logic):
 
 def test_model_outside_the_map_is_a_warning(logic, run):
     run("move x 500 models #3")
-    assert "0% of the atoms of #3 model.pdb lie in the box of the map" in texts(logic, "warning")
+    assert "0% of the atoms of #3 model.pdb are in the box of the map" in texts(logic, "warning")
 
 
 def test_no_model_is_a_note(logic):

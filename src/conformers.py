@@ -1,0 +1,59 @@
+"""Conformers of an ensemble that are open side by side: a run uses one of them."""
+
+import numpy as np
+
+from .frames import map_label
+
+_SAME_PLACE = 3.0       # Å, median distance between equal atoms of two conformers, as in the core
+
+
+def first_conformers(choices):
+    """Choices without those that are other conformers of an earlier one.
+
+    A file of several models opens as #3.1, #3.2, …; the core would use the first of the file.
+    Structures of one group are conformers if they have the same atoms at nearly the same places.
+
+    Parameters
+    ----------
+    choices : list of ModelChoice
+
+    Returns
+    -------
+    list of ModelChoice
+        By the numbers of their structures.
+    list of dict
+        Findings: which one is used.
+    """
+    kept, others = [], {}
+    for choice in sorted(choices, key=lambda choice: choice.structure.id):
+        first = next((one for one in kept if _are_conformers(one, choice)), None)
+        if first is None:
+            kept.append(choice)
+        else:
+            others.setdefault(id(first), (first, []))[1].append(choice)
+    return kept, [_finding(first, left) for first, left in others.values()]
+
+
+def _are_conformers(one, other):
+    """Whether two choices are the same atoms of one group, at nearly the same places."""
+    parents = [choice.structure.parent for choice in (one, other)]
+    if parents[0] is not parents[1] or len(one.structure.id) < 2:
+        return False
+    atoms, others = one.current_atoms, other.current_atoms
+    if len(atoms) != len(others) or not len(atoms):
+        return False
+    if (list(atoms.names) != list(others.names)
+            or not np.array_equal(atoms.residues.numbers, others.residues.numbers)):
+        return False
+    apart = np.linalg.norm(atoms.scene_coords - others.scene_coords, axis=1)
+    return float(np.median(apart)) < _SAME_PLACE
+
+
+def _finding(first, left):
+    """Say which conformer is used."""
+    used, other = (map_label(choice.structure) for choice in (first, left[0]))
+    number = f"#{left[0].structure.id_string}"
+    return {"code": "several-models", "level": "warning", "values": {"models": len(left) + 1},
+            "message": f"{used} and {other} are conformers of one model, as in an ensemble of "
+            f"{len(left) + 1}. The first is used; to use another one, name it alone, for example "
+            f"model {number}."}
