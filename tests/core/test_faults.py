@@ -359,6 +359,17 @@ def test_twenty_runs_in_a_row_leave_no_file_and_no_process_behind(place):
     wait_until(lambda: children(os.getpid()) == [])
 
 
+def test_inputs_that_are_deleted_once_they_were_read_do_not_matter(case, undisturbed, tmp_path):
+    folder = tmp_path / "inputs"
+    shutil.copytree(case.folder, folder)
+    with Program(*type(case)(folder).words, "-o", tmp_path / "out.mrc", "-np", 1, "--print_report",
+                 "--outputs", "all") as program:
+        program.until("mask")
+        shutil.rmtree(folder)
+        assert program.end() == 0
+    assert (tmp_path / "out.mrc").read_bytes() == undisturbed
+
+
 # ---- names that are no text ---------------------------------------------------------------------
 
 def test_folder_whose_name_is_no_text_holds_all_that_a_run_writes(case, undisturbed, tmp_path):

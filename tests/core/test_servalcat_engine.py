@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from importlib.metadata import version
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_a_run_without_servalcat_ends_before_anything_is_read(tmp_path, monkeypa
     with pytest.raises(InputError, match="servalcat is not installed"):
         run_hybrid(inputs, HybridParameters(refiner="servalcat"),
                    output_paths(tmp_path / "out.mrc"))
+
+
+def test_folder_that_servalcat_cannot_use_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
+    folder = tmp_path / os.fsdecode(b"Gr\xf6\xdfe")
+    inputs = HybridInputs(full_map=tmp_path / "missing.mrc")
+    with pytest.raises(InputError, match=r"servalcat cannot use the folder .*, because its name is "
+                                         r"not in UTF-8; rename it, or choose another one with"):
+        run_hybrid(inputs, HybridParameters(refiner="servalcat"),
+                   output_paths(tmp_path / "out.mrc", processing_folder=folder))
 
 
 @pytest.mark.servalcat

@@ -77,7 +77,7 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
     .. [2] Bharadwaj, Jakobi (2022) Faraday Discuss. 240:168-183, :doi:`10.1039/D2FD00078D`.
     """
     check_outputs(outputs, inputs, parameters.outputs)
-    require_engine(inputs, parameters)
+    require_engine(inputs, parameters, outputs.processing_folder or outputs.scratch)
     run = _Run(parameters, progress or Progress())
     workers = executor or SerialExecutor()
     with fft_share(1), job_folder(outputs) as folder:

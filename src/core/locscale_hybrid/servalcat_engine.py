@@ -43,13 +43,39 @@ Report = Callable[[float], None]
 _AtomName = tuple[str, str, str, str]  # chain, residue number, atom, conformation
 
 
-def require_engine(inputs: HybridInputs, parameters: HybridParameters) -> None:
-    """Refuse what needs servalcat, or its library, where they are not."""
+def require_engine(inputs: HybridInputs, parameters: HybridParameters,
+                   folder: Path | None = None) -> None:
+    """Refuse what needs servalcat, or its library, where they are not.
+
+    Parameters
+    ----------
+    inputs : HybridInputs
+    parameters : HybridParameters
+    folder : Path, optional
+        Where its files will be.
+
+    Raises
+    ------
+    InputError
+        If servalcat or its library is missing, or it cannot use the name of a folder.
+    """
     if parameters.refiner == "servalcat":
         require_servalcat()
     if inputs.monomer_library is not None:
         require_servalcat(_COORDINATES)
         require_library(inputs.monomer_library)
+    if parameters.refiner == "servalcat" or inputs.monomer_library is not None:
+        for used in (folder, inputs.monomer_library):
+            _require_text(used)
+
+
+def _require_text(folder: Path | None) -> None:
+    """Refuse a folder whose name holds bytes that are no letters: gemmi takes text alone."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"servalcat cannot use the folder {folder}, because its name is not in "
+                         "UTF-8; rename it, or choose another one with -op") from None
 
 
 def require_servalcat(option: str = "--refiner servalcat") -> None:
