@@ -98,15 +98,8 @@ def make(case: Case, folder: Path) -> Path:
 def _simulate(case: Case, folder: Path) -> None:
     """Write maps and models, as `examples.simulate.simulate` does."""
     rng = np.random.default_rng(case.seed)
-    structure = _full_model(case)
-    protein = basic.density(structure, case)
-    distance = basic.distance_to_atoms(structure, case)
-    level = case.solvent * protein[distance < 2.5].mean()
-    outside = np.where(distance < 2.5, 0.0, level)
-    truth = protein + case.filtered(outside, case.falloff(basic.SOLVENT_SMOOTHING))
-    signal = case.filtered(truth, case.falloff(case.blur))
-    sd = basic.noise_level(signal, distance, case)
-    halves = [signal + _noise(case, sd, rng) for _ in range(2)]
+    structure, truth, signal, sd = noiseless(case)
+    halves = [signal + noise(case, sd, rng) for _ in range(2)]
     for name, values in (("half1", halves[0]), ("half2", halves[1]),
                          ("full", (halves[0] + halves[1]) / 2), ("truth", truth)):
         basic.write_map(folder / f"{name}.mrc", values, case.voxel_size)
@@ -114,6 +107,23 @@ def _simulate(case: Case, folder: Path) -> None:
     for name, model in (("model_full", structure), ("model_known", known),
                         ("model_partial", _given(case, known))):
         model.make_mmcif_document().write_file(str(folder / f"{name}.cif"))
+
+
+def noiseless(case: Case) -> tuple[gemmi.Structure, np.ndarray, np.ndarray, float]:
+    """The true model and density, what both halves show of it, and the sd of their noise."""
+    structure = _full_model(case)
+    protein = basic.density(structure, case)
+    distance = basic.distance_to_atoms(structure, case)
+    level = case.solvent * protein[distance < 2.5].mean()
+    outside = np.where(distance < 2.5, 0.0, level)
+    truth = protein + case.filtered(outside, case.falloff(basic.SOLVENT_SMOOTHING))
+    signal = case.filtered(truth, case.falloff(case.blur))
+    return structure, truth, signal, basic.noise_level(signal, distance, case)
+
+
+def given_model(case: Case, structure: gemmi.Structure) -> gemmi.Structure:
+    """What the user has of a true model."""
+    return _given(case, _known(case, structure))
 
 
 def _full_model(case: Case) -> gemmi.Structure:
@@ -165,7 +175,7 @@ def _multiply(structure: gemmi.Structure, moves: list[tuple[np.ndarray, np.ndarr
             structure[0].add_chain(copy)
 
 
-def _noise(case: Case, sd: float, rng: np.random.Generator) -> np.ndarray:
+def noise(case: Case, sd: float, rng: np.random.Generator) -> np.ndarray:
     """White noise, averaged over the point group with its variance kept."""
     values = rng.normal(0, sd, case.shape)
     if case.point_group == "C1":

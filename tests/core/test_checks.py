@@ -1,5 +1,6 @@
 """All checks together: real cases, simulated faults, and clean cases without an alarm."""
 
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -7,15 +8,18 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from locscale_hybrid.checks import (
     check_content,
     check_coverage,
+    check_fit,
     check_inputs,
     check_resolution,
     model_coverage,
 )
 from locscale_hybrid.errors import InputError
+from locscale_hybrid.fourier import FourierSpace
 from locscale_hybrid.half_names import halves_beside, partner_of
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mrc import read_map
@@ -256,7 +260,7 @@ def test_b_factors_that_say_nothing_are_a_note(case):
     model = model_of(case[1].clone(), "m")
     found, = check_content(replace(model, b_iso=np.full(len(model), 40.0)))
     assert (found.code, found.level) == ("b-all-equal", "note")
-    assert "B = 40 Å²" in found.message
+    assert "B = 40 Å² on every atom; this does no harm where B factors are refined" in found.message
     zero = np.where(np.arange(len(model)) < 7, 0.0, model.b_iso)
     found, = check_content(replace(model, b_iso=zero))
     assert (found.code, found.values["atoms"]) == ("b-zero", 7)
@@ -269,7 +273,10 @@ def test_ca_trace_and_a_handful_of_atoms_are_warned_of():
             residue.remove_atom(name, "*")
     found, = check_content(model_of(trace, "trace"))
     assert (found.code, found.values["residues"]) == ("ca-only", 40)
-    assert codes(check_content(model_of(small_model(2), "few"))) == {"few-atoms"}
+    found, = check_content(model_of(small_model(2), "few"))
+    assert found.code == "few-atoms"
+    assert found.message == ("few has 16 atoms that scatter, too few for most of a reference; "
+                             "check that this is the model meant")
     assert check_content(model_of(small_model(9), "enough")) == []
 
 
@@ -387,3 +394,15 @@ def test_voxel_size_of_a_real_map_is_told_by_the_whole_model(factor):
     assert ("magnification" in found) == (factor != 1.0)
     if factor != 1.0:
         assert found["magnification"].values["factor"] == pytest.approx(1 / factor, abs=0.003)
+
+
+def test_a_model_in_lumps_of_noise_does_not_clearly_fit():
+    grid = Grid((60, 60, 60), (1.2,) * 3)
+    model = model_of(small_model(54, centre=box_centre(grid.shape, 1.2)), "m.pdb")
+    lumps = ndimage.gaussian_filter(
+        np.random.default_rng(9).standard_normal(grid.shape), 3, mode="wrap")
+    found, = check_fit(grid, FourierSpace(grid).forward(lumps), model, resolution=6.0)
+    assert found.code == "model-fit-poor"
+    # no order of the three numbers is claimed
+    assert re.search(r"m.pdb does not clearly fit the map: its correlation is 0.0\d as it is, "
+                     r"0.0\d at best and 0.0\d for its mirror image", found.message)

@@ -98,7 +98,8 @@ def test_without_a_model_it_is_2_2_voxels_and_a_warning(case):
     (finding,) = found.findings
     assert finding.code == "resolution-unknown"
     assert finding.level == "warning"
-    assert "nothing tells the resolution of average" in finding.message
+    assert ("the resolution of average is unknown: 2.64 Å is used, 2.2 voxels of 1.2 Å"
+            in finding.message)
     assert "give it with -res" in finding.message
 
 
@@ -216,3 +217,13 @@ def test_one_sharpened_map_is_found_by_what_its_solvent_tells():
         found = find_resolution(observed, mask=mask)
         assert found.d_min == pytest.approx(RESOLUTION, abs=0.3)
         assert [f.code for f in found.findings if f.level == "warning"] == expected
+
+
+def test_halves_whose_fsc_never_falls_are_not_said_to_cross():
+    structure = small_model(90, centre=box_centre(SHAPE, 1.8), b_iso=(30, 60))
+    pair = half_maps(structure, SHAPE, 1.8, 3.2, seed=5, blur=20)[:2]
+    found = find_resolution(ObservedMaps(pair[0], *pair, "halves"),
+                            mask=np.ones(SHAPE, np.float32))
+    assert found.d_min == pytest.approx(3.6, abs=0.05)
+    assert "the finest that the voxels show" in found.origin
+    assert "stays above 0.143" in found.origin

@@ -111,8 +111,9 @@ def check_resolution(resolution: float, of_reference: float | None = None) -> li
         return findings
     return [*findings, Finding(
         "poor-resolution", "warning",
-        f"the resolution is {resolution:.1f} Å: worse than {_POOR_RESOLUTION:g} Å no secondary "
-        "structure is seen; the result shows domains at one scale, and B factors mean nothing",
+        f"the resolution is {resolution:.1f} Å: at worse than {_POOR_RESOLUTION:g} Å little "
+        "secondary structure shows. The result shows domains at one scale, and its B factors mean "
+        "nothing",
         {"resolution_angstrom": resolution})]
 
 
@@ -134,8 +135,9 @@ def check_content(model: AtomicModel) -> list[Finding]:
     count = len(model)
     if count < _FEW_ATOMS:
         findings.append(Finding("few-atoms", "warning",
-                                f"{model.name} has {count} atoms that scatter; the reference will "
-                                "be almost all pseudo-atoms", {"atoms": count}))
+                                f"{model.name} has {count} atoms that scatter, too few for most "
+                                "of a reference; check that this is the model meant",
+                                {"atoms": count}))
     residues = sum(len(chain) for chain in model.structure[0])
     if count >= _FEW_ATOMS and count < 1.5 * residues and np.mean(model.elements == "C") > 0.9:
         findings.append(Finding(
@@ -147,12 +149,13 @@ def check_content(model: AtomicModel) -> list[Finding]:
     if high - low < 0.01 and count > 1:
         findings.append(Finding("b-all-equal", "note",
                                 f"{model.name} has B = {low:.4g} Å² on every atom; this does no "
-                                "harm, B is refined anew", {"b_iso": low}))
+                                "harm where B factors are refined", {"b_iso": low}))
     elif low <= 0:
         zero = int((model.b_iso <= 0).sum())
         findings.append(Finding("b-zero", "note",
                                 f"{model.name} has a B of zero or less on {zero} of {count} "
-                                "atoms; this does no harm, B is refined anew", {"atoms": zero}))
+                                "atoms; this does no harm where B factors are refined",
+                                {"atoms": zero}))
     return findings
 
 
@@ -353,9 +356,9 @@ def _place_findings(grid: Grid, model: AtomicModel, fit: ModelFit,
     if not fit.is_found and fit.correlation < _SHIFTED * fit.best:
         findings.append(Finding(
             "model-fit-poor", "warning",
-            f"{model.name} fits the map little better (correlation {fit.correlation:.2f}, at best "
-            f"{fit.best:.2f}) than a mirror image of it ({fit.mirrored:.2f}); check that map and "
-            "model belong together", values))
+            f"{model.name} does not clearly fit the map: its correlation is {fit.correlation:.2f} "
+            f"as it is, {fit.best:.2f} at best and {fit.mirrored:.2f} for its mirror image; check "
+            "that map and model belong together", values))
     elif fit.correlation < _SHIFTED * fit.best and length > max(1.0, 0.7 * grid.step):
         findings.append(Finding(
             "model-shifted", "warning",

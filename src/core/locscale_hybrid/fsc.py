@@ -49,6 +49,10 @@ class FscCurve:
         before = int(crossings[0]) - 1
         return float("inf") if before == 0 else self._crossing(before, criterion)
 
+    def falls(self, criterion: float = HALF_MAP_CRITERION) -> bool:
+        """Whether `resolution` is a crossing, not the last shell of a curve that ends above."""
+        return bool(self.correlation[-1] < criterion)
+
     def finest(self, criterion: float = HALF_MAP_CRITERION) -> float | None:
         """Resolution in Å of the finest 3 shells at or above `criterion`; None without a fall.
 

@@ -121,8 +121,8 @@ def _at_nyquist(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
     return [Finding(
         "fsc-at-nyquist", "note",
         f"the FSC of {names[0]} and {names[1]} is still {found.tail:.2f} at {finest:.2f} Å, the "
-        "finest that their voxels hold: the data go further; give half maps with smaller voxels "
-        "if there are any", {"fsc": found.tail, "nyquist_angstrom": finest})]
+        "finest that their voxels show, so the data may go further; give half maps with smaller "
+        "voxels if you have them", {"fsc": found.tail, "nyquist_angstrom": finest})]
 
 
 def _unlike(names: tuple[str, str], found: HalfNoise) -> list[Finding]:

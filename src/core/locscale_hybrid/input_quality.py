@@ -276,8 +276,8 @@ def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[
     if shared < RELATED and not findings:
         findings.append(Finding(
             "halves-unrelated", "warning",
-            f"{first} and {second} share little: their FSC {band} is {shared:.2f}, and halves "
-            "of one data set have 0.9 and more; check that both are of one reconstruction and not "
+            f"{first} and {second} share little: their FSC {band} is {shared:.2f}, and that "
+            "of most half maps is above 0.9; check that both are of one reconstruction and not "
             "turned against each other", {"fsc": shared}))
     back = fsc_return(frequency, fsc)
     if back is not None:

@@ -126,10 +126,13 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
     if not np.isfinite(d_min):
         raise InputError(
             f"the half maps {half_1.name} and {half_2.name} do not correlate: their FSC inside "
-            f"the mask stays below {HALF_MAP_CRITERION:g} at every resolution; check that they "
-            "are halves of one reconstruction, or give the resolution with -res")
-    return Resolution(d_min, f"half-map FSC {HALF_MAP_CRITERION:g} inside the mask, corrected "
-                      "for it by phase randomisation", curves)
+            f"the mask is below {HALF_MAP_CRITERION:g} from the coarsest shells on; check that "
+            "they are halves of one reconstruction, or give the resolution with -res")
+    how = "inside the mask, corrected for it by phase randomisation"
+    if curves.corrected.falls(HALF_MAP_CRITERION):
+        return Resolution(d_min, f"half-map FSC {HALF_MAP_CRITERION:g} {how}", curves)
+    return Resolution(d_min, f"the finest that the voxels show: the half-map FSC {how}, stays "
+                      f"above {HALF_MAP_CRITERION:g}", curves)
 
 
 def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | None:
@@ -190,7 +193,7 @@ def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
     text = f"estimated: FSC {MODEL_CRITERION:g} of {density.name} with {model.name}"
     last = float(curve.correlation[-1])
     where = (f"where the FSC of the map with {model.name} falls below {MODEL_CRITERION:g}"
-             if d_min > 1 / float(curve.frequency[-1]) else
+             if curve.falls(MODEL_CRITERION) else
              f"the finest that its voxels show: the FSC of the map with {model.name} is still "
              f"{last:.2f} there")
     finding = Finding(
@@ -237,7 +240,7 @@ def _from_sampling(density: Map) -> Resolution:
     d_min = VOXELS_PER_RESOLUTION * voxel
     finding = Finding(
         "resolution-unknown", "warning",
-        f"nothing tells the resolution of {density.name}, so {d_min:.2f} Å is used, "
+        f"the resolution of {density.name} is unknown: {d_min:.2f} Å is used, "
         f"{VOXELS_PER_RESOLUTION:g} voxels of {voxel:.4g} Å; give it with -res",
         {"resolution_angstrom": round(d_min, 3), "voxel_angstrom": round(voxel, 4)})
     return Resolution(d_min, f"{VOXELS_PER_RESOLUTION:g} voxels", None, (finding,))
