@@ -95,14 +95,17 @@ def name_sources(path, inputs, source_files):
     inputs, source_files : dict of str to str
         See `shell_line`.
     """
-    from locscale_hybrid.files import replacing, sha256
+    from locscale_hybrid.files import replacing
     record = json.loads(path.read_text(encoding="utf-8"))
     entries, renamed = record.get("inputs", {}), {}
     for name in _MAPS:
         source = source_files.get(name)
-        if name in inputs and name in entries and source and _is_same_map(inputs[name], source):
+        if name not in inputs or name not in entries or not source:
+            continue
+        digest = _hash_of_same_map(inputs[name], source)
+        if digest is not None:
             renamed[entries[name]["path"]] = source
-            entries[name] = {"path": source, "sha256": sha256(Path(source))}
+            entries[name] = {"path": source, "sha256": digest}
     if not renamed:
         return
     record["command"] = [renamed.get(word, word) for word in record.get("command", [])]
@@ -110,14 +113,16 @@ def name_sources(path, inputs, source_files):
         stream.write((json.dumps(record, indent=1) + "\n").encode())
 
 
-def _is_same_map(one, other):
-    """Whether two files hold the same map."""
+def _hash_of_same_map(one, other):
+    """SHA-256 of the other file, as it was compared, where both hold the same map; else None."""
     import numpy as np
 
     from locscale_hybrid.errors import LocScaleError
-    from locscale_hybrid.mrc import read_map
+    from locscale_hybrid.mrc import read_map_file
     try:
-        one, other = read_map(Path(one)), read_map(Path(other))
+        one, other = read_map_file(Path(one)), read_map_file(Path(other))
     except (LocScaleError, OSError):
-        return False
-    return one.grid.same_as(other.grid) and np.array_equal(one.values, other.values)
+        return None
+    same = one.map.grid.same_as(other.map.grid) and np.array_equal(one.map.values,
+                                                                   other.map.values)
+    return other.sha256 if same else None

@@ -113,4 +113,4 @@ def test_mask_of_ones_is_the_whole_box(case, value):
     values, findings = checked(case, np.full(SHAPE, value))
     assert (values == 1).all()
     assert findings[-1].code == "mask-whole-box"
-    assert "1 or more everywhere, so the whole box is used" in findings[-1].message
+    assert "is 1 everywhere, so the whole box is used" in findings[-1].message

@@ -39,12 +39,13 @@ def checked_mask(given: Map, observed: Map, corners: BoolArray) -> tuple[FloatAr
         If it is no mask, empty, or inverted.
     """
     values, findings = _from_0_to_1(given)
-    low = float(values.min())
+    low, high = float(values.min()), float(values.max())
     if low >= _INSIDE:
+        everywhere = f"{low:.3g}" if low == high else f"{low:.3g} or more"
         findings.append(Finding(
             "mask-whole-box", "note",
-            f"mask {given.name} is {low:.3g} or more everywhere, so the whole box is used. Give a "
-            "mask of the particle, or leave -ma out"))
+            f"mask {given.name} is {everywhere} everywhere, so the whole box is used. Give a mask "
+            "of the particle, or leave -ma out"))
         return values, findings
     return values, findings + _misplaced(given.name, inside(values), observed, corners)
 

@@ -114,8 +114,8 @@ def _require_sense(name: str, values: FloatArray) -> None:
     else:
         return
     raise StageError(f"the {_NAMES.get(name, name)} {fact}, so no file was written. Check the "
-                     "maps and the mask with --check; if they are right, run with --debug and "
-                     "report what it shows")
+                     "maps and the mask; if they are right, run it again with --debug and report "
+                     "what it shows")
 
 
 def _labels(facts: RunFacts) -> list[str]:
