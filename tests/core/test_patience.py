@@ -61,7 +61,7 @@ def test_pulse_counts_from_the_last_change_of_the_file(tmp_path):
 def test_heart_renews_its_file_and_does_not_make_it_again(tmp_path, monkeypatch):
     monkeypatch.setattr(patience, "BEAT_SECONDS", 0.02)
     path = life_file(tmp_path, 0)
-    heart = Heart()
+    heart = Heart(1)
     heart.beat_in(path)
     first = path.stat().st_mtime_ns
     toy_tasks.wait_until(lambda: path.stat().st_mtime_ns != first)
@@ -74,8 +74,8 @@ def test_heart_renews_its_file_and_does_not_make_it_again(tmp_path, monkeypatch)
 def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit(tmp_path):
     seconds, found = [0.0], []
     clock = Clock(patience=5000.0, now=lambda: seconds[0])
-    watch = Watch(clock, tmp_path, limit=300.0, called=lambda worker: f"rank {worker} of 4",
-                  found=found.append, remedy="run it again")
+    watch = Watch(clock, tmp_path, limit=300.0, workers=4, found=found.append,
+                  called=lambda worker: f"rank {worker} of 4", remedy="run it again")
     for worker in (1, 2):
         life_file(tmp_path, worker).touch()
         clock.started(worker, worker)
@@ -97,7 +97,8 @@ def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit(tm
 def test_worker_that_falls_silent_again_is_said_again(tmp_path):
     seconds, found = [0.0], []
     clock = Clock(now=lambda: seconds[0])
-    watch = Watch(clock, tmp_path, limit=300.0, called=str, found=found.append, remedy="")
+    watch = Watch(clock, tmp_path, limit=300.0, workers=4, called=str, found=found.append,
+                  remedy="")
     life_file(tmp_path, 0).touch()
     clock.started(0, 0)
     for second in range(120):
@@ -106,6 +107,12 @@ def test_worker_that_falls_silent_again_is_said_again(tmp_path):
             os.utime(life_file(tmp_path, 0), (second, second))
         watch.late()
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 1.0), (100, 1.0), (500, 5.0), (5000, 10.0)])
+def test_many_workers_show_their_signs_of_life_less_often(workers, seconds):
+    assert patience.beat_seconds(workers) == seconds
+    assert 2 * seconds < patience.NOTICE_SECONDS    # the longest time between two that are seen
 
 
 # ---- processes ----------------------------------------------------------------------------------

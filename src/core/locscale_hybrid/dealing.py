@@ -202,14 +202,14 @@ class Dealer:
 def watch_over(comm: Any, clock: Clock, folder: Path, *, limit: float = 300.0,
                found: Callable[[Finding], None] = lambda finding: None) -> Watch:
     """The watch that rank 0 keeps over the ranks of a plan; see `patience.Watch`."""
-    return Watch(clock, folder, limit=limit, found=found,
+    return Watch(clock, folder, limit=limit, workers=comm.Get_size(), found=found,
                  called=lambda rank: f"rank {rank} of {comm.Get_size()}",
                  remedy="see whether its host and disk answer, and run it again")
 
 
 def serve(comm: Any) -> None:
     """What every rank but 0 does: work on the plans of rank 0 until it says that it is finished."""
-    heart = Heart()
+    heart = Heart(comm.Get_size())
     while True:
         command = _receive(comm, 0, COMMAND)
         if command.get("finish"):
@@ -246,7 +246,7 @@ class _RankZero:
 
     def __init__(self, comm: Any, folder: Path, limit: float) -> None:
         self._comm, self._limit = comm, limit
-        self._pulse = Pulse(folder, Awake())
+        self._pulse = Pulse(folder, Awake(), comm.Get_size())
 
     def look(self) -> None:
         """Look, to be called while nothing comes from it."""

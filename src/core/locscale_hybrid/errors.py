@@ -8,7 +8,7 @@ import errno
 
 MEMORY = "there is not enough memory: use fewer processes with -np, or crop the maps"
 THREADS = ("no further thread can be started: use fewer processes with -np, or raise the limits of "
-           "memory and processes (ulimit -v and -u)")
+           "memory and processes")
 _NO_ROOM = ("failed to map segment", "Cannot allocate memory")  # what loaders of libraries say
 
 _LONGEST = 1000  # letters of a message

@@ -18,7 +18,9 @@ from pathlib import Path
 
 from .findings import Finding
 
-BEAT_SECONDS = 1.0      # between two signs of life
+BEAT_SECONDS = 1.0      # between two signs of life, and between two looks at them
+_LONGEST_BEAT = 10.0    # s, for so many workers that a file server would feel them
+_WORKERS_A_SECOND = 100
 NOTICE_SECONDS = 30.0   # without one, after which the user hears of it
 _LEAST_BEATS = 5        # that are missed before a worker counts as silent
 _STEP = 1.0             # s; whoever watches looks several times a second
@@ -92,10 +94,22 @@ def life_file(folder: Path, worker: int) -> Path:
     return folder / f".alive-{worker}"
 
 
-class Heart:
-    """Shows that this process lives, by a thread that ends with it."""
+def beat_seconds(workers: int) -> float:
+    """Seconds between two signs of life of one of so many workers."""
+    return min(max(BEAT_SECONDS, workers / _WORKERS_A_SECOND), _LONGEST_BEAT)
 
-    def __init__(self) -> None:
+
+class Heart:
+    """Shows that this process lives, by a thread that ends with it.
+
+    Parameters
+    ----------
+    workers : int
+        That do the same.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
         self._path: Path | None = None
         self._thread: threading.Thread | None = None
 
@@ -112,7 +126,7 @@ class Heart:
     def _beat(self) -> None:
         """Renew it, again and again; a file that is gone is not made again."""
         while True:
-            time.sleep(BEAT_SECONDS)
+            time.sleep(beat_seconds(self._workers))
             path = self._path
             if path is not None:
                 with contextlib.suppress(OSError):
@@ -128,17 +142,19 @@ class Pulse:
         Of the plan.
     now : callable
         The time in s.
+    workers : int
+        How many there are.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], float]) -> None:
-        self._folder, self._now = folder, now
+    def __init__(self, folder: Path, now: Callable[[], float], workers: int = 1) -> None:
+        self._folder, self._now, self._every = folder, now, beat_seconds(workers)
         self._seen: dict[int, tuple[int, float]] = {}
         self._looked = float("-inf")
 
     def look(self, workers: Iterable[int]) -> None:
-        """Look at the files of the workers, once a second at most."""
+        """Look at the files of the workers, as often as they are renewed at most."""
         now = self._now()
-        if now - self._looked < BEAT_SECONDS:
+        if now - self._looked < self._every:
             return
         self._looked = now
         for worker in workers:
@@ -175,6 +191,8 @@ class Watch:
         Of the plan.
     limit : float
         s without a sign of life after which the run is given up.
+    workers : int
+        How many there are.
     called : callable
         What to call a worker in a message.
     found : callable
@@ -183,11 +201,13 @@ class Watch:
         The end of the sentence about a worker that is silent for too long.
     """
 
-    def __init__(self, clock: Clock, folder: Path, *, limit: float, called: Callable[[int], str],
-                 found: Callable[[Finding], None], remedy: str) -> None:
+    def __init__(self, clock: Clock, folder: Path, *, limit: float, workers: int,
+                 called: Callable[[int], str], found: Callable[[Finding], None],
+                 remedy: str) -> None:
         self.clock, self._called, self._found, self._remedy = clock, called, found, remedy
-        self._limit = max(limit, _LEAST_BEATS * BEAT_SECONDS)
-        self._pulse = Pulse(folder, clock.now)
+        self._beat = beat_seconds(workers)
+        self._limit = max(limit, _LEAST_BEATS * self._beat)
+        self._pulse = Pulse(folder, clock.now, workers)
         self._said: set[int] = set()
 
     def late(self) -> tuple[int, str] | None:
@@ -202,7 +222,7 @@ class Watch:
             elif seconds > min(NOTICE_SECONDS, self._limit / 2) and worker not in self._said:
                 self._said.add(worker)
                 self._found(no_sign_of_life(self._called(worker), seconds, self._limit))
-            elif seconds < 2 * BEAT_SECONDS:
+            elif seconds < 2 * self._beat:
                 self._said.discard(worker)
         if late is None:
             return None

@@ -67,8 +67,8 @@ class ProcessExecutor:
             self._start()
         try:
             clock = Clock(max(self._patience, patience or 0.0))
-            watch = Watch(clock, folder, limit=self._patience, called=self._called,
-                          found=self._found,
+            watch = Watch(clock, folder, limit=self._patience, workers=self.workers,
+                          called=self._called, found=self._found,
                           remedy="see whether its disk answers, and run it again")
             self._deal(name, folder, count, watch, progress)
         except BaseException:
@@ -186,7 +186,7 @@ def _serve(connection: Connection, workers: int, number: int) -> None:
     """What a process of the pool does: a task at a time, until told to end or orphaned."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    heart = Heart()
+    heart = Heart(workers)
     with fft_share(workers), contextlib.suppress(EOFError, OSError):
         connection.send(None)
         while (message := connection.recv()) is not None:

@@ -75,7 +75,7 @@ def _require_text(folder: Path | None) -> None:
         str(folder).encode()
     except UnicodeEncodeError:
         raise InputError(f"servalcat cannot use the folder {folder}, because its name is not in "
-                         "UTF-8; rename it, or choose another one with -op") from None
+                         "UTF-8; rename it") from None
 
 
 def require_servalcat(option: str = "--refiner servalcat") -> None:

@@ -101,7 +101,7 @@ class CommWorldExecutor:
         self._tell = tell
         self.when_stuck: Callable[[str], None] | None = None
         self.found: Callable[[Finding], None] = lambda finding: log.warning(finding.message)
-        self._heart = Heart()
+        self._heart = Heart(self.workers)
         self._busy: dict[int, int] = {}   # asks of a rank not yet answered with "no more"
         self._plan = 0
         self._open = True
