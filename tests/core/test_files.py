@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.files import all_or_none, require_regular, sha256
+from locscale_hybrid.files import all_or_none, replacing, require_regular, sha256
 from locscale_hybrid.json_files import read_object
 from locscale_hybrid.mrc import read_frame, read_map
 from locscale_hybrid.structure import read_model
@@ -26,6 +26,12 @@ def test_new_files_of_a_step_that_was_ended_go_and_older_ones_stay(tmp_path, err
         (tmp_path / "a").write_text("new")
         raise error
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_name_that_is_too_long_is_told_from_a_full_disk(tmp_path):
+    with pytest.raises(InputError, match="cannot be written: File name too long; give a shorter "
+                                         "name"), replacing(tmp_path / ("a" * 300)):
+        pass
 
 
 @pytest.fixture

@@ -173,6 +173,13 @@ def test_file_of_the_processing_folder_that_is_an_input_is_refused(tmp_path, inp
         check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), given)
 
 
+def test_folder_in_place_of_a_file_of_the_processing_folder_is_refused(tmp_path, inputs):
+    (tmp_path / "job/mask.mrc").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"job/mask.mrc is a folder, and a map or model of this "
+                                         r"run is to have that name; give another folder with -op"):
+        check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), inputs)
+
+
 def test_folder_in_place_of_a_further_output_is_refused(tmp_path, inputs):
     (tmp_path / "a_report.html").mkdir()
     with pytest.raises(InputError, match=r"output .*a_report.html is a folder"):

@@ -1,5 +1,6 @@
 """Files that are read are files; files that are written are complete or not there."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -59,9 +60,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         If the folder is missing or the file cannot be written; nothing is left behind.
     """
     folder = path.absolute().parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):   # unlike Path.is_dir, also for a name too long
         raise InputError(f"the folder {folder} does not exist; make it, or write elsewhere")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give a file name for the output")
     # not made of the path's own name, to which a file system that takes it may take no addition
     temporary = path.with_name(f".locscale-{secrets.token_hex(8)}.part")
@@ -73,8 +74,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
                 os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}; make room or "
-                         "write to another folder") from None
+        remedy = ("give a shorter name" if error.errno == errno.ENAMETOOLONG
+                  else "make room or write to another folder")
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; {remedy}"
+                         ) from None
     finally:
         with suppress(OSError):  # a disk that became read-only says so for a missing file too
             temporary.unlink()

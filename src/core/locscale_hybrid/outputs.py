@@ -174,6 +174,9 @@ def check_outputs(outputs: OutputPaths, inputs: HybridInputs,
         raise InputError(f"processing folder {folder} is a file: give a folder with -op")
     _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
     for name in _KEPT:
+        if os.path.isdir(folder / name):
+            raise InputError(f"{folder / name} is a folder, and a map or model of this run is to "
+                             "have that name; give another folder with -op")
         _check_input(folder / name, inputs, "give another folder with -op")
 
 
