@@ -263,6 +263,21 @@ def test_companion_takes_the_grid_of_the_map_and_must_stand_on_it(tmp_path):
         read_companion(path, draw("c", voxel=1.3), "mask")
 
 
+def test_companion_of_ones_is_one_of_the_whole_box(tmp_path):
+    volume = draw("a")
+    path, = write(tmp_path, Map(np.ones_like(volume.values), volume.grid, "mask"))
+    assert (read_companion(path, volume, "mask").map.values == 1).all()
+
+
+def test_voxel_size_that_was_given_counts_for_companions_too(tmp_path):
+    volume = draw("a", voxel=1.3)
+    wrong = draw("b", voxel=1.0)
+    path, = write(tmp_path, Map(soft_mask(), wrong.grid, "mask"))
+    with pytest.raises(InputError, match=r"give the voxel size with --apix"):
+        read_companion(path, volume, "mask")
+    assert read_companion(path, volume, "mask", voxel_size=1.3).map.grid == volume.grid
+
+
 def test_correlation_is_numpys():
     a, b = noise(seed=1), noise(seed=1) + noise(seed=2)
     assert correlate(a, b) == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], abs=1e-6)

@@ -314,5 +314,13 @@ def test_map_whose_values_are_no_weights_is_refused(low, high, sentence):
 
 
 def test_weights_may_be_rounded():
-    require_weights(Map(np.linspace(-0.005, 1.005, GRID.size, dtype=np.float32).reshape(SHAPE),
-                        GRID, "w.mrc"))
+    values = np.linspace(-0.005, 1.005, GRID.size, dtype=np.float32).reshape(SHAPE)
+    assert require_weights(Map(values, GRID, "w.mrc")) == []
+
+
+def test_weights_that_interpolation_has_made_overshoot_are_cut_off_and_said():
+    values = np.linspace(-0.02, 1.03, GRID.size, dtype=np.float32).reshape(SHAPE)
+    (note,) = require_weights(Map(values, GRID, "w.mrc"))
+    assert (note.code, note.level) == ("weight-clipped", "note")
+    assert "weight w.mrc runs from -0.02 to 1.03, as interpolation leaves it" in note.message
+    assert require_weights(Map(np.ones(SHAPE, np.float32), GRID, "w.mrc")) == []

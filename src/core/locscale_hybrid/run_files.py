@@ -97,7 +97,7 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
             beside[name], digests[name] = file.map, file.sha256
     mask, weight = beside.get("mask"), beside.get("weight_map")
     if weight is not None:
-        require_weights(weight)
+        findings += require_weights(weight)
     findings += without_effect(inputs, parameters)
     if parameters.region is not None:
         findings += beyond_the_map(parameters.region, observed.average.grid)

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from .beside import beside
 from .errors import InputError
+from .findings import Finding
 from .fourier import FourierSpace, real_product, squared_modulus
 from .local_power import LocalAverage
 from .maps import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Map
@@ -31,7 +32,8 @@ _SOFT_SIGMA = 0.25        # d_min, policy soft
 _SOFT_SCORE = 4.0
 _REGION_WEIGHT = 0.1      # weight from which a voxel counts for the amplitude curve
 _REGION_SIGMA = 2.0       # Å, edge of that region
-_ROUNDED = 0.01           # beyond 0 to 1 by rounding or interpolation
+_ROUNDED = 0.01           # beyond 0 to 1 by rounding
+_RINGING = 0.1            # the same by interpolation
 _WORTH_A_THREAD = 1 << 20  # voxels, whose smoothing takes longer than it takes to share it
 _LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor of this range
 
@@ -102,21 +104,27 @@ def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
     return "smooth" if kind == "pseudo-halves" and asked == "adaptive" else asked
 
 
-def require_weights(given: Map) -> None:
-    """Refuse a map whose values are no weights.
+def require_weights(given: Map) -> list[Finding]:
+    """Refuse a map whose values are no weights; say where some will be cut off at 0 or 1.
 
     Raises
     ------
     InputError
-        If they run beyond 0 to 1, or none reaches 1 %.
+        If they run beyond 0 to 1 by more than interpolation makes, or none reaches 1 %.
     """
     low, high = float(given.values.min()), float(given.values.max())
-    if not (np.isfinite(low) and np.isfinite(high)) or low < -_ROUNDED or high > 1 + _ROUNDED:
+    if not np.isfinite([low, high]).all() or low < -_RINGING or high > 1 + _RINGING:
         raise InputError(f"weight {given.name} runs from {low:.4g} to {high:.4g}; a weight runs "
                          f"from 0 to 1: give such a map, or one of {_POLICIES}")
     if high < _ROUNDED:
         raise InputError(f"weight {given.name} is empty: no voxel reaches {_ROUNDED:g}, so that "
                          "nothing would be left of the map; give another one")
+    if low >= -_ROUNDED and high <= 1 + _ROUNDED:
+        return []
+    return [Finding(
+        "weight-clipped", "note",
+        f"weight {given.name} runs from {low:.3g} to {high:.3g}, as interpolation leaves it. It is "
+        "cut off at 0 and 1", {"lowest": low, "highest": high})]
 
 
 def looking_weight(policy: str, given: WeightInput, local: LocalAverage) -> FloatArray:
