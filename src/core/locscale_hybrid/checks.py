@@ -39,7 +39,8 @@ _FINE_BAND = 6.5             # Å
 _LEAST_SCALE = 0.01          # of the voxel size, that is told at all
 _LEAST_COARSE_SCALE = 0.025  # the same by the envelope, which solvent and contrast change
 _SCALE_ERROR = 0.05          # of the same, for a band as fine as the radius of gyration
-_CERTAIN = 6.5               # times its error, gain in correlation that is no chance
+_CERTAIN = 3.0               # times its error, gain in correlation that is no chance …
+_CERTAIN_SMALL = 2.5         # … and so much more for each radius of gyration of the finest band
 _UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
 
 
@@ -297,8 +298,10 @@ def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray,
     found = best_magnification(coarse, positions, everywhere=not fit.is_found)
     radius = float(np.sqrt(np.square(positions - positions.mean(axis=0)).sum(axis=1).mean()))
     least = _LEAST_SCALE if coarse.finest < _FINE_BAND else _LEAST_COARSE_SCALE
-    tolerance = max(least, _SCALE_ERROR * coarse.finest / max(radius, 1e-9))
-    if (abs(found.factor - 1) < tolerance or found.gain < _CERTAIN
+    fineness = coarse.finest / max(radius, 1e-9)
+    # a part that is small for the band fits here and there as if it had another scale
+    if (abs(found.factor - 1) < max(least, _SCALE_ERROR * fineness)
+            or found.gain < _CERTAIN * (1 + _CERTAIN_SMALL * fineness)
             or found.correlation < CHANCE * fit.mirrored):
         return None
     message = (f"magnified by {found.factor:.3f} it fits (correlation {found.correlation:.2f}, "
