@@ -3,15 +3,19 @@
 import numpy as np
 
 from .frames import map_label
+from .model_file import residues_of
 
-_SAME_PLACE = 3.0       # Å, median distance between equal atoms of two conformers, as in the core
+# As in the core's model_parts.
+SAME_PLACE = 3.0        # Å, median distance between equal atoms of two conformers
+MOST_ATOMS = 0.5        # share of the atoms that two conformers have in common, at least
 
 
 def first_conformers(choices):
     """Choices without those that are other conformers of an earlier one.
 
     A file of several models opens as #3.1, #3.2, …; the core would use the first of the file.
-    Structures of one group are conformers if they have the same atoms at nearly the same places.
+    Structures of one group are conformers if they have the same atoms, or most of them, at nearly
+    the same places.
 
     Parameters
     ----------
@@ -39,14 +43,21 @@ def _are_conformers(one, other):
     parents = [choice.structure.parent for choice in (one, other)]
     if parents[0] is not parents[1] or len(one.structure.id) < 2:
         return False
-    atoms, others = one.current_atoms, other.current_atoms
-    if len(atoms) != len(others) or not len(atoms):
+    here, there = _places(one.current_atoms), _places(other.current_atoms)
+    common = [key for key in here if key in there]
+    if not common or len(common) < MOST_ATOMS * min(len(here), len(there)):
         return False
-    if (list(atoms.names) != list(others.names)
-            or not np.array_equal(atoms.residues.numbers, others.residues.numbers)):
-        return False
-    apart = np.linalg.norm(atoms.scene_coords - others.scene_coords, axis=1)
-    return float(np.median(apart)) < _SAME_PLACE
+    apart = np.array([here[key] for key in common]) - np.array([there[key] for key in common])
+    return float(np.median(np.linalg.norm(apart, axis=1))) < SAME_PLACE
+
+
+def _places(atoms):
+    """Where each atom is that is not hydrogen, by chain, residue and name."""
+    atoms = atoms.filter(atoms.element_numbers > 1)
+    residues, place = residues_of(atoms)
+    keys = list(zip(residues.chain_ids, residues.numbers.tolist(), residues.names, strict=True))
+    return {(*keys[i], name): xyz for i, name, xyz
+            in zip(place.tolist(), atoms.names, atoms.scene_coords, strict=True)}
 
 
 def _finding(first, left):

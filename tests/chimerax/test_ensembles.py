@@ -68,6 +68,18 @@ def test_chosen_atoms_of_an_ensemble_count_once(session, run, ensemble):
     assert [finding["code"] for finding in found.remarks(session)] == ["several-models"]
 
 
+def test_conformers_of_which_one_lacks_atoms_count_once(session, run, ensemble):
+    run("delete #4.2:6")
+    assert [choice.structure.id_string for choice in chosen(session, run, "#4").models] == ["4.1"]
+
+
+def test_core_and_shell_call_the_same_conformers(chimerax_session):
+    from chimerax.locscale import conformers
+    from locscale_hybrid import model_parts
+    assert (conformers.SAME_PLACE, conformers.MOST_ATOMS) == (
+        model_parts._SAME_PLACE, model_parts._MOST_ATOMS)
+
+
 def test_copies_in_several_places_are_all_used(session, run, ensemble):
     ensemble((0, 0, 0), (0, 8, 0), name="assembly.pdb")
     found = chosen(session, run, "#5")

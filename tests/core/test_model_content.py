@@ -93,6 +93,18 @@ def test_equal_chains_of_two_blocks_in_two_places_are_two(tmp_path):
     assert len(read_model(write(tmp_path, blocks(one, other), "model.cif"))) == 288
 
 
+def test_models_of_one_file_in_several_places_are_all_used(tmp_path):
+    # biological assemblies, and what ChimeraX writes of several structures into one PDB file
+    parts = [small_model(18), small_model(18, centre=(60.0, 5.0, 0.0)),
+             small_model(27, centre=(0.0, 70.0, 0.0))]
+    text = "".join(f"MODEL     {i:4d}\n{pdb(part)}ENDMDL\n" for i, part in enumerate(parts, 1))
+    model = read_model(write(tmp_path, text + "END\n"))
+    assert len(model) == 144 + 144 + 216
+    assert [chain.name for chain in model.structure[0]] == ["A", "A-2", "A-3"]
+    assert codes(model) == ["several-parts"]
+    assert "has 3 models, and the atoms of all of them are used" in model.findings[0].message
+
+
 def test_block_without_atoms_is_passed_over(tmp_path):
     text = "data_first\n_cell.length_a 5\n\n" + blocks(small_model(18))
     model = read_model(write(tmp_path, text, "model.cif"))
@@ -106,6 +118,17 @@ def test_conformers_in_several_blocks_count_once(tmp_path):
     assert codes(model) == ["several-models"]
     assert "has 3 conformers of one model, as an ensemble does. The first is used" in (
         model.findings[0].message)
+
+
+def test_conformers_whose_hydrogens_and_ends_differ_count_once(tmp_path):
+    parts = [small_model(18), small_model(18, centre=(0.4, 0.3, 0.0)), small_model(18)]
+    del parts[1][0][0][17]
+    hydrogen = parts[2][0][0][0][0].clone()
+    hydrogen.name, hydrogen.element = "H", gemmi.Element("H")
+    parts[2][0][0][0].add_atom(hydrogen)
+    text = "".join(f"MODEL     {i:4d}\n{pdb(part)}ENDMDL\n" for i, part in enumerate(parts, 1))
+    model = read_model(write(tmp_path, text + "END\n"))
+    assert (len(model), codes(model)) == (144, ["several-models"])
 
 
 def test_what_follows_an_end_record_is_read_too(tmp_path):

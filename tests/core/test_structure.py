@@ -128,7 +128,9 @@ def test_first_of_several_models_is_used_and_said(tmp_path):
     assert len(model) == 1
     assert len(model.structure) == 1
     assert codes(model) == ["several-models"]
-    assert "holds 3 models" in model.findings[0].message
+    assert "has 3 conformers of one model, as an ensemble does. The first is used" in (
+        model.findings[0].message)
+    assert len(model_of(gemmi.read_pdb_string(text), "structure")) == 1
 
 
 def with_pseudo_atoms():

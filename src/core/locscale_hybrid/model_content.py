@@ -85,7 +85,7 @@ def check_occupancies(structure: gemmi.Structure, occupancies: DoubleArray,
     InputError
         If the occupancy of an atom is greater than 1.
     """
-    beyond = int((occupancies > _ONE).sum())
+    beyond = int(np.count_nonzero(occupancies > _ONE))
     if beyond:
         are = "1 atom has an occupancy" if beyond == 1 else f"{beyond} atoms have occupancies"
         highest = float(np.max(occupancies))

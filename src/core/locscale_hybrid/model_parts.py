@@ -10,17 +10,17 @@ from .atom_site import structure_of_block
 from .elements import pdb_with_elements
 from .errors import InputError
 from .findings import Finding
-from .maps import DoubleArray
 
 _NOT_BLANK = re.compile(r"\S")
 _SAME_PLACE = 3.0       # Å, median distance between equal atoms of two conformers
+_MOST_ATOMS = 0.5       # share of the atoms that two conformers have in common, at least
 
 
 def structure_in(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
     """The structure in a text, PDB or mmCIF by content.
 
-    Data blocks, and what follows an END record, are parts of one model unless they are conformers
-    of the first.
+    Models, data blocks, and what follows an END record, are parts of one structure unless they are
+    conformers of the first.
 
     Parameters
     ----------
@@ -67,21 +67,24 @@ def _has_atom_record(text: str) -> bool:
 def _from_cif(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
     """The structure of all data blocks that have atoms."""
     document = gemmi.cif.read_string(text)
-    parts = [structure_of_block(block, path) for block in document
-             if block.find_values("_atom_site.Cartn_x")]
-    if not parts:
+    blocks = [structure_of_block(block, path) for block in document
+              if block.find_values("_atom_site.Cartn_x")]
+    if not blocks:
         raise InputError(f"{path} is a CIF file without atoms (no _atom_site.Cartn_x in "
                          f"{len(document)} data blocks); give a model in mmCIF or PDB format")
-    return _joined(parts, path.name, "data blocks")
+    parts = [part for block in blocks for part in _models_apart(block)]
+    return _joined(parts, path.name, "data blocks" if len(blocks) > 1 else "models")
 
 
 def _from_pdb(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
     """The structure of a PDB file, of what follows an END record too."""
     text, count = pdb_with_elements(text, path)
     # letters beyond ASCII would be cut apart by the fixed columns
-    parts = [gemmi.read_pdb_string(part.encode("ascii", "replace").decode("ascii"))
+    files = [gemmi.read_pdb_string(part.encode("ascii", "replace").decode("ascii"))
              for part in _between_ends(text)]
-    structure, findings = _joined(parts, path.name, "parts that END records separate")
+    parts = [part for file in files for part in _models_apart(file)]
+    structure, findings = _joined(
+        parts, path.name, "parts that END records separate" if len(files) > 1 else "models")
     if count:
         findings.append(Finding(
             "elements-from-names", "note",
@@ -102,6 +105,17 @@ def _between_ends(text: str) -> list[str]:
             begin = place
     parts.append(text[begin:])
     return [part for part in parts if _has_atom_record(part)]
+
+
+def _models_apart(structure: gemmi.Structure) -> list[gemmi.Structure]:
+    """A structure for each of its models; metadata stay with the first."""
+    others = []
+    for index in range(len(structure) - 1, 0, -1):
+        other = gemmi.Structure()
+        other.add_model(structure[index].clone())
+        others.append(other)
+        del structure[index]
+    return [structure, *reversed(others)]
 
 
 def _joined(parts: list[gemmi.Structure], name: str,
@@ -128,22 +142,22 @@ def _joined(parts: list[gemmi.Structure], name: str,
 
 
 def are_conformers(one: gemmi.Structure, other: gemmi.Structure) -> bool:
-    """Whether two structures have the same atoms at nearly the same places."""
+    """Whether two structures have the same atoms, or most of them, at nearly the same places."""
     if not len(one) or not len(other):
         return False
-    names, positions = _identities(one[0])
-    other_names, other_positions = _identities(other[0])
-    if not names or names != other_names:
+    here, there = _places(one[0]), _places(other[0])
+    common = [key for key in here if key in there]
+    if not common or len(common) < _MOST_ATOMS * min(len(here), len(there)):
         return False
-    apart = np.linalg.norm(positions - other_positions, axis=1)
-    return float(np.median(apart)) < _SAME_PLACE
+    apart = np.array([here[key] for key in common]) - np.array([there[key] for key in common])
+    return float(np.median(np.linalg.norm(apart, axis=1))) < _SAME_PLACE
 
 
-def _identities(model: gemmi.Model) -> tuple[list[tuple[str, str, str]], DoubleArray]:
-    """Residue and atom of each atom, and where it is."""
-    sites = list(model.all())
-    return ([(str(site.residue.seqid), site.residue.name, site.atom.name) for site in sites],
-            np.array([site.atom.pos.tolist() for site in sites]).reshape(-1, 3))
+def _places(model: gemmi.Model) -> dict[tuple[int, str, str, str], list[float]]:
+    """Where each atom is that is not hydrogen, by chain, residue and name."""
+    return {(number, str(residue.seqid), residue.name, atom.name): atom.pos.tolist()
+            for number, chain in enumerate(model) for residue in chain for atom in residue
+            if not atom.is_hydrogen()}
 
 
 def _add_chains(first: gemmi.Structure, part: gemmi.Structure) -> list[str]:

@@ -116,7 +116,8 @@ def model_of(structure: gemmi.Structure, name: str, *,
     findings += [*drop_dummies(structure, name), *correct_elements(structure, name)]
     table = _tabulate(structure[0]) if len(structure) else _no_atoms()
     kept = _scattering(table, name, findings)
-    findings += check_occupancies(structure, table.occupancies[kept], name)
+    given = table.occupancies[kept & ~table.is_pseudo]  # those of pseudo-atoms are our own
+    findings += check_occupancies(structure, given, name)
     kept = _counted_once(table, kept, structure, name, findings)
     table = _with_all_b(table, kept, name, findings)
     chains = table.chain[kept]
