@@ -75,6 +75,7 @@ def test_conformers_of_which_one_lacks_atoms_count_once(session, run, ensemble):
 
 def test_core_and_shell_call_the_same_conformers(chimerax_session):
     from chimerax.locscale import conformers
+
     from locscale_hybrid import model_parts
     assert (conformers.SAME_PLACE, conformers.MOST_ATOMS) == (
         model_parts._SAME_PLACE, model_parts._MOST_ATOMS)
