@@ -110,3 +110,28 @@ def test_long_chain_is_one_chain(tmp_path):
     model = read_model(path)
     assert [chain.name for chain in model.structure[0]] == ["B-1"]
     assert [residue.seqid.num for residue in model.structure[0][0]] == list(range(1, 2501))
+
+
+def test_chains_that_take_turns_row_by_row_are_read_as_chains(tmp_path):
+    plain = small_model(9).make_mmcif_document()
+    loop = plain.sole_block().find_loop("_atom_site.id").get_loop()
+    rows = [list(loop.values[i * loop.width():(i + 1) * loop.width()])
+            for i in range(loop.length())]
+    place = {tag.split(".")[1]: i for i, tag in enumerate(loop.tags)}
+    many = []
+    for copy in range(30):
+        for row in rows:
+            for name, turn in (("A", 0), ("B", 500)):
+                new = list(row)
+                new[place["auth_asym_id"]] = new[place["label_asym_id"]] = name
+                new[place["Cartn_x"]] = f"{float(row[place['Cartn_x']]) + 40 * copy:.3f}"
+                new[place["Cartn_y"]] = f"{float(row[place['Cartn_y']]) + turn:.3f}"
+                new[place["auth_seq_id"]] = str(int(row[place["auth_seq_id"]]) + 9 * copy)
+                many.append(new)
+    loop.set_all_values([list(column) for column in zip(*many, strict=True)])
+    path = tmp_path / "model.cif"
+    path.write_text(plain.as_string())
+    model = read_model(path)
+    assert [(chain.name, len(chain)) for chain in model.structure[0]] == [("A", 270), ("B", 270)]
+    assert len(model) == 2 * 30 * 72
+    assert (model.positions[model.chain_index == 1, 1] > 400).all()

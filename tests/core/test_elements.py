@@ -108,6 +108,16 @@ def test_selenium_of_selenomethionine_is_kept():
     assert element_from_names("P", "DG") == "P"
 
 
+def test_long_names_of_hydrogens_and_ligands_are_in_their_columns(tmp_path):
+    path = tmp_path / "model.pdb"
+    path.write_text(LINE.replace("{:4s} {:3s}", "{:4s}{:>4s}").format(
+        "ATOM  ", 1, " CA ", "ILE", 1, 1.0) + LINE.format("ATOM  ", 2, "HG11", "ILE", 1, 4.0)
+        + LINE.format("HETATM", 3, "CAA1", "LIG", 2, 8.0))
+    model = read_model(path)
+    assert model.elements.tolist() == ["C", "C"]
+    assert model.findings == ()
+
+
 @pytest.mark.parametrize(("text", "symbol"), [
     ("O1-", "O"), ("FE+3", "FE"), ("Zn2+", "Zn"), ("C", "C"), ("N+", "N"), ("Xx1", "Xx1"),
     ("?", "?")])

@@ -16,6 +16,7 @@ from .errors import InputError
 _PREFIX = "_atom_site."
 _PIECE = 400            # residues of a chain that gemmi shall see at once
 _LONG = 4 * _PIECE      # rows of a table that is worth it
+_MANY_TURNS = 2000      # pieces of chains
 _PAIRS = (("label_atom_id", "auth_atom_id"), ("label_comp_id", "auth_comp_id"),
           ("auth_seq_id", "label_seq_id"))
 _DEFAULTS = {"label_alt_id": ".", "occupancy": "1.00", "B_iso_or_equiv": "20.00"}
@@ -42,13 +43,20 @@ def structure_of_block(block: gemmi.cif.Block, path: Path) -> gemmi.Structure:
     original: dict[str, str] = {}
     if loop is not None:
         _complete(block, loop, path)
+        _bring_chains_together(block, loop)
         original = _cut_long_chains(block, loop)
     structure = gemmi.make_structure_from_block(block)
     for model in structure if original else ():
         for chain in model:
             chain.name = original.get(chain.name, chain.name)
-    structure.merge_chain_parts()
+    merge_chains(structure)
     return structure
+
+
+def merge_chains(structure: gemmi.Structure) -> None:
+    """Bring the parts of each chain together, where a chain is in parts: gemmi compares all."""
+    if any(len({chain.name for chain in model}) < len(model) for model in structure):
+        structure.merge_chain_parts()
 
 
 def _complete(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
@@ -83,6 +91,23 @@ def _complete(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
         clean = {text: symbol_without_charge(gemmi.cif.as_string(text)) for text in set(symbols)}
         if any(text != symbol for text, symbol in clean.items()):
             _set(block, "type_symbol", [clean[text] for text in symbols])
+
+
+def _bring_chains_together(block: gemmi.cif.Block, loop: gemmi.cif.Loop) -> None:
+    """Sort the rows by chain where these take turns: to gemmi each turn is a piece of a chain."""
+    if loop.length() < _LONG:
+        return
+    chains = list(block.find_values(f"{_PREFIX}auth_asym_id"))
+    models = list(block.find_values(f"{_PREFIX}pdbx_PDB_model_num")) or ["1"] * len(chains)
+    keys = list(zip(models, chains, strict=True))
+    turns = sum(1 for _ in groupby(keys))
+    rank = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    if turns < _MANY_TURNS or turns == len(rank):
+        return
+    order = sorted(range(len(keys)), key=lambda i: rank[keys[i]])
+    for tag in loop.tags:
+        column = list(block.find_values(tag))
+        _set(block, tag.removeprefix(_PREFIX), [column[i] for i in order])
 
 
 def _cut_long_chains(block: gemmi.cif.Block, loop: gemmi.cif.Loop) -> dict[str, str]:

@@ -105,7 +105,7 @@ def pdb_with_elements(text: str, path: Path) -> tuple[str, int]:
         element = element_from_names(name, residue)
         if element is not None:
             lines[i] = f"{line.rstrip()[:76]:76}{element.upper():>2}"
-            count += at_left
+            count += is_left and at_left
         elif at_left:
             doubtful.append((i + 1, name.strip(), residue))
     if doubtful:

@@ -6,13 +6,14 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from .atom_site import structure_of_block
+from .atom_site import merge_chains, structure_of_block
 from .elements import pdb_with_elements
 from .errors import InputError
 from .findings import Finding
 
 _NOT_BLANK = re.compile(r"\S")
 _SAME_PLACE = 3.0       # Å, median distance between equal atoms of two conformers
+_SHOWN = 8              # names in a message
 _MOST_ATOMS = 0.5       # share of the atoms that two conformers have in common, at least
 
 
@@ -132,9 +133,12 @@ def _joined(parts: list[gemmi.Structure], name: str,
             "several-models", "warning",
             f"{name} has {count} conformers of one model, as an ensemble does. The first is used; "
             "to use another one, give it in a file of its own.", {"models": count}))
-    renamed = [new for part in others for new in _add_chains(first, part)]
+    taken = {chain.name: 1 for chain in first[0]} if others else {}
+    renamed = [new for part in others for new in _add_chains(first, part, taken)]
     if others:
-        names = f" Chains whose names were taken are now {', '.join(renamed)}." if renamed else ""
+        more = ", …" if len(renamed) > _SHOWN else ""
+        names = (f" Chains whose names were taken are now {', '.join(renamed[:_SHOWN])}{more}."
+                 if renamed else "")
         findings.append(Finding(
             "several-parts", "note", f"{name} has {len(others) + 1} {what}, and the atoms of all "
             f"of them are used.{names}", {"parts": len(others) + 1}))
@@ -160,17 +164,19 @@ def _places(model: gemmi.Model) -> dict[tuple[int, str, str, str], list[float]]:
             if not atom.is_hydrogen()}
 
 
-def _add_chains(first: gemmi.Structure, part: gemmi.Structure) -> list[str]:
-    """Add the chains of a structure to the first model of another; returns the new names."""
-    part.merge_chain_parts()
-    taken = {chain.name for chain in first[0]}
+def _add_chains(first: gemmi.Structure, part: gemmi.Structure, taken: dict[str, int]) -> list[str]:
+    """Add the chains of a structure to the first model of another; returns the new names.
+
+    `taken` has the names that chains have already, and how often each was wanted.
+    """
+    merge_chains(part)
     new: dict[str, str] = {}
     for chain in part[0]:
-        number = 2
         name = chain.name
         while name in taken:
-            name, number = f"{chain.name}-{number}", number + 1
-        taken.add(name)
+            taken[chain.name] += 1
+            name = f"{chain.name}-{taken[chain.name]}"
+        taken[name] = 1
         new[chain.name] = name
         for residue in chain:
             residue.subchain = ""   # those of another part may be the same

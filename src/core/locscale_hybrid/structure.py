@@ -8,6 +8,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from .atom_site import merge_chains
 from .errors import InputError
 from .findings import Finding
 from .maps import BoolArray, DoubleArray, IntArray
@@ -109,7 +110,7 @@ def model_of(structure: gemmi.Structure, name: str, *,
     """
     findings: list[Finding] = []
     _keep_first_model(structure, name, findings)
-    structure.merge_chain_parts()
+    merge_chains(structure)
     structure.setup_entities()
     if not keep_pseudo_atoms:
         _drop_pseudo_atoms(structure, name, findings)
