@@ -9,16 +9,16 @@ from numpy.random import default_rng
 
 from locscale_hybrid.bfactors import (
     B_BOUNDS,
-    _conjugate_gradients,
     _levelled,
     at_bounds,
     b_steps,
     group_levels,
-    neighbours_of,
 )
 from locscale_hybrid.density import Scatterers
 from locscale_hybrid.fourier import FourierSpace
+from locscale_hybrid.likelihood import evaluate
 from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.neighbours import neighbours_of
 from locscale_hybrid.observed import ObservedMaps
 from locscale_hybrid.refinement_grid import refinement_data
 from locscale_hybrid.structure import model_of
@@ -95,7 +95,7 @@ def test_a_step_never_raises_the_target_and_its_prior(case):
         start, model = fit.b_iso, fit.model
         prior = float(start @ neighbours.strain(start)) / (2 * tau**2)
         values.append(fit.fit.value + prior)
-    assert (np.diff(values) < 0.01).all()
+    assert (np.diff(values) <= 0).all()
 
 
 def test_a_strong_prior_makes_b_smoother(case):
@@ -138,7 +138,8 @@ def test_a_new_level_with_atoms_at_a_bound_gives_the_model_of_the_new_b(case):
     data, atoms, b = case
     start = np.where(np.arange(len(b)) < 3, 390.0, b)  # the level of the data is 80 higher
     model = atoms.coefficients(start, data.band)
-    levelled, moved, _ = _levelled(data.average, atoms, start, model)
+    levelled, moved, _ = _levelled(data.average, atoms, start, model,
+                                   evaluate(data.average, model))
     assert (levelled[:3] == B_BOUNDS[1]).all() and levelled[3:].max() < B_BOUNDS[1]
     expected = atoms.coefficients(levelled, data.band)
     assert np.abs(moved - expected).sum() < 1e-3 * np.abs(expected).sum()
@@ -172,16 +173,6 @@ def test_strength_of_the_prior_does_not_depend_on_how_crowded_the_atoms_are():
 def test_one_atom_alone_and_none_have_no_prior():
     assert neighbours_of(np.zeros((1, 3))).strain(np.array([50.0])) == pytest.approx([0.0])
     assert not len(neighbours_of(np.empty((0, 3))).strain(np.empty(0)))
-
-
-def test_conjugate_gradients_solve_what_a_dense_solver_solves():
-    rng = default_rng(5)
-    root = rng.normal(size=(40, 40))
-    matrix = root @ root.T + 5 * np.eye(40)
-    right = rng.normal(size=40)
-    made = _conjugate_gradients(lambda x: matrix @ x, np.diag(matrix).copy(), right,
-                                tolerance=1e-10, n_max=200)
-    np.testing.assert_allclose(made, np.linalg.solve(matrix, right), rtol=1e-6)
 
 
 def test_altlocs_metals_and_partial_occupancies_get_their_b():

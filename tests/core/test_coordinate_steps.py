@@ -71,6 +71,25 @@ def test_the_scatterers_given_are_left_as_they_are(displaced):
     assert np.array_equal(atoms.occupancies, np.ones(60))
 
 
+def test_no_step_in_coordinates_raises_the_target(displaced):
+    values = displaced[3].values
+    assert len(values) == 3
+    assert all(np.diff(of_round).max(initial=0.0) <= 0 for of_round in values)
+    assert values[0][-1] < values[0][0]
+
+
+def test_crowded_atoms_that_share_their_density_go_down_only():
+    # 1.3 Å apart at 4 Å resolution: steps that take atoms for independent overshoot
+    true = scattered(150, 8, least=1.3, half_width=5.5)
+    species = np.full(150, PSEUDO)
+    start = true + default_rng(9).normal(0, 0.5, true.shape)
+    settled = settle_pseudo_atoms(noise_free(true, species, 4.0), Scatterers(GRID, start, species),
+                                  np.full(150, B), species == PSEUDO, everywhere())
+    for of_round in settled.values:
+        assert np.diff(of_round).max(initial=0.0) <= 0
+    assert settled.values[-1][-1] < settled.values[0][0]
+
+
 def test_no_rounds_change_nothing():
     positions = scattered(10, 3)
     species = np.full(10, PSEUDO)

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from locscale_hybrid import displacements
 from locscale_hybrid.density import Scatterers
 from locscale_hybrid.displacements import SPREAD, displaced, rms_shift
+from locscale_hybrid.likelihood import evaluate
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.observed import ObservedMaps
 from locscale_hybrid.refinement_grid import refinement_data
@@ -36,30 +38,31 @@ def b_of(atoms):
 
 def test_atoms_beside_their_places_come_nearer(case):
     target, true, beside = case
-    moved = displaced(target, beside, b_of(true), EVERY)
+    moved = displaced(target, beside, b_of(true), EVERY).atoms
     assert rms_shift(true, moved, EVERY) < 0.75 * rms_shift(true, beside, EVERY)
     assert rms_shift(beside, moved, EVERY) > 0.05
 
 
 def test_many_steps_settle(case):
     target, true, beside = case
-    few, many, more = (displaced(target, beside, b_of(true), EVERY, n_steps=n) for n in (8, 60, 80))
+    few, many, more = (displaced(target, beside, b_of(true), EVERY, n_steps=n).atoms
+                       for n in (8, 60, 80))
     assert rms_shift(true, many, EVERY) <= rms_shift(true, few, EVERY)
     assert rms_shift(many, more, EVERY) < 0.01
 
 
 def test_atoms_in_their_places_stay(case):
     target, true, _ = case
-    assert rms_shift(true, displaced(target, true, b_of(true), EVERY), EVERY) < 0.01
+    assert rms_shift(true, displaced(target, true, b_of(true), EVERY).atoms, EVERY) < 0.01
 
 
 def test_only_the_atoms_that_may_shift_do(case):
     target, _, beside = case
     before = beside.positions.copy()
-    moved = displaced(target, beside, b_of(beside), EVERY[:50])
+    moved = displaced(target, beside, b_of(beside), EVERY[:50]).atoms
     assert np.array_equal(moved.positions[50:], before[50:])
     assert np.array_equal(beside.positions, before)
-    nothing = displaced(target, beside, b_of(beside), EVERY[:0])
+    nothing = displaced(target, beside, b_of(beside), EVERY[:0]).atoms
     assert np.array_equal(nothing.positions, before)
     assert rms_shift(beside, nothing, EVERY[:0]) == 0
 
@@ -68,5 +71,28 @@ def test_where_all_is_noise_the_prior_takes_atoms_back(case):
     target, _, beside = case
     noise = replace(target, noise=np.full(target.band.n_shells, 1e9 * target.power.max()))
     away = beside.positions + SPREAD
-    moved = displaced(noise, beside, b_of(beside), EVERY, start=away, n_steps=20)
+    moved = displaced(noise, beside, b_of(beside), EVERY, start=away, n_steps=20).atoms
     assert rms_shift(beside, moved, EVERY) < 1e-3
+
+
+def test_no_step_raises_the_target_and_its_prior(case):
+    target, true, beside = case
+    found = displaced(target, beside, b_of(true), EVERY, n_steps=20)
+    shift = found.atoms.positions - beside.positions
+    prior = np.square(shift).sum() / (2 * SPREAD**2)
+    assert (np.diff(found.values) < 0).all()
+    model = found.atoms.coefficients(b_of(true), target.band)
+    assert found.values[-1] == pytest.approx(evaluate(target, model).value + prior, abs=0.05)
+    np.testing.assert_allclose(found.model, model, atol=1e-4 * np.abs(model).max())
+    assert found.values[0] == pytest.approx(
+        evaluate(target, beside.coefficients(b_of(true), target.band)).value, abs=0.05)
+
+
+def test_a_step_that_overshoots_is_shortened(case, monkeypatch):
+    # sixteen times the usual step raises the target where neighbours share their density
+    target, true, beside = case
+    monkeypatch.setattr(displacements, "_RELAXATION", 4.0)
+    monkeypatch.setattr(displacements, "_LONGEST_STEP", 5.0)
+    found = displaced(target, beside, b_of(true), EVERY, n_steps=6)
+    assert len(found.values) > 1
+    assert (np.diff(found.values) < 0).all()

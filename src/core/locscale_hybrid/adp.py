@@ -17,11 +17,9 @@ from .bfactors import (
     B_BOUNDS,
     ROUND_TAU,
     BFit,
-    Neighbours,
     at_bounds,
     b_steps,
     group_levels,
-    neighbours_of,
 )
 from .density import Scatterers
 from .displacements import displaced, rms_shift
@@ -29,6 +27,7 @@ from .findings import Finding
 from .likelihood import RefinementData, evaluate, weighted_correlation
 from .maps import BoolArray, DoubleArray, IntArray
 from .model_fsc import ModelFsc, model_fsc
+from .neighbours import Neighbours, neighbours_of
 from .observed import Kind
 from .wilson import WilsonBands, correct_pseudo_atoms
 
@@ -157,7 +156,7 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
         if shifts:
             b_iso = b_steps(data.average, scatterers, b_iso, neighbours, tau=tau,
                             n_steps=_SCAN_STEPS, mates=mates).b_iso
-            work = displaced(data.average, scatterers, b_iso, np.flatnonzero(~is_pseudo))
+            work = displaced(data.average, scatterers, b_iso, np.flatnonzero(~is_pseudo)).atoms
         # no scan has come close yet
         b = b_steps(data.average, work, b_iso, neighbours, tau=tau,
                     n_steps=n_steps + _SCAN_STEPS, mates=mates).b_iso
@@ -184,7 +183,7 @@ def _validated(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
     for n in ([_SCAN_STEPS, n_steps] if noted else [n_steps]):
         if noted:
             work = displaced(data.average, scatterers, b, model, start=work.positions,
-                             n_steps=_LAST_SHIFTS)
+                             n_steps=_LAST_SHIFTS).atoms
         b = b_steps(data.average, work, b, neighbours, tau=tau, n_steps=n, mates=mates).b_iso
     progress(1.0)
     return b, tau, scan, [*findings, *noted]
@@ -200,16 +199,16 @@ def _shifted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, m
     if not len(model):
         return scatterers, given, []
     moved = displaced(work, scatterers, given.b_iso, model)
-    shifted = b_steps(work, moved, given.b_iso, neighbours, tau=ROUND_TAU, n_steps=_SCAN_STEPS,
-                      mates=mates)
+    shifted = b_steps(work, moved.atoms, given.b_iso, neighbours, tau=ROUND_TAU,
+                      n_steps=_SCAN_STEPS, mates=mates, model=moved.model)
     free = data.with_half(2)
     before, after = (weighted_correlation(free.band, evaluate(free, fit.model).correlation)
                      for fit in (given, shifted))
-    rms = rms_shift(scatterers, moved, model)
+    rms = rms_shift(scatterers, moved.atoms, model)
     _log.info("shifts of %.3f Å: free FSC %.5f to %.5f", rms, before, after)
     if after <= before:
         return scatterers, given, []
-    return moved, shifted, [_shifts_taken(rms, before, after)]
+    return moved.atoms, shifted, [_shifts_taken(rms, before, after)]
 
 
 def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,

@@ -1,81 +1,32 @@
-"""Steps in B: sparse Fisher matrix, prior of the neighbours, Newton steps.
+"""Steps in B: none of them raises the target and its prior.
 
-One step costs one density, two transforms and one integral over the atoms.
+A step costs one density, two transforms and one integral over the atoms; one that goes too far,
+some more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import scipy.sparse
-from scipy.spatial import cKDTree
 
+from .b_directions import Matrix, curvature_of, exact_step, sparse_solver
 from .band import Band
-from .density import Scatterers, form_factor
+from .density import Scatterers
 from .fourier import real_product
-from .likelihood import Fit, Target, b_gradient, b_information, evaluate
+from .likelihood import Fit, Target, b_gradient, evaluate
+from .line_search import SHORTENED, best_length
 from .maps import BoolArray, ComplexArray, DoubleArray, IntArray
+from .neighbours import Neighbours
 
 B_BOUNDS = (2.0, 400.0)  # Å^2
 ROUND_TAU = 8.0  # Å^2, prior while pseudo-atoms still move
-_PRIOR_REACH = 6.0  # Å
-_SLOPE_COST = 0.05  # weight of L beside L^2
-_FISHER_REACH = 5.0  # Å, tapered over the last 1.5
 _LEVELS = (30.0, 340.0)  # Å^2, where the level keeps the 1 % and the 99 % quantile of B
 _SLOPE_COARSEST = 8.0  # Å
 _SLOPE_TRUST = 0.5  # Å^2; a smaller slope of the scale is left to the steps
-_DAMPING = 0.05  # of the Fisher diagonal
 _CONVERGED = 0.3  # Å^2, rms step
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Atoms within 6 Å of each other, and the prior that ties their B.
-
-    The prior is B' (L^2 + 0.05 L) B / (2 tau^2), L the graph Laplacian: what costs is the
-    curvature of B and, much less, its slope, so that B may rise smoothly to the rim of a molecule
-    while neighbours stay alike.
-
-    Parameters
-    ----------
-    row, column : arrays, shape (p,)
-        Both directions of every pair, sorted by row.
-    distance : array, shape (p,)
-        Å.
-    link : array, shape (p,)
-        Off-diagonal elements of L.
-    own : array, shape (n,)
-        Its diagonal.
-    """
-
-    row: IntArray
-    column: IntArray
-    distance: DoubleArray
-    link: DoubleArray
-    own: DoubleArray
-
-    def matrix(self, off_diagonal: DoubleArray) -> scipy.sparse.csr_matrix:
-        """A sparse matrix of this pattern."""
-        n = len(self.own)
-        start = np.searchsorted(self.row, np.arange(n + 1))
-        return scipy.sparse.csr_matrix((off_diagonal, self.column, start), shape=(n, n))
-
-    @cached_property
-    def _links(self) -> scipy.sparse.csr_matrix:
-        """Off-diagonal part of L."""
-        return self.matrix(self.link)
-
-    def strain(self, b_iso: DoubleArray) -> DoubleArray:
-        """(L^2 + 0.05 L) B: the derivative of the prior, times tau^2."""
-        bend = self.own * b_iso + self._links @ b_iso
-        return np.asarray(self.own * bend + self._links @ bend + _SLOPE_COST * bend)
-
-    @cached_property
-    def stiffness(self) -> DoubleArray:
-        """Diagonal of L^2 + 0.05 L."""
-        squares = np.bincount(self.row, self.link**2, len(self.own))
-        return np.asarray(self.own**2 + squares + _SLOPE_COST * self.own, dtype=np.float64)
+_GOOD_LENGTH = 0.6  # of a step; where the target wants less, the direction is not trusted
+_LONGEST = (0.5, 30.0)  # a step halves B at most, adds half of it or 30 Å^2
+_TRIALS = 4  # lengths of a step
 
 
 @dataclass(frozen=True)
@@ -90,46 +41,87 @@ class BFit:
         With these B.
     model : array, shape (m,)
         Coefficients of the target's band with these B.
-    n_steps : int
-        Steps taken.
+    values : tuple of float
+        The target and its prior at the start, its level found, and after each step.
+    last_step : float
+        Å^2, rms; 0 where no step lowered the target.
     """
 
     b_iso: DoubleArray
     fit: Fit
     model: ComplexArray
-    n_steps: int
+    values: tuple[float, ...]
+    last_step: float
+
+    @property
+    def n_steps(self) -> int:
+        """Steps taken."""
+        return len(self.values) - 1
 
 
-def neighbours_of(positions: DoubleArray) -> Neighbours:
-    """Pairs within 6 Å and their graph Laplacian.
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is refined against what."""
 
-    Gaussian weights of sigma 3 Å, normalised by the degrees so that the strength of the prior
-    does not depend on how crowded the model is.
+    target: Target
+    scatterers: Scatterers
+    neighbours: Neighbours
+    tau: float
+    mates: IntArray | None
 
-    Parameters
-    ----------
-    positions : array, shape (n, 3)
-        Å.
-    """
-    n = len(positions)
-    pairs = cKDTree(positions).query_pairs(_PRIOR_REACH, output_type="ndarray")
-    both = np.concatenate([pairs @ (n, 1), pairs @ (1, n)])  # row * n + column
-    both.sort()
-    row, column = np.divmod(both, max(n, 1))
-    distance = np.linalg.norm(positions[row] - positions[column], axis=1)
-    weight = np.exp(-(distance**2) / (2 * (_PRIOR_REACH / 2) ** 2))
-    degree = np.bincount(row, weight, n)
-    degree = np.maximum(degree, 0.3 * np.median(degree) if n else 0)
-    degree = np.where(degree > 0, degree, 1.0)
-    weight = weight / np.sqrt(degree[row] * degree[column])
-    own: DoubleArray = np.bincount(row, weight, n).astype(np.float64)
-    return Neighbours(row, column, distance, -weight, own)
+    def prior(self, one: DoubleArray, other: DoubleArray) -> float:
+        """The prior's matrix between two fields of B."""
+        return float(one @ self.neighbours.strain(other)) / self.tau**2
+
+    def at(self, b_iso: DoubleArray) -> "_State":
+        """The target at some B."""
+        model = self.scatterers.coefficients(b_iso, self.target.band)
+        return self.known(b_iso, model, evaluate(self.target, model))
+
+    def known(self, b_iso: DoubleArray, model: ComplexArray, fit: Fit) -> "_State":
+        """The same where the model is known."""
+        return _State(b_iso, model, fit, fit.value + self.prior(b_iso, b_iso) / 2)
+
+    def moved(self, state: "_State", step: DoubleArray) -> "_State":
+        """The state after a step, which is not trusted beyond half of B, or 30 Å^2 up."""
+        share, least = _LONGEST
+        b = state.b_iso
+        step = np.clip(step, -share * b, np.maximum(share * b, least))
+        return self.at(np.clip(b + step, *B_BOUNDS))
+
+    def curvature(self, state: "_State") -> Matrix:
+        """The exact matrix of the target and its prior, as its product with a step."""
+        exact = curvature_of(self.target, state.fit, state.model, self.scatterers, state.b_iso)
+
+        def product(step: DoubleArray) -> DoubleArray:
+            """The matrix times a step."""
+            strain = self.neighbours.strain(step)
+            return np.asarray(self.averaged(exact(step)) + strain / self.tau**2)
+
+        return product
+
+    def averaged(self, values: DoubleArray) -> DoubleArray:
+        """Values averaged over symmetry copies."""
+        return values if self.mates is None else np.asarray(values[self.mates].mean(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Some B, the model with them, and the target with its prior."""
+
+    b_iso: DoubleArray
+    model: ComplexArray
+    fit: Fit
+    value: float
 
 
 def b_steps(target: Target, scatterers: Scatterers, b_iso: DoubleArray, neighbours: Neighbours, *,
             tau: float, n_steps: int, mates: IntArray | None = None,
             model: ComplexArray | None = None) -> BFit:
     """Refine the B of all atoms at fixed coordinates.
+
+    A step that raises the target, or goes far beyond its minimum, gives way to a better direction
+    or is shortened; where nothing lowers the target, B stay as they are.
 
     Parameters
     ----------
@@ -153,23 +145,65 @@ def b_steps(target: Target, scatterers: Scatterers, b_iso: DoubleArray, neighbou
     -------
     BFit
     """
-    b = _averaged(np.clip(b_iso, *B_BOUNDS), mates)
+    problem = _Problem(target, scatterers, neighbours, tau, mates)
+    b = problem.averaged(np.clip(b_iso, *B_BOUNDS))
     current = scatterers.coefficients(b, target.band) if model is None else model
-    b, current, fit = _levelled(target, scatterers, b, current)
-    for done in range(1, n_steps + 1):
-        step = _newton_step(target, fit, scatterers, b, neighbours, tau)
-        before, b = b, _averaged(np.clip(b + step, *B_BOUNDS), mates)
-        current = scatterers.coefficients(b, target.band)
-        b, current, fit = _levelled(target, scatterers, b, current)
-        if np.sqrt(np.mean((b - before) ** 2)) < _CONVERGED:
-            return BFit(b, fit, current, done)
-    return BFit(b, fit, current, n_steps)
+    state = problem.known(*_levelled(target, scatterers, b, current, evaluate(target, current)))
+    values, last_step = [state.value], 0.0
+    for _ in range(n_steps):
+        before, state = state, _next(problem, state)
+        values.append(state.value)
+        last_step = float(np.sqrt(np.mean((state.b_iso - before.b_iso) ** 2))) if len(b) else 0.0
+        if last_step < _CONVERGED:
+            break
+    return BFit(state.b_iso, state.fit, state.model, tuple(values), last_step)
 
 
-def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
-              model: ComplexArray) -> tuple[DoubleArray, ComplexArray, Fit]:
+def _next(problem: _Problem, state: _State) -> _State:
+    """The state after a step that lowers the target; the same where none does."""
+    target, b = problem.target, state.b_iso
+    gradient = problem.averaged(b_gradient(target, state.fit, problem.scatterers, b))
+    gradient += problem.neighbours.strain(b) / problem.tau**2
+    sparse = sparse_solver(target, state.fit, problem.scatterers, b, problem.neighbours,
+                           problem.tau)
+
+    def solver(right: DoubleArray) -> DoubleArray:
+        """A step for a gradient downhill."""
+        return problem.averaged(sparse(right))
+
+    step = solver(-gradient)
+    trial = problem.moved(state, step)
+    if trial.value >= state.value or _length(problem, state, trial) < _GOOD_LENGTH:
+        step = exact_step(problem.curvature(state), solver, gradient, step)
+        trial = _lowered(problem, state, step)
+    if trial is state:
+        return state
+    levelled = problem.known(*_levelled(target, problem.scatterers, trial.b_iso, trial.model,
+                                        trial.fit))
+    return levelled if levelled.value < state.value else trial
+
+
+def _lowered(problem: _Problem, state: _State, step: DoubleArray) -> _State:
+    """The state after so much of a step that the target is lower."""
+    for _ in range(_TRIALS):
+        trial = problem.moved(state, step)
+        if trial.value < state.value:
+            return trial
+        step = step * np.clip(_length(problem, state, trial), *SHORTENED)
+    return state
+
+
+def _length(problem: _Problem, state: _State, trial: _State) -> float:
+    """Share of the way to another state at which the target is least."""
+    step = trial.b_iso - state.b_iso
+    return best_length(problem.target, state.model, trial.model,
+                       prior_slope=problem.prior(step, state.b_iso),
+                       prior_curvature=problem.prior(step, step))
+
+
+def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray, model: ComplexArray,
+              fit: Fit) -> tuple[DoubleArray, ComplexArray, Fit]:
     """Move the slope of ln D into all B, so that their level does not depend on the start."""
-    fit = evaluate(target, model)
     shift = _kept_from_bounds(b_iso, -4 * scale_slope(target.band, fit))
     if abs(shift) < _SLOPE_TRUST:
         return b_iso, model, fit
@@ -203,7 +237,8 @@ def group_levels(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
     """One B for each group of atoms, from the slopes of their scales.
 
     For data that hold too little to tell atoms apart.  Each shell gives every group its own scale
-    by least squares; the slope of its logarithm on s^2, 12 Å to d_min, goes into the group's B.
+    by least squares; the slope of its logarithm on s^2, 12 Å to d_min, goes into the group's B, or
+    as much of it as lowers the target.
 
     Parameters
     ----------
@@ -219,20 +254,40 @@ def group_levels(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
     -------
     array, shape (n,)
     """
-    b, band = np.clip(b_iso, *B_BOUNDS), target.band
+    band = target.band
     filled = [group for group in groups if group.any()]
-    for _ in range(n_steps):
+
+    def at(b: DoubleArray) -> tuple[DoubleArray, ComplexArray, Fit]:
+        """Some B within bounds, the part of each group in the model, and the fit of all."""
+        b = np.clip(b + _kept_from_bounds(b, 0.0), *B_BOUNDS)
         parts = np.stack([scatterers.coefficients(b, band, group) for group in filled])
-        fit = evaluate(target, parts.sum(axis=0))
-        scale, variance = _joint_scales(target, parts, 1 / (2 * fit.weight))
-        common = -4 * scale_slope(band, fit, coarsest=np.inf)
-        shift = np.zeros(len(b))
-        for group, d, error in zip(filled, scale, variance, strict=True):
-            use = d > 0
-            shift[group] = -4 * _slope(band.frequency[use] ** 2, np.log(d[use]),
-                                       (d**2 / error)[use]) if use.sum() >= 3 else common
-        b = np.clip(b + shift + _kept_from_bounds(b + shift, 0.0), *B_BOUNDS)
+        return b, parts, evaluate(target, parts.sum(axis=0))
+
+    b, parts, fit = at(np.clip(b_iso, *B_BOUNDS))
+    for _ in range(n_steps):
+        shift = _group_shifts(target, parts, fit, filled, len(b))
+        for _trial in range(_TRIALS):
+            trial = at(b + shift)
+            if trial[2].value < fit.value:
+                break
+            shift = shift / 2
+        else:
+            break
+        b, parts, fit = trial
     return b
+
+
+def _group_shifts(target: Target, parts: ComplexArray, fit: Fit, groups: Sequence[BoolArray],
+                  n: int) -> DoubleArray:
+    """What the slopes of the groups' scales add to B, shape (n,)."""
+    band, shift = target.band, np.zeros(n)
+    scale, variance = _joint_scales(target, parts, 1 / (2 * fit.weight))
+    common = -4 * scale_slope(band, fit, coarsest=np.inf)
+    for group, d, error in zip(groups, scale, variance, strict=True):
+        use = d > 0
+        shift[group] = -4 * _slope(band.frequency[use] ** 2, np.log(d[use]),
+                                   (d**2 / error)[use]) if use.sum() >= 3 else common
+    return shift
 
 
 def _joint_scales(target: Target, parts: ComplexArray,
@@ -268,62 +323,3 @@ def _slope(x: DoubleArray, y: DoubleArray, weight: DoubleArray) -> float:
     x = x - np.average(x, weights=weight)
     spread = float((weight * x * x).sum())
     return float((weight * x * y).sum()) / spread if spread > 0 else 0.0
-
-
-def _averaged(values: DoubleArray, mates: IntArray | None) -> DoubleArray:
-    """Values averaged over symmetry copies."""
-    return values if mates is None else np.asarray(values[mates].mean(axis=0))
-
-
-def _newton_step(target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray,
-                 neighbours: Neighbours, tau: float) -> DoubleArray:
-    """Step in B from the damped Fisher matrix and the prior, of limited length."""
-    prior = 1 / tau**2
-    gradient = b_gradient(target, fit, scatterers, b_iso) + prior * neighbours.strain(b_iso)
-    information = b_information(target, fit, scatterers, b_iso)
-    root = np.sqrt(information)
-    overlap = _overlap(target.band, fit, neighbours.distance, float(np.median(b_iso)))
-    shared = neighbours.matrix(overlap * root[neighbours.row] * root[neighbours.column])
-    own = (1 + _DAMPING) * information + 1e-4 * prior
-
-    def curvature(direction: DoubleArray) -> DoubleArray:
-        """The damped Fisher matrix and the prior times a direction."""
-        strain = neighbours.strain(direction)
-        return np.asarray(shared @ direction + own * direction + prior * strain)
-
-    step = _conjugate_gradients(curvature, own + prior * neighbours.stiffness, -gradient)
-    return np.clip(step, -b_iso / 2, np.maximum(b_iso / 2, 30.0))
-
-
-def _overlap(band: Band, fit: Fit, distance: DoubleArray, b_iso: float) -> DoubleArray:
-    """Fisher information shared by two atoms at a distance, in units of their own."""
-    s = band.frequency
-    shells = band.count * fit.weight * fit.scale**2 * s**4
-    shells = shells * form_factor("C", s**2) ** 2 * np.exp(-b_iso * s**2 / 2)
-    table = np.linspace(0, _FISHER_REACH, 101)
-    shared = np.sinc(2 * np.outer(table, s)) @ shells / max(shells.sum(), 1e-300)
-    taper = np.clip((_FISHER_REACH - distance) / 1.5, 0, 1)
-    return np.asarray(np.interp(distance, table, shared) * taper)
-
-
-def _conjugate_gradients(matrix: Callable[[DoubleArray], DoubleArray], diagonal: DoubleArray,
-                         right: DoubleArray, *, tolerance: float = 1e-3,
-                         n_max: int = 100) -> DoubleArray:
-    """Solve matrix(x) = right, preconditioned by the diagonal."""
-    solution = np.zeros_like(right)
-    residual = right.copy()
-    goal = tolerance * float(np.linalg.norm(right))
-    conditioned = residual / diagonal
-    direction = conditioned.copy()
-    product = float(residual @ conditioned)
-    for _ in range(n_max):
-        if float(np.linalg.norm(residual)) <= goal:
-            break
-        image = matrix(direction)
-        length = product / float(direction @ image)
-        solution += length * direction
-        residual -= length * image
-        conditioned = residual / diagonal
-        before, product = product, float(residual @ conditioned)
-        direction = conditioned + (product / before) * direction
-    return solution

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .adp import RefinedAdps, adopt_b, refine_adps
-from .bfactors import ROUND_TAU, b_steps, group_levels, neighbours_of
+from .bfactors import ROUND_TAU, b_steps, group_levels
 from .box_atoms import Fringe, fringe_around, in_box
 from .coordinate_steps import settle_pseudo_atoms
 from .density import Scatterers
@@ -20,6 +20,7 @@ from .hybrid_model import HybridModel, complete_assembly
 from .likelihood import RefinementData, Target
 from .maps import DoubleArray, Grid, Map
 from .model_fsc import ModelFsc, model_fsc
+from .neighbours import neighbours_of
 from .observed import Kind
 from .parameters import HybridParameters
 from .pseudoatoms import starting_places

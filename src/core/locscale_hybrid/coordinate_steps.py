@@ -1,4 +1,8 @@
-"""Steps in the coordinates of pseudo-atoms: up the likelihood, apart, back into the region."""
+"""Steps in the coordinates of pseudo-atoms: up the likelihood, apart, back into the region.
+
+No step lowers the likelihood: one that would, pushed apart and brought back as its atoms are, is
+shortened, and the last ones of a round are left out where that does not help.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .bfactors import ROUND_TAU, b_steps, group_levels, neighbours_of
+from .bfactors import ROUND_TAU, b_steps, group_levels
 from .density import Scatterers
-from .likelihood import Target, coordinate_gradient, evaluate
-from .maps import BoolArray, DoubleArray, IntArray
+from .likelihood import Fit, Target, coordinate_gradient, evaluate
+from .line_search import SHORTENED, best_length
+from .maps import BoolArray, ComplexArray, DoubleArray, IntArray
+from .neighbours import neighbours_of
 from .region import Region
 from .symmetry import AXIS_RADIUS, Symmetry
 
@@ -19,6 +25,9 @@ N_B_STEPS = 2          # per round
 LONGEST_STEP = 0.35    # Å
 LEAST_DISTANCE = 1.25  # Å, between pseudo-atoms, and between them and model atoms
 
+_TRIALS = 3            # lengths of a step
+_LENGTHEN = 1.5        # of a step over the one before, up to the whole
+_STEPS_SHARE = N_STEPS / (N_STEPS + 2 * N_B_STEPS)  # of a round's time
 _PUSHES = 3            # per step
 _OWN_PUSH = 0.25       # of what two pseudo-atoms lack in distance, for each of them
 _MODEL_PUSH = 0.5      # of what a pseudo-atom lacks in distance to a model atom, which stays
@@ -38,11 +47,14 @@ class SettledAtoms:
         Å^2, of all atoms.
     correlation : array, shape (n_shells,)
         FSC of the hybrid model with the data, in the shells of the target's band.
+    values : tuple of tuples of float
+        The target at the start of each round's steps in coordinates, and after each of them.
     """
 
     positions: DoubleArray
     b_iso: DoubleArray
     correlation: DoubleArray
+    values: tuple[tuple[float, ...], ...]
 
 
 def settle_pseudo_atoms(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
@@ -84,19 +96,49 @@ def settle_pseudo_atoms(target: Target, scatterers: Scatterers, b_iso: DoubleArr
     crowd = _Crowd(atoms.positions[unit], atoms.positions[~is_pseudo], region, group)
     b = np.array(b_iso, dtype=np.float64)
     correlation = evaluate(target, atoms.coefficients(b, target.band)).correlation
+    values: list[tuple[float, ...]] = []
     for number in range(n_rounds):
         crowd.settle_on_axes()
-        _show(atoms, moving, crowd)
-        still = atoms.coefficients(b, target.band, ~is_pseudo)
-        for step in range(N_STEPS):
-            model = still + atoms.coefficients(b, target.band, is_pseudo)
-            fit = evaluate(target, model)
-            crowd.move(_newton_step(*coordinate_gradient(target, fit, atoms, b, moving)))
-            _show(atoms, moving, crowd)
-            progress((number + (step + 1) / (N_STEPS + 2 * N_B_STEPS)) / n_rounds)
+        crowd.move(np.zeros((len(moving), 3)))  # steps start where there is room
+        values.append(_coordinates(target, atoms, b, moving, crowd))
+        progress((number + _STEPS_SHARE) / n_rounds)
         b, correlation = _refined_b(target, atoms, b, is_pseudo, mates)
         progress((number + 1) / n_rounds)
-    return SettledAtoms(crowd.unit, b, correlation)
+    return SettledAtoms(crowd.unit, b, correlation, tuple(values))
+
+
+def _coordinates(target: Target, atoms: Scatterers, b_iso: DoubleArray, moving: IntArray,
+                 crowd: "_Crowd") -> tuple[float, ...]:
+    """Steps of the crowd at fixed B; the target at the start and after each of them."""
+    still = np.ones(len(atoms), dtype=np.bool_)
+    still[moving] = False
+    fixed = atoms.coefficients(b_iso, target.band, still)
+
+    def shown() -> tuple[ComplexArray, Fit]:
+        """The model and its fit where the crowd stands."""
+        _show(atoms, moving, crowd)
+        model = fixed + atoms.coefficients(b_iso, target.band, moving)
+        return model, evaluate(target, model)
+
+    model, fit = shown()
+    values, length = [fit.value], 1.0
+    for _ in range(N_STEPS):
+        step = _newton_step(*coordinate_gradient(target, fit, atoms, b_iso, moving))
+        here = crowd.unit
+        for _trial in range(_TRIALS):
+            crowd.move(length * step)
+            trial, after = shown()
+            if after.value < fit.value:
+                break
+            length *= float(np.clip(best_length(target, model, trial), *SHORTENED))
+            crowd.unit = here
+        else:
+            _show(atoms, moving, crowd)
+            break
+        model, fit = trial, after
+        values.append(fit.value)
+        length = min(1.0, _LENGTHEN * length)
+    return tuple(values)
 
 
 def _show(atoms: Scatterers, moving: IntArray, crowd: "_Crowd") -> None:

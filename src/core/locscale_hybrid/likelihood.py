@@ -131,12 +131,24 @@ def evaluate(target: Target, model: ComplexArray) -> Fit:
     scale = np.maximum(cross, 0) / np.maximum(power, 1e-30)
     residual = target.observed - band.spread(scale) * model
     left = band.shell_sum(squared_modulus(residual))
-    count = np.maximum(band.count, 1)
-    floor = 1e-12 * target.power.max() / count.max() + 1e-300
-    variance = np.maximum(np.maximum(left / count, target.noise), floor)
-    value = float((left / (2 * variance) + count / 2 * np.log(variance)).sum())
+    variance = _variance(target, left)
+    value = float(target_value(target, left))
     correlation = cross / np.sqrt(np.maximum(power * target.power, 1e-60))
     return Fit(scale, 1 / (2 * variance), residual, correlation, value)
+
+
+def target_value(target: Target, left: DoubleArray) -> DoubleArray:
+    """The target T for what a model leaves in each shell, sum |F - D Fc|^2, (..., n_shells)."""
+    variance = _variance(target, left)
+    count = np.maximum(target.band.count, 1)
+    return np.asarray((left / (2 * variance) + count / 2 * np.log(variance)).sum(axis=-1))
+
+
+def _variance(target: Target, left: DoubleArray) -> DoubleArray:
+    """Variance of a coefficient in each shell: what is left, but not less than the noise."""
+    count = np.maximum(target.band.count, 1)
+    floor = 1e-12 * target.power.max() / count.max() + 1e-300
+    return np.maximum(np.maximum(left / count, target.noise), floor)
 
 
 def weighted_correlation(band: Band, correlation: DoubleArray) -> float:
