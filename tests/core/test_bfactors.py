@@ -186,7 +186,7 @@ def test_altlocs_metals_and_partial_occupancies_get_their_b():
             other.pos = other.pos + gemmi.Position(0.9, -0.4, 0.5)
             residue.add_atom(other)
     for residue, element in ((chain[0], "Fe"), (chain[40], "Zn")):
-        residue[5].element = gemmi.Element(element)
+        residue.name, residue[5].element = "UNL", gemmi.Element(element)  # no amino acid
     maps = observed(structure, SHAPE, VOXEL, 3.0, BLUR)
     model = model_of(structure, "model")
     assert len(model) == 72 * 8 + 3 * 4 and {"Fe", "Zn"} < set(model.elements)

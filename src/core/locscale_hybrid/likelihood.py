@@ -148,7 +148,7 @@ def _variance(target: Target, left: DoubleArray) -> DoubleArray:
     """Variance of a coefficient in each shell: what is left, but not less than the noise."""
     count = np.maximum(target.band.count, 1)
     floor = 1e-12 * target.power.max() / count.max() + 1e-300
-    return np.maximum(np.maximum(left / count, target.noise), floor)
+    return np.asarray(np.maximum(np.maximum(left / count, target.noise), floor))
 
 
 def weighted_correlation(band: Band, correlation: DoubleArray) -> float:
