@@ -1,5 +1,6 @@
 """How each result map was made: kept with the session, so that it can be told and repeated."""
 
+import gc
 import json
 import re
 from dataclasses import dataclass, field
@@ -182,12 +183,16 @@ class LocScaleResults(StateManager):
     def reset_state(self, session):
         """Close the session: end its jobs, forget its results."""
         stop_jobs(session)
+        if any(kept.models for kept in self.records):
+            _free_cycles()
         for kept in self.records:
             _remove_folder(kept)
         self.records = []
 
     def _models_closed(self, _trigger, models):
         """Forget results that were closed; they are not marked as deleted yet."""
+        if any(choice.structure in models for kept in self.records for choice in kept.models):
+            _free_cycles()
         gone = [kept for kept in self.records if kept.volume in models]
         for kept in gone:
             _remove_folder(kept)
@@ -211,6 +216,17 @@ def results(session):
 def _is_open(model):
     """Whether a model is there and has not been closed."""
     return model is not None and not model.deleted
+
+
+def _free_cycles():
+    """Free what ChimeraX has left of a model that was saved, while that model is still open.
+
+    Saving a structure as mmCIF, which our log advises where a result is to be repeated in a shell,
+    leaves a reference cycle that holds its chains.  ChimeraX 1.7.1 crashes when the collector
+    meets them after the structure was closed, in whatever is running by then: a chain of a closed
+    structure is freed once too often.
+    """
+    gc.collect()
 
 
 def _remove_folder(record):

@@ -23,9 +23,11 @@ def pytest_collection_modifyitems(items):
 def chimerax_session(tmp_path_factory):
     """The session; ChimeraX keeps its commands in module globals, so there is one a process."""
     from chimerax_core import start_session
+    from closed_chains import watch
     streams = sys.stdout, sys.stderr, sys.excepthook
     session = start_session(str(tmp_path_factory.mktemp("chimerax home")))
     sys.stdout, sys.stderr, sys.excepthook = streams
+    watch()
     return session
 
 
@@ -33,11 +35,13 @@ def chimerax_session(tmp_path_factory):
 def session(chimerax_session):
     """An empty session with an empty log; nothing of a test is left to the next."""
     from chimerax_core import process_events, run
+    from closed_chains import take_left
     chimerax_session.log.messages.clear()
     chimerax_session.log.statuses.clear()
     yield chimerax_session
     run(chimerax_session, "close session")
     process_events(chimerax_session)
+    assert take_left() == [], "a later garbage collection would crash"
 
 
 @pytest.fixture
