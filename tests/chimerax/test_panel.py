@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import write_map
 
+_APPLICATION = []       # for as long as the process
 PICTURES = Path(os.environ.get("LOCSCALE_PICTURES", Path(__file__).parents[2] / ".reports"))
 
 
@@ -192,17 +193,23 @@ def test_choices_survive_a_session_file(session, logic, run, tmp_path):
 
 # ---- widgets ------------------------------------------------------------------------------------
 
-@pytest.fixture
-def panel(session, opened, monkeypatch):
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+@pytest.fixture(scope="module")
+def application():
+    """Qt's application, which has to outlive all widgets, as in ChimeraX."""
     widgets = pytest.importorskip("PyQt6.QtWidgets", exc_type=ImportError,
                                   reason="PyQt6 or its Debian libraries are missing")
-    application = widgets.QApplication.instance() or widgets.QApplication(["test"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QT_QPA_PLATFORM", "offscreen")
+        _APPLICATION.append(widgets.QApplication(["test"]))
+    return _APPLICATION[0]
+
+
+@pytest.fixture
+def panel(session, opened, application, monkeypatch):
     import doubles
     doubles.install(monkeypatch)
     from chimerax.locscale.tool import LocScalePanel
     tool = LocScalePanel(session, "LocScale Hybrid")
-    tool.application = application
     yield tool
     tool.delete()
 
@@ -335,7 +342,7 @@ def test_options_of_the_widgets_have_the_defaults(session, panel):
     assert panel.logic.command() == "locscale hybrid #1 #2 model #3"
 
 
-def test_picture_of_the_panel(session, panel, run, fake_core, monkeypatch):
+def test_picture_of_the_panel(session, panel, application, run, fake_core, monkeypatch):
     """Not compared with anything: it is for looking at, and for the help page."""
     from chimerax_core import process_events
     choose_all(session, panel)
@@ -354,7 +361,7 @@ def test_picture_of_the_panel(session, panel, run, fake_core, monkeypatch):
     groups[0].toggle_button.setChecked(True)
     area = panel.tool_window.ui_area
     area.resize(430, area.sizeHint().height())
-    panel.application.processEvents()
+    application.processEvents()
     PICTURES.mkdir(exist_ok=True)
     picture = PICTURES / "panel.png"
     assert area.grab().save(str(picture))
