@@ -376,10 +376,14 @@ def test_mostly_changed_model_is_no_start(again):
     assert "100% of the model has changed since the last full run (limit 50%)" in found.message
 
 
-def test_file_that_is_no_record_is_refused(again, tmp_path):
-    (tmp_path / "x.json").write_text("{}")
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"schema": None}, "x.json is not the record of a run of locscale-hybrid"),
+    ({"inputs": {}}, "names no input: this is no record of a run")])
+def test_file_that_is_no_record_is_refused(first, again, tmp_path, changes, words):
+    record = {**json.loads(first.record.read_text()), **changes}
+    (tmp_path / "x.json").write_text(json.dumps(record))
     inputs = dataclasses.replace(again, previous_record=tmp_path / "x.json")
-    with pytest.raises(InputError, match="names no input: this is no record of a run"):
+    with pytest.raises(InputError, match=words):
         find_previous(inputs, PARAMETERS, read_model(again.model))
 
 
