@@ -152,7 +152,8 @@ def spoilt() -> Iterator[tuple[str, Subject]]:
         tight = tight_mask(signal, case)
         soft = case.falloff(400.0)
         edge = 0.5 - 0.49999 * np.tanh(450 * (np.sqrt(case.s_squared) - 1 / 4.0))
-        sharp = case.falloff(-case.blur - 40)
+        ends = np.exp(-np.maximum(np.sqrt(case.s_squared) - 1 / case.resolution, 0) ** 2 / 2e-4)
+        sharp = case.falloff(-case.blur - 40) * ends
         pairs: dict[str, list[np.ndarray]] = {
             "masked-input": [first * tight, second * tight],
             "filtered-input": [case.filtered(half, edge) for half in (first, second)],
