@@ -85,3 +85,22 @@ def test_rows_are_shown_as_one_table(speed):
                                           "voxels/CPU s")]
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
         "bands", "a case", "2", "130", "0.25", "500"]
+
+
+def test_an_alarm_counts_as_true_with_its_cause_and_as_false_without(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    names = ("false_alarms", "simulated", "table")
+    alarms = importlib.import_module("false_alarms")
+    said = {"clean": set(), "false": {"masked-input"}, "found": {"masked-input", "hand-inverted"},
+            "missed": set()}
+    monkeypatch.setattr(alarms, "warnings_of", lambda subject: said[subject.halves])
+    subjects = [("a", alarms.Subject("clean")), ("b", alarms.Subject("false")),
+                ("c", alarms.Subject("found", cause="masked-input")),
+                ("d", alarms.Subject("missed", cause="masked-input"))]
+    counts = alarms.defaultdict(alarms.Counts)
+    assert alarms.counted(iter(subjects), counts) == (2, 2)
+    found = counts["masked-input"]
+    assert (found.false, found.true, found.spoilt, found.where) == (1, 1, 2, ["b"])
+    assert "hand-inverted" not in counts   # what else a fault causes is no false alarm
+    for name in names:
+        sys.modules.pop(name, None)
