@@ -103,7 +103,7 @@ def test_randomised_fsc_is_the_mean_of_many_draws():
     mask = space.backward(space.forward(ball) * space.low_pass_gaussian(1.5))
     common = space.backward(space.forward(draw()) * (space.s_squared < 0.2**2)) * 10
     halves = [space.forward(common + draw()) for _ in range(2)]
-    expected = randomised_fsc(space, *halves, mask, 0.17).correlation
+    expected = randomised_fsc(space, list(halves), mask, 0.17).correlation
     cross, powers = 0, [0, 0]
     for _ in range(40):
         drawn = [masked_coefficients(space, space.backward(with_random_phases(

@@ -107,15 +107,15 @@ def masked_coefficients(space: FourierSpace, values: FloatArray, mask: FloatArra
     return space.forward(inside)
 
 
-def randomised_fsc(space: FourierSpace, half_1: ComplexArray, half_2: ComplexArray,
-                   mask: FloatArray, beyond: float) -> FscCurve:
+def randomised_fsc(space: FourierSpace, halves: list[ComplexArray], mask: FloatArray,
+                   beyond: float) -> FscCurve:
     """FSC inside a mask that is expected of halves with random phases beyond a frequency.
 
     Parameters
     ----------
     space : FourierSpace
-    half_1, half_2 : arrays, shape (nz, ny, nx//2+1)
-        Coefficients of the halves.
+    halves : list of two arrays, shape (nz, ny, nx//2+1)
+        Their coefficients; the list is emptied, as a large box has no room for all at once.
     mask : array, shape (nz, ny, nx)
     beyond : float
         1/Å.
@@ -130,11 +130,15 @@ def randomised_fsc(space: FourierSpace, half_1: ComplexArray, half_2: ComplexArr
     near = space.s_squared <= beyond**2
     spread = space.backward(squared_modulus(space.forward(mask)).astype(np.complex64))
     masked, powers = [], []
-    for half in (half_1, half_2):
-        masked.append(masked_coefficients(space, space.backward(half * near), mask))
+    while halves:
+        half = halves.pop(0)
         far = space.backward(np.where(near, 0, squared_modulus(half)).astype(np.complex64))
         far *= spread
         added = space.shell_sum(space.forward(far).real) / space.grid.size
+        del far
+        low = space.backward(half * near)
+        del half
+        masked.append(masked_coefficients(space, low, mask))
         powers.append(space.power(masked[-1]) + np.maximum(added, 0))
     cross, norm = space.cross_power(*masked), np.sqrt(powers[0] * powers[1])
     return FscCurve(space.frequency, np.divide(cross, norm, out=np.zeros_like(cross),
@@ -175,7 +179,7 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray,
     masked.correlation[0] = 1.0  # without its mean a map has rounding alone there
     onset = _first_below(masked.correlation, 0.8)
     beyond = float(space.frequency[onset])
-    random = randomised_fsc(space, free[0], free[1], mask, beyond)
+    random = randomised_fsc(space, free, mask, beyond)
     corrected = masked.correlation.copy()
     tail = slice(onset + 2, None)
     noise = np.clip(random.correlation[tail], -1.0, 0.99)
