@@ -11,6 +11,7 @@ from locscale_hybrid.errors import InputError
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.mask import Mask, confidence_mask, discovery_threshold, significance
 from locscale_hybrid.observed import ObservedMaps
+from locscale_hybrid.outer_mask import OuterMask
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (56, 60, 64), 1.2, 3.5
@@ -256,3 +257,19 @@ def test_coverage_of_no_positions_is_none():
     whole = np.ones((4, 4, 4), bool)
     empty = Mask(Grid((4, 4, 4), (1.0, 1.0, 1.0)), whole, whole.astype(np.float32), "all")
     assert empty.coverage(np.empty((0, 3))) == 0.0
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_map_without_noise_to_measure_is_all_mask_and_masked_only_if_it_was_tightly(wide):
+    grid = Grid((40, 40, 40), (1.2,) * 3)
+    z, y, x = np.indices(grid.shape) - 20
+    ball = z**2 + y**2 + x**2 < 17**2
+    loud = (default_rng(1).standard_normal(grid.shape) * ball).astype(np.float32)
+    outer = OuterMask(0.6, 0.5, ball, ball & wide, 0.5 * wide)
+    observed = ObservedMaps(Map(loud, grid, "loud"), None, None, "single", outer)
+    mask = confidence_mask(observed, fdr=0.01, resolution=4.0)
+    (finding,) = mask.findings
+    assert np.mean(mask.solid != ball) < 0.01
+    assert finding.code == ("no-noise" if wide else "masked-input")
+    if wide:
+        assert "cannot be separated from its density, so all of it is the mask" in finding.message

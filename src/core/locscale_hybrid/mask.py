@@ -38,6 +38,12 @@ _BINS_PER_SD = 200        # of the histogram that stands for the sorted p-values
 _HIGHEST_Z = 38.0         # beyond it the tail of a Gaussian is below the smallest double
 
 
+_NO_NOISE = Finding(
+    "no-noise", "warning",
+    "the noise of this map cannot be separated from its density, so all of it is the mask; give "
+    "half maps, or a mask with -ma")
+
+
 @dataclass(frozen=True)
 class Mask:
     """Where there is density.
@@ -116,12 +122,12 @@ def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
     if user_mask is not None:
         return _users_mask(user_mask, observed.average)
     grid = observed.average.grid
-    present = present_part(observed.average.values)
     outer = observed.outer
-    tested = outer.inside if outer is not None and outer.has_solvent else present
+    wide = outer is not None and outer.has_solvent
+    tested = outer.inside if outer is not None and wide else present_part(observed.average.values)
     raw = _significant(observed, fdr, resolution, tested)
     if raw is None or (tested is not None and raw.sum() > _FULL * tested.sum()):
-        return _present_mask(grid, present)
+        return _present_mask(grid, tested, wide)
     solid, findings = _cleaned(raw, grid), list[Finding]()
     of_what = "half maps" if observed.kind == "halves" else "solvent"
     if of_what == "half maps" and not solid.any():
@@ -263,18 +269,14 @@ def _ball_mean(values: FloatArray, grid: Grid, diameter: float) -> FloatArray:
     return np.asarray(ndimage.uniform_filter(values, fits, mode="wrap"), dtype=np.float32)
 
 
-def _present_mask(grid: Grid, present: BoolArray | None) -> Mask:
+def _present_mask(grid: Grid, present: BoolArray | None, wide: bool) -> Mask:
     """The mask of a map without a noise estimate: all that is not flat."""
     if present is None:
         whole = np.ones(grid.shape, dtype=bool)
-        finding = Finding(
-            "no-noise", "warning",
-            "the noise of this map cannot be told from its density, so the mask is the whole "
-            "box; give half maps, or a mask with -ma")
-        return Mask(grid, whole, whole.astype(np.float32), "the whole box", (finding,))
+        return Mask(grid, whole, whole.astype(np.float32), "the whole box", (_NO_NOISE,))
     solid, soft = _with_soft_edge(without_holes(present), grid, 0.0)
     return Mask(grid, solid, soft, "the part of the map that is not zero",
-                (_looks_masked(present),))
+                (_NO_NOISE if wide else _looks_masked(present),))
 
 
 def _looks_masked(present: BoolArray) -> Finding:
