@@ -1,6 +1,7 @@
 """A half map turned by right angles; simulated from a real protein."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from locscale_hybrid.half_turns import find_turn, turn_name, turned
 from locscale_hybrid.maps import Grid, Map
 from locscale_hybrid.observed import observe_halves
 from locscale_hybrid.structure import atom_positions, model_of, moved_structure, read_model
-from tests.core.test_mrc import DATA
 from tests.synthetic import box_centre, half_maps, small_model
 
+DATA = Path(__file__).parents[1] / "data"
 SHAPE, VOXEL = (56, 56, 56), 1.2
 
 
