@@ -12,6 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .adp_findings import (
+    coarse,
+    free_gain,
+    not_converged,
+    preferred_direction,
+    shifts_taken,
+    worse_than_one_b,
+)
 from .beside import beside
 from .bfactors import (
     B_BOUNDS,
@@ -38,6 +46,8 @@ UNVALIDATED_TAU = 10.0  # Å^2, one map
 COARSE = 6.0  # Å; beyond it one B for the model and one for the pseudo-atoms
 _FIRST_STEPS = 5  # before the scan
 _SCAN_STEPS = 2
+_SETTLED = 1.0  # Å^2, rms of a last step after which further ones change nothing that counts
+_ONE_WAY = 1.4  # errors of coordinates have no direction in common, missing views have one
 _LAST_SHIFTS = 4  # on the average, twice, after those on half map 1
 _NOISE_ERRORS = 5.0  # standard errors of a mean FSC that noise may reach
 
@@ -139,7 +149,7 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
     """
     if data.d_min > COARSE:
         b = _coarse_levels(data, scatterers, b_iso, is_pseudo, mates)
-        findings = [_coarse_finding(data.d_min)]
+        findings = [coarse(data.d_min, COARSE)]
         return _result(data, scatterers, b, scatterers.occupancies, 0.0, (), findings)
     neighbours = neighbours_of(scatterers.positions)
     wilson = wilson and data.half_1 is not None and bool(is_pseudo.any())
@@ -158,8 +168,9 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
                             n_steps=_SCAN_STEPS, mates=mates).b_iso
             work = displaced(data.average, scatterers, b_iso, np.flatnonzero(~is_pseudo)).atoms
         # no scan has come close yet
-        b = b_steps(data.average, work, b_iso, neighbours, tau=tau,
-                    n_steps=n_steps + _SCAN_STEPS, mates=mates).b_iso
+        fit = b_steps(data.average, work, b_iso, neighbours, tau=tau,
+                      n_steps=n_steps + _SCAN_STEPS, mates=mates)
+        b, findings = fit.b_iso, [*findings, *not_converged(fit)]
     occupancies = scatterers.occupancies.copy()
     if wilson:
         b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates,
@@ -175,18 +186,21 @@ def _validated(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
     """B from the average with the prior that half map 2 prefers, that prior, and the scan."""
     work, fit, noted = _shifted(data, scatterers, b_iso, model, neighbours, mates)
     progress(0.3)
-    scan, b = scan_tau(data, work, fit, neighbours, mates=mates,
-                       progress=lambda done: progress(0.3 + 0.5 * done))
+    scan, fit = scan_tau(data, work, fit, neighbours, mates=mates,
+                         progress=lambda done: progress(0.3 + 0.5 * done))
     tau, findings = _chosen(scan, data)
+    b = fit.b_iso
     tau_known(tau)
+    findings.extend(worse_than_one_b(data.with_half(2), work, fit))
     # shifts and B by turns: each is found with the other as it was
     for n in ([_SCAN_STEPS, n_steps] if noted else [n_steps]):
         if noted:
             work = displaced(data.average, scatterers, b, model, start=work.positions,
                              n_steps=_LAST_SHIFTS).atoms
-        b = b_steps(data.average, work, b, neighbours, tau=tau, n_steps=n, mates=mates).b_iso
+        fit = b_steps(data.average, work, b, neighbours, tau=tau, n_steps=n, mates=mates)
+        b = fit.b_iso
     progress(1.0)
-    return b, tau, scan, [*findings, *noted]
+    return b, tau, scan, [*findings, *noted, *not_converged(fit)]
 
 
 def _shifted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, model: IntArray,
@@ -201,14 +215,18 @@ def _shifted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, m
     moved = displaced(work, scatterers, given.b_iso, model)
     shifted = b_steps(work, moved.atoms, given.b_iso, neighbours, tau=ROUND_TAU,
                       n_steps=_SCAN_STEPS, mates=mates, model=moved.model)
-    free = data.with_half(2)
-    before, after = (weighted_correlation(free.band, evaluate(free, fit.model).correlation)
-                     for fit in (given, shifted))
+    if given.last_step > _SETTLED:  # what more steps do is not the shifts' doing
+        given = b_steps(work, scatterers, given.b_iso, neighbours, tau=ROUND_TAU,
+                        n_steps=_SCAN_STEPS, mates=mates, model=given.model)
+    gain = free_gain(data.with_half(2), given.model, shifted.model)
+    shift = (moved.atoms.positions - scatterers.positions)[model]
+    one_way = preferred_direction(scatterers.positions[model], shift)
     rms = rms_shift(scatterers, moved.atoms, model)
-    _log.info("shifts of %.3f Å: free FSC %.5f to %.5f", rms, before, after)
-    if after <= before:
+    _log.info("shifts of %.3f Å, %.2f times as far in one direction: free FSC %.5f to %.5f, "
+              "error %.5f", rms, one_way, gain.before, gain.after, gain.error)
+    if not gain.is_real or one_way > _ONE_WAY:
         return scatterers, given, []
-    return moved.atoms, shifted, [_shifts_taken(rms, before, after)]
+    return moved.atoms, shifted, [shifts_taken(rms, gain)]
 
 
 def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
@@ -242,7 +260,7 @@ def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
 def scan_tau(data: RefinementData, scatterers: Scatterers, start: BFit,
              neighbours: Neighbours, *, mates: IntArray | None = None,
              progress: Callable[[float], None] = lambda done: None,
-             ) -> tuple[tuple[TauTrial, ...], DoubleArray]:
+             ) -> tuple[tuple[TauTrial, ...], BFit]:
     """Refine against half map 1 with weaker and weaker prior and judge by half map 2.
 
     `start` is a fit to half map 1; every tau starts from the one before and takes two steps.
@@ -251,8 +269,8 @@ def scan_tau(data: RefinementData, scatterers: Scatterers, start: BFit,
     -------
     scan : tuple of TauTrial
         Up to the first tau past the best one.
-    b_iso : array, shape (n,)
-        Å^2, with the best tau.
+    fit : BFit
+        To half map 1, with the best tau.
     """
     work, free = data.with_half(1), data.with_half(2)
     trials: list[TauTrial] = []
@@ -270,7 +288,7 @@ def scan_tau(data: RefinementData, scatterers: Scatterers, start: BFit,
             break
         best = fit
     assert best is not None
-    return tuple(trials), best.b_iso
+    return tuple(trials), best
 
 
 def _coarse_levels(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
@@ -313,16 +331,6 @@ def _vertex(scan: tuple[TauTrial, ...]) -> float:
     return round(float(np.exp(np.clip(-slope / (2 * curvature), x[0], x[2]))), 2)
 
 
-def _shifts_taken(rms: float, before: float, after: float) -> Finding:
-    """Say that B were refined as if the model's atoms stood a little elsewhere."""
-    return Finding(
-        "coordinate-errors", "note",
-        f"shifts of the model's atoms on half map 1, {rms:.2f} Å rms, brought the mean FSC with "
-        f"half map 2 from {before:.4f} to {after:.4f}: B factors were refined with such shifts, so "
-        "that errors of coordinates do not pass for disorder; the model itself was not moved",
-        {"rms_shift_angstrom": rms, "fsc_free_before": before, "fsc_free_after": after})
-
-
 def _unvalidated_tau(kind: Kind, tau: float | None) -> tuple[float, list[Finding]]:
     """The tau that no half map chose, and why."""
     reason = "tau was given" if kind == "halves" else "there is one map"
@@ -331,13 +339,6 @@ def _unvalidated_tau(kind: Kind, tau: float | None) -> tuple[float, list[Finding
         "adp-not-validated", "note",
         f"B factors are not validated by a half map: {reason}; tau {tau:g} Å² was used",
         {"tau": tau})]
-
-
-def _coarse_finding(d_min: float) -> Finding:
-    """Say that B of single atoms were not refined."""
-    return Finding("adp-coarse", "note",
-                   f"at {d_min:.3g} Å the map does not tell the B of single atoms: one B for the "
-                   f"model and one for the pseudo-atoms (limit {COARSE:g} Å)", {"d_min": d_min})
 
 
 def _result(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
