@@ -1,5 +1,7 @@
 """The stage: prior chosen on half map 2, what one map or coarse maps get, what is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from locscale_hybrid import adp
 from locscale_hybrid.adp import TAUS, TauTrial, _vertex, refine_adps
 from locscale_hybrid.density import PSEUDO, Scatterers
 from locscale_hybrid.fsc import FscCurve
-from locscale_hybrid.model_fsc import ModelFsc, model_fsc, overfitting
+from locscale_hybrid.model_fsc import ModelFsc, model_fsc, overfitting, with_model_alone
 from locscale_hybrid.observed import ObservedMaps
 from locscale_hybrid.refinement_grid import refinement_data
 from tests.synthetic import box_centre, half_maps, small_model
@@ -166,7 +168,31 @@ def test_a_model_that_half_map_2_does_not_confirm_is_a_finding():
     assert better.code == "free-above-work" and "0.700, and 0.420 with half map 1" in better.message
     finding = overfitting(ModelFsc(curve, curve, curve, 0.40, 0.10))
     assert finding.level == "warning" and finding.values == {"fsc_work": 0.4, "fsc_free": 0.1}
-    assert "mean FSC of 0.400 and half map 2 with 0.100; trust" in finding.message
+    assert "mean FSC of 0.400 and half map 2 with 0.100: B factors" in finding.message
+    assert finding.message.endswith("Check that both half maps are of one reconstruction")
+    pseudo = overfitting(ModelFsc(curve, curve, curve, 0.40, 0.10, (0.31, 0.30)))
+    assert "without pseudo-atoms fits them with 0.310 and 0.300, so it is the" in pseudo.message
+    assert pseudo.message.endswith("Give a mask of the particle alone with -ma, or a more "
+                                   "complete model")
+    assert pseudo.values["fsc_free_model"] == 0.3
+    noisy = overfitting(ModelFsc(curve, curve, curve, 0.40, 0.10, (0.3, 0.1)))
+    assert noisy.message.endswith("and that half map 2 is not noisier")
+
+
+def test_what_fits_noise_is_found_by_leaving_the_pseudo_atoms_out(case):
+    maps, atoms, b = case
+    data = refinement_data(maps, D_MIN)
+    crowd = np.random.default_rng(3).uniform(5, 50, (4000, 3))
+    crowded = Scatterers(atoms.grid, np.vstack([atoms.positions, crowd]),
+                         np.append(atoms.species, [PSEUDO] * 4000))
+    is_pseudo = np.arange(len(crowded)) >= len(b)
+    given = ModelFsc(model_fsc(data, atoms, b).average, None, None, 0.7, 0.4)
+    found = with_model_alone(given, data, crowded, np.append(b + 80, np.full(4000, 90.0)),
+                             is_pseudo)
+    plain = model_fsc(data, atoms, b + 80)
+    assert found.alone == pytest.approx((plain.work, plain.free), abs=0.01)
+    fine = replace(given, free=0.68)
+    assert with_model_alone(fine, data, crowded, np.ones(len(crowded)), is_pseudo) is fine
 
 
 def test_the_scan_stops_at_the_first_tau_past_the_best(case, monkeypatch):

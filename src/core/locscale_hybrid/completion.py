@@ -19,7 +19,7 @@ from .density import Scatterers
 from .hybrid_model import HybridModel, complete_assembly
 from .likelihood import RefinementData, Target
 from .maps import DoubleArray, Grid, Map
-from .model_fsc import ModelFsc, model_fsc
+from .model_fsc import ModelFsc, model_fsc, with_model_alone
 from .neighbours import neighbours_of
 from .observed import Kind
 from .parameters import HybridParameters
@@ -169,7 +169,8 @@ def free_fsc(completion: Completion, hybrid: HybridModel, tau: float) -> ModelFs
         b = b_steps(target, scatterers, b, neighbours_of(hybrid.positions),
                     tau=tau or _HALF_1_TAU, n_steps=completion.parameters.b_steps,
                     mates=hybrid.mates).b_iso
-    return model_fsc(completion.data, scatterers, b)
+    return with_model_alone(model_fsc(completion.data, scatterers, b), completion.data, scatterers,
+                            b, hybrid.is_pseudo)
 
 
 def scatterers_of(hybrid: HybridModel, data: RefinementData) -> Scatterers:

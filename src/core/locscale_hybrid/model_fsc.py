@@ -1,13 +1,13 @@
 """How well a refined model agrees with the maps, those that it was not refined on above all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .density import Scatterers
 from .findings import Finding
 from .fourier import FourierSpace
 from .fsc import FscCurve, fourier_shell_correlation
-from .likelihood import RefinementData, weighted_correlation
-from .maps import DoubleArray, Map
+from .likelihood import RefinementData, evaluate, weighted_correlation
+from .maps import BoolArray, DoubleArray, Map
 
 _LEAST_FREE = 2 / 3  # of the mean work FSC
 _MOST_FREE = 0.01  # over the mean work FSC: half map 2 is noisier than a model that has seen half 1
@@ -24,6 +24,9 @@ class ModelFsc:
         None without half maps.
     work, free : float or None
         Mean of the halves' curves, 12 Å to d_min, every coefficient counting once.
+    alone : (float, float), optional
+        The same two of the model without its pseudo-atoms, where it has some and the two figures
+        differ as much as `overfitting` says.
     """
 
     average: FscCurve
@@ -31,6 +34,7 @@ class ModelFsc:
     half_2: FscCurve | None
     work: float | None
     free: float | None
+    alone: tuple[float, float] | None = None
 
 
 def model_fsc(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray) -> ModelFsc:
@@ -55,6 +59,22 @@ def model_fsc(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray) 
     return ModelFsc(average, half_1, half_2, work, free)
 
 
+def with_model_alone(fsc: ModelFsc, data: RefinementData, scatterers: Scatterers,
+                     b_iso: DoubleArray, is_pseudo: BoolArray) -> ModelFsc:
+    """Add the figures that show what fits noise, where something does."""
+    if not _is_overfitted(fsc.work, fsc.free) or not 0 < is_pseudo.sum() < len(is_pseudo):
+        return fsc
+    model = scatterers.coefficients(b_iso, data.band, ~is_pseudo)
+    work, free = (weighted_correlation(data.band, evaluate(half, model).correlation)
+                  for half in (data.with_half(1), data.with_half(2)))
+    return replace(fsc, alone=(work, free))
+
+
+def _is_overfitted(work: float | None, free: float | None) -> bool:
+    """Whether half map 2 is explained much worse than half map 1."""
+    return work is not None and free is not None and free < _LEAST_FREE * work
+
+
 def overfitting(fsc: ModelFsc) -> Finding | None:
     """Say that a model refined on half map 1 explains half map 2 much worse, or better."""
     if fsc.work is None or fsc.free is None:
@@ -66,10 +86,20 @@ def overfitting(fsc: ModelFsc) -> Finding | None:
             f"{fsc.free:.3f}, and {fsc.work:.3f} with half map 1; so half map 2 is less noisy, as "
             "a full or a sharpened map is, and validates nothing: give the two half maps of one "
             "reconstruction", {"fsc_work": fsc.work, "fsc_free": fsc.free})
-    if fsc.free >= _LEAST_FREE * fsc.work:
+    if not _is_overfitted(fsc.work, fsc.free):
         return None
-    return Finding(
-        "overfitting", "warning",
-        f"the hybrid model fits half map 1, which it was refined on, with a mean FSC of "
-        f"{fsc.work:.3f} and half map 2 with {fsc.free:.3f}; trust the pseudo-atoms less, or give "
-        "a lower resolution", {"fsc_work": fsc.work, "fsc_free": fsc.free})
+    text = (f"the hybrid model fits half map 1, which it was refined on, with a mean FSC of "
+            f"{fsc.work:.3f} and half map 2 with {fsc.free:.3f}")
+    values = {"fsc_work": fsc.work, "fsc_free": fsc.free}
+    if fsc.alone is None:
+        return Finding("overfitting", "warning", f"{text}: B factors or pseudo-atoms fit noise of "
+                       "half map 1. Check that both half maps are of one reconstruction", values)
+    work, free = fsc.alone
+    values |= {"fsc_work_model": work, "fsc_free_model": free}
+    text += f". The model without pseudo-atoms fits them with {work:.3f} and {free:.3f}"
+    if _is_overfitted(work, free):
+        return Finding("overfitting", "warning", f"{text}, so half map 2 agrees less with it too. "
+                       "Check that both half maps are of one reconstruction, and that half map 2 "
+                       "is not noisier", values)
+    return Finding("overfitting", "warning", f"{text}, so it is the pseudo-atoms that fit noise. "
+                   "Give a mask of the particle alone with -ma, or a more complete model", values)
