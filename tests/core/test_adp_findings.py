@@ -10,6 +10,7 @@ from locscale_hybrid.adp_findings import (
     free_gain,
     not_converged,
     preferred_direction,
+    shifts_one_way,
     worse_than_one_b,
 )
 from locscale_hybrid.band import Band
@@ -66,6 +67,14 @@ def test_shifts_along_one_axis_have_a_preferred_direction():
     assert preferred_direction(places, shift) < 1.15
     turn = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
     assert preferred_direction(places, shift * [1, 2, 1] @ turn) == pytest.approx(2, abs=0.15)
+
+
+def test_shifts_along_one_axis_are_not_called_errors_of_coordinates():
+    finding = shifts_one_way(0.28, FreeGain(0.765, 0.78, 0.0002))
+    assert finding.code == "shifts-one-way" and finding.level == "note"
+    assert "(0.28 Å rms), because these raised the mean FSC with half map 2 from 0.7650 to 0.78" in (
+        finding.message)
+    assert "along one axis, as where views of the particle are missing" in finding.message
 
 
 def test_a_domain_beside_its_density_has_no_preferred_direction():

@@ -17,6 +17,7 @@ from .adp_findings import (
     free_gain,
     not_converged,
     preferred_direction,
+    shifts_one_way,
     shifts_taken,
     worse_than_one_b,
 )
@@ -224,9 +225,10 @@ def _shifted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, m
     rms = rms_shift(scatterers, moved.atoms, model)
     _log.info("shifts of %.3f Å, %.2f times as far in one direction: free FSC %.5f to %.5f, "
               "error %.5f", rms, one_way, gain.before, gain.after, gain.error)
-    if not gain.is_real or one_way > _ONE_WAY:
+    if not gain.is_real:
         return scatterers, given, []
-    return moved.atoms, shifted, [shifts_taken(rms, gain)]
+    said = shifts_one_way if one_way > _ONE_WAY else shifts_taken
+    return moved.atoms, shifted, [said(rms, gain)]
 
 
 def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,

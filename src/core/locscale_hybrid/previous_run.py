@@ -20,7 +20,7 @@ from .structure import AtomicModel, read_model
 from .unchanged import is_same_file
 
 UNCHANGED = 1.0          # Å, within which an atom of the edited model has its earlier counterpart
-SHIFTS_TAKEN = "coordinate-errors"  # code of the finding
+SHIFTS_TAKEN = ("coordinate-errors", "shifts-one-way")  # codes of the findings
 MOST_CHANGED = 0.5       # share of the model beyond which everything is made anew
 
 _WORDS = {"complete_model": "the completion by pseudo-atoms", "point_group": "the point group",
@@ -295,7 +295,7 @@ def _shifted(values: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
         return bool(update.get("model_shifted"))
     findings = values.get("findings")
     return isinstance(findings, list) and any(
-        isinstance(finding, dict) and finding.get("code") == SHIFTS_TAKEN for finding in findings)
+        isinstance(finding, dict) and finding.get("code") in SHIFTS_TAKEN for finding in findings)
 
 
 def _validation(adp: Mapping[str, Any], update: Mapping[str, Any], digest: str,
