@@ -45,12 +45,19 @@ def gemmi_factor(atoms, b_iso, hkl):
     return total
 
 
+def level_of(positions, b_iso):
+    """1 % quantile of the mean B of each atom and the 19 nearest, by all distances."""
+    distance = np.linalg.norm(positions[:, None] - positions, axis=2)
+    return np.quantile([b_iso[np.argsort(row)[:20]].mean() for row in distance], 0.01)
+
+
 @pytest.mark.parametrize("n_pseudo", [0, 20])
 def test_coefficients_are_gemmis_structure_factors(n_pseudo):
     atoms = hybrid(n_pseudo=n_pseudo)
     values = reference_map(GRID, atoms, b_floor=10).values
     coefficients = np.fft.rfftn(values.astype(np.float64)) * GRID.voxel_volume
-    b = atoms.b_iso - np.quantile(atoms.b_iso[~atoms.is_pseudo], 0.01) + 10
+    own = ~atoms.is_pseudo
+    b = atoms.b_iso - level_of(atoms.positions[own], atoms.b_iso[own]) + 10
     indices = [(1, 0, 0), (2, 3, 5), (0, 7, 4), (10, 1, 8), (4, 12, 3), (3, 2, 11)]
     ours = np.array([coefficients[l, k, h] for h, k, l in indices])  # noqa: E741
     expected = np.array([gemmi_factor(atoms, np.maximum(b, 0), hkl) for hkl in indices])
@@ -77,19 +84,46 @@ def test_a_cut_leaves_nothing_finer_and_all_that_is_coarser():
     assert cut[coarse] == pytest.approx(whole[coarse], abs=1e-4 * float(np.abs(whole).max()))
 
 
+def along_a_line(n):
+    return np.outer(np.arange(n), [1.5, 0.0, 0.0])
+
+
 def test_the_quantile_is_that_of_the_model_and_not_of_pseudo_atoms():
     b = np.concatenate([np.linspace(60, 160, 101), [5.0, 8.0, 300.0]])
     pseudo = np.arange(104) >= 101
-    shifted = shifted_b(b, pseudo, 10.0)
-    assert shifted[0] == pytest.approx(60 - 61 + 10)
-    assert shifted[50] == pytest.approx(110 - 61 + 10)
+    shifted = shifted_b(along_a_line(104), b, pseudo, 10.0)
+    level = level_of(along_a_line(101), b[:101])
+    assert level == pytest.approx(np.mean(b[:20]), abs=1.0)
+    assert shifted[0] == pytest.approx(max(60 - level + 10, 0))
+    assert shifted[50] == pytest.approx(110 - level + 10)
     assert shifted[101] == 0.0
-    assert shifted[103] == pytest.approx(300 - 61 + 10)
+    assert shifted[103] == pytest.approx(300 - level + 10)
 
 
 def test_without_a_model_pseudo_atoms_set_the_level():
     b = np.linspace(60, 160, 101)
-    assert shifted_b(b, np.ones(101, bool), 25.0)[0] == pytest.approx(60 - 61 + 25)
+    shifted = shifted_b(along_a_line(101), b, np.ones(101, bool), 25.0)
+    assert shifted[0] == pytest.approx(60 - level_of(along_a_line(101), b) + 25)
+
+
+def test_errors_of_single_b_hardly_move_the_level():
+    rng = default_rng(3)
+    places = rng.uniform(0, 40, (3000, 3))
+    true = 40 + 2.0 * np.linalg.norm(places - 20, axis=1)
+    error = rng.normal(0, 15, 3000)
+    none = np.zeros(3000, bool)
+    exact, noisy = (float(np.mean(shifted_b(places, b, none, 10.0) - true))
+                    for b in (true, true + error))
+    assert noisy == pytest.approx(exact, abs=5)
+    # the least of the single B would be off by more than 15
+    assert np.quantile(true + error, 0.01) < np.quantile(true, 0.01) - 15
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_few_atoms_have_the_mean_of_all_as_level(n):
+    b = np.linspace(50, 80, n)
+    shifted = shifted_b(along_a_line(n), b, np.zeros(n, bool), 40.0)
+    assert shifted.mean() == pytest.approx(40.0)
 
 
 def test_a_common_shift_of_b_changes_nothing():

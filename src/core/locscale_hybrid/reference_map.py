@@ -13,6 +13,7 @@ from .density import Scatterers
 from .fourier import FourierSpace
 from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Map
 
+NEIGHBOURS = 20  # atoms whose mean B counts as that of one, itself included
 BEST_ORDERED = 0.01  # share of the model whose B is brought to the floor
 _SLAB_COEFFICIENTS = 1 << 22
 _DEVIATIONS = 4.5          # at which a Gaussian is nothing
@@ -70,7 +71,7 @@ def reference_map(grid: Grid, hybrid: Atoms, fringe: Fringe | None = None, *, b_
     Map
         Zero beyond the Nyquist sphere.
     """
-    b = shifted_b(hybrid.b_iso, hybrid.is_pseudo, b_floor)
+    b = shifted_b(hybrid.positions, hybrid.b_iso, hybrid.is_pseudo, b_floor)
     positions, species, occupancies = hybrid.positions, hybrid.species, hybrid.occupancies
     reach = _reach(b)
     if fringe is not None and len(positions) and len(near := fringe.within(grid, reach)):
@@ -120,14 +121,18 @@ def _b_of_nearest(places: DoubleArray, positions: DoubleArray, b_iso: DoubleArra
     return np.asarray(b_iso[index].reshape(len(places), -1).mean(axis=1))
 
 
-def shifted_b(b_iso: DoubleArray, is_pseudo: BoolArray, b_floor: float) -> DoubleArray:
-    """B whose 1 % quantile over the model atoms is `b_floor`; none is negative.
+def shifted_b(positions: DoubleArray, b_iso: DoubleArray, is_pseudo: BoolArray,
+              b_floor: float) -> DoubleArray:
+    """B whose 1 % quantile over the model, averaged over neighbours, is `b_floor`; none negative.
 
-    Pseudo-atoms would set the quantile by how badly some of them stand, so they set it only where
-    there is no model.
+    The B of one atom has an error; the least of many would say how large it is, and not how well
+    ordered the best part is.  Pseudo-atoms would set the quantile by how badly some of them stand,
+    so they set it only where there is no model.
 
     Parameters
     ----------
+    positions : array, shape (n, 3)
+        Å.
     b_iso : array, shape (n,)
         Å^2.
     is_pseudo : bool array, shape (n,)
@@ -136,9 +141,11 @@ def shifted_b(b_iso: DoubleArray, is_pseudo: BoolArray, b_floor: float) -> Doubl
     """
     if not b_iso.size:
         return b_iso
-    judges = b_iso if is_pseudo.all() else b_iso[~is_pseudo]
-    lowest = float(np.quantile(judges, BEST_ORDERED))
-    return np.maximum(b_iso - lowest + b_floor, 0.0)
+    judges = np.flatnonzero(is_pseudo if is_pseudo.all() else ~is_pseudo)
+    places, own = positions[judges], b_iso[judges]
+    near = np.asarray(cKDTree(places).query(places, k=min(NEIGHBOURS, len(own)))[1])
+    averaged = own[near.reshape(len(own), -1)].mean(axis=1)
+    return np.maximum(b_iso - float(np.quantile(averaged, BEST_ORDERED)) + b_floor, 0.0)
 
 
 def _cut_off(coefficients: ComplexArray, space: FourierSpace, cut: float) -> None:
