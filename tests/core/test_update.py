@@ -99,7 +99,9 @@ def test_update_differs_from_a_full_run_no_more_than_two_seeds_do(edited, made, 
     expected = values(full)[inside]
     of_seed, of_update = (np.sqrt(np.mean((values(result)[inside] - expected) ** 2))
                           for result in (other, update))
-    assert of_update < 1.5 * of_seed
+    # the pseudo-atoms of an update have had one more round of steps than those of a full run
+    assert of_update < 2 * of_seed
+    assert of_update < 0.1 * expected.std()
 
 
 def test_pseudo_atoms_stay_where_they_were_and_fill_what_the_model_gave_up(case, first, update):
