@@ -14,6 +14,7 @@ from .fourier import FourierSpace
 from .maps import BoolArray, ComplexArray, DoubleArray, Grid, Map
 
 NEIGHBOURS = 20  # atoms whose mean B counts as that of one, itself included
+SCATTER = 3.0  # Å^2, by which the 1 % quantile of exact B is below that of their means
 BEST_ORDERED = 0.01  # share of the model whose B is brought to the floor
 _SLAB_COEFFICIENTS = 1 << 22
 _DEVIATIONS = 4.5          # at which a Gaussian is nothing
@@ -145,7 +146,8 @@ def shifted_b(positions: DoubleArray, b_iso: DoubleArray, is_pseudo: BoolArray,
     places, own = positions[judges], b_iso[judges]
     near = np.asarray(cKDTree(places).query(places, k=min(NEIGHBOURS, len(own)))[1])
     averaged = own[near.reshape(len(own), -1)].mean(axis=1)
-    return np.maximum(b_iso - float(np.quantile(averaged, BEST_ORDERED)) + b_floor, 0.0)
+    level = float(np.quantile(averaged, BEST_ORDERED)) - SCATTER
+    return np.maximum(b_iso - level + b_floor, 0.0)
 
 
 def _cut_off(coefficients: ComplexArray, space: FourierSpace, cut: float) -> None:
