@@ -24,10 +24,10 @@ from table import table
 from truth_tables import fixed
 
 from locscale_hybrid import HybridInputs, HybridParameters, Progress, output_paths, run_hybrid
-from locscale_hybrid.executors import SerialExecutor
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.scaling import scale_map
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.parallel.executors import SerialExecutor
+from locscale_hybrid.scaling.scale import scale_map
 
 CASE = basic.Simulation(EXAMPLES / "5ni1.cif.gz")
 SEEDS = (1, 2)

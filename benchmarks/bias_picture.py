@@ -10,7 +10,7 @@ from scipy import ndimage
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from locscale_hybrid.mrc import read_map
+from locscale_hybrid.maps.mrc import read_map
 
 if TYPE_CHECKING:
     from bias import Model

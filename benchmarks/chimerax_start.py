@@ -57,7 +57,7 @@ def stand_in(folder):
     import os
     import subprocess
 
-    from locscale_hybrid import launch
+    from locscale_hybrid.parallel import processes
 
     def start(job, *, python, application=None, errors=None, scratch=None, hold=False):
         with open(errors, "wb") as stream:
@@ -67,7 +67,7 @@ def stand_in(folder):
                 start_new_session=True)
 
     os.environ["FAKE_CORE"] = "ok"
-    launch.start_core = start
+    processes.start_core = start
     tempfile.tempdir = str(folder)
 
 
@@ -75,10 +75,10 @@ class OurShare:
     """Time that the command spends in the bundle, after ChimeraX has parsed its words."""
 
     def __init__(self):
-        from chimerax.locscale import run
+        from chimerax.locscale.commands import start as start_module
         self.seconds = self.cpu = 0.0
-        self._start = run.start_hybrid
-        run.start_hybrid = self._timed
+        self._start = start_module.start_hybrid
+        start_module.start_hybrid = self._timed
 
     def _timed(self, *arguments, **keywords):
         begun, used = time.perf_counter(), time.thread_time()

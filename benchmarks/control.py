@@ -8,10 +8,10 @@ particle is left at d_min: any FSC with the truth there has been invented.
 
 import numpy as np
 
-from locscale_hybrid.fourier import FourierSpace, squared_modulus
-from locscale_hybrid.maps import Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.symmetry import Symmetry, average_map
+from locscale_hybrid.fourier.space import FourierSpace, squared_modulus
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.symmetry.operators import Symmetry, average_map
 
 COARSER = 1.2     # d_min, where the data end
 DRAWS = (3, 11, 12)   # seeds; figures are means of these

@@ -24,15 +24,15 @@ import simulated
 from scipy import ndimage
 from table import table
 
-from locscale_hybrid.checks import check_inputs, check_resolution
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mask import confidence_mask
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps, observe_halves, observe_one
-from locscale_hybrid.resolution import find_resolution
-from locscale_hybrid.structure import AtomicModel, model_of, read_model
-from locscale_hybrid.symmetry import Symmetry, symmetry_of
+from locscale_hybrid.inputs.checks import check_inputs, check_resolution
+from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves, observe_one
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.masking.mask import confidence_mask
+from locscale_hybrid.masking.resolution import find_resolution
+from locscale_hybrid.model.structure import AtomicModel, model_of, read_model
+from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
 
 TABLE = simulated.ROOT / "docs/tables/false_alarms.md"
 NAMES = ("enolase-3.0", "plasmepsin-D2-3.2", "enolase-4.0", "haemoglobin-3.4", "enolase-3.0-half",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from locscale_hybrid import band_work, scaling
+from locscale_hybrid.scaling import band_tasks
+from locscale_hybrid.scaling import scale as scale_module
 
 
 @dataclass
@@ -35,7 +36,7 @@ class SeenWeight:
 def seen_weight(resolution: float) -> Iterator[SeenWeight]:
     """Keep the weights that a scaling in this block computes."""
     seen = SeenWeight(resolution)
-    weigh, weight, box = band_work.weigh_band, band_work.adaptive_weight, scaling.work_box
+    weigh, weight, box = band_tasks.weigh_band, band_tasks.adaptive_weight, scale_module.work_box
 
     def weigh_band(work, slot):
         seen.band = work.bands[slot]
@@ -52,10 +53,10 @@ def seen_weight(resolution: float) -> Iterator[SeenWeight]:
         return seen.box
 
     work_window = 25.0
-    band_work.weigh_band, band_work.adaptive_weight = weigh_band, adaptive_weight
-    scaling.work_box = work_box
+    band_tasks.weigh_band, band_tasks.adaptive_weight = weigh_band, adaptive_weight
+    scale_module.work_box = work_box
     try:
         yield seen
     finally:
-        band_work.weigh_band, band_work.adaptive_weight = weigh, weight
-        scaling.work_box = box
+        band_tasks.weigh_band, band_tasks.adaptive_weight = weigh, weight
+        scale_module.work_box = box

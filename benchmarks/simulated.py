@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from examples import simulate as basic  # noqa: E402
-from locscale_hybrid.maps import Grid, Map  # noqa: E402
-from locscale_hybrid.symmetry import average_map, symmetry_of  # noqa: E402
+from locscale_hybrid.maps.grid import Grid, Map  # noqa: E402
+from locscale_hybrid.symmetry.operators import average_map, symmetry_of  # noqa: E402
 
 DATA, EXAMPLES = ROOT / "tests/data", ROOT / "examples/data"
 

@@ -12,23 +12,22 @@ import numpy as np
 import scipy.fft
 from scipy import ndimage
 
-from locscale_hybrid.adp import refine_adps
-from locscale_hybrid.completion import Completion, free_fsc, place_pseudo_atoms, scatterers_of
-from locscale_hybrid.executors import local_executor
-from locscale_hybrid.hybrid_model import complete_assembly
-from locscale_hybrid.maps import FloatArray, Grid, Map
-from locscale_hybrid.mask import confidence_mask
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps, observe_halves
+from locscale_hybrid.completion.completion import Completion, free_fsc, place_pseudo_atoms
+from locscale_hybrid.completion.region import unmodelled_region
+from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves
+from locscale_hybrid.inputs.reading import read_run_input
+from locscale_hybrid.maps.grid import FloatArray, Grid, Map
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.masking.mask import confidence_mask
+from locscale_hybrid.masking.resolution import find_resolution
+from locscale_hybrid.model.hybrid_model import complete_assembly
+from locscale_hybrid.parallel.executors import local_executor
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
-from locscale_hybrid.progress import Progress
-from locscale_hybrid.pseudoatoms import unmodelled_region
-from locscale_hybrid.refinement_grid import refinement_data
-from locscale_hybrid.resolution import find_resolution
-from locscale_hybrid.run_files import read_run_input
-from locscale_hybrid.scaling import scale_map
-from locscale_hybrid.timings import cpu_seconds, peak_memory_gib
-from locscale_hybrid.wilson import correct_pseudo_atoms
+from locscale_hybrid.progress import Progress, cpu_seconds, peak_memory_gib
+from locscale_hybrid.refinement.adp import refine_adps
+from locscale_hybrid.refinement.setup import refinement_data, scatterers_of
+from locscale_hybrid.refinement.wilson import correct_pseudo_atoms
+from locscale_hybrid.scaling.scale import scale_map
 
 WAYS = {
     "bands, plain": {"weight": "none", "noise_weight": False},

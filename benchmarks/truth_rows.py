@@ -14,20 +14,20 @@ from simulated import CASES, Case, make
 from truth import Truth, positions_of, read
 
 from locscale_hybrid import run_hybrid
-from locscale_hybrid.adp import refine_adps
-from locscale_hybrid.density import Scatterers
-from locscale_hybrid.executors import SerialExecutor
-from locscale_hybrid.maps import Map
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps, read_observed
+from locscale_hybrid.inputs.half_maps import ObservedMaps, read_observed
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.model.structure import read_model
 from locscale_hybrid.outputs import output_paths
+from locscale_hybrid.parallel.executors import SerialExecutor
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from locscale_hybrid.progress import Progress
-from locscale_hybrid.refinement_grid import refinement_data
-from locscale_hybrid.scaled_maps import ScaledMaps
-from locscale_hybrid.scaling import scale_map
-from locscale_hybrid.structure import read_model
-from locscale_hybrid.symmetry import symmetry_of
+from locscale_hybrid.refinement.adp import refine_adps
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.scaling.scale import scale_map
+from locscale_hybrid.scaling.scaled_maps import ScaledMaps
+from locscale_hybrid.scattering.scatterers import Scatterers
+from locscale_hybrid.symmetry.operators import symmetry_of
 
 POLICIES = ("adaptive", "smooth", "soft", "fdr", "none")
 KEPT = frozenset({"reference", "mask", "model"})

@@ -11,13 +11,13 @@ class _LocScaleAPI(BundleAPI):
     @staticmethod
     def register_command(bi, ci, logger):
         """Register one command at its first use."""
-        from . import cmd
+        from .commands import commands as cmd
         cmd.register_command(ci.name, logger)
 
     @staticmethod
     def start_tool(session, bi, ti):
         """Show the panel."""
-        from .tool import show_panel
+        from .panel.tool import show_panel
         return show_panel(session, ti.name)
 
     @staticmethod
@@ -30,10 +30,10 @@ class _LocScaleAPI(BundleAPI):
     def get_class(class_name):
         """Find what a session file holds."""
         if class_name == "LocScaleResults":
-            from .results import LocScaleResults
+            from .results.manager import LocScaleResults
             return LocScaleResults
         if class_name == "LocScalePanel":
-            from .tool import LocScalePanel
+            from .panel.tool import LocScalePanel
             return LocScalePanel
         return None
 

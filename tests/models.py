@@ -3,9 +3,9 @@
 import gemmi
 import numpy as np
 
-from locscale_hybrid.point_groups import parse_point_group
-from locscale_hybrid.structure import model_of
-from locscale_hybrid.symmetry import Symmetry
+from locscale_hybrid.model.structure import model_of
+from locscale_hybrid.symmetry.operators import Symmetry
+from locscale_hybrid.symmetry.point_groups import parse_point_group
 
 CENTRE = (50.0, 60.0, 70.0)
 

@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from locscale_hybrid.mrc import write_map
+from locscale_hybrid.maps.mrc import write_map
 from locscale_hybrid.parameters import HybridInputs
 from tests.message_table import tell_table
 from tests.synthetic import box_centre, half_maps, small_model

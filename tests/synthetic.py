@@ -7,7 +7,7 @@ import gemmi
 import numpy as np
 from scipy import ndimage
 
-from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.maps.grid import Grid, Map
 
 # One leucine of an ideal alpha helix: radius Å, angle in degrees, height Å, element.
 _RESIDUE = {"N": (1.55, -28.0, -0.89, "N"), "CA": (2.29, 0.0, 0.0, "C"),

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 def executor_of(kind, workers, patience):
     """The executor, and COMM_WORLD where there is one."""
-    from locscale_hybrid import executors
-    from locscale_hybrid.launch import mpiexec_candidates
-    from locscale_hybrid.world import CommWorldExecutor, comm_world, serve
+    from locscale_hybrid.parallel import executors
+    from locscale_hybrid.parallel.launchers import mpiexec_candidates
+    from locscale_hybrid.parallel.mpi.comm_world import CommWorldExecutor, comm_world, serve
 
     def found(finding):
         print(f"{finding.code}: {finding.message}", flush=True)

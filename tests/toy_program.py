@@ -48,7 +48,7 @@ def pretend_pipeline():
 
 
 if __name__ == "__main__":
-    from locscale_hybrid.cli import main
+    from locscale_hybrid.cli.main import main
 
     pretend_pipeline()
     sys.exit(main())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from locscale_hybrid.launch import launcher_of
-from locscale_hybrid.litter import litter_of
+from locscale_hybrid.parallel.launchers import launcher_of
+from locscale_hybrid.parallel.mpi.leftovers import litter_of
 
 # s in which processes whose parent was killed are gone: 5 where nothing else runs, and tests shall
 # hold on a machine that is several times slower and busy

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Ellipse, Patch, RegularPolygon
 
-from locscale_hybrid.point_groups import PointGroup, parse_point_group
+from locscale_hybrid.symmetry.point_groups import PointGroup, parse_point_group
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -65,7 +65,7 @@ def refused(run):
 @pytest.fixture
 def fake_core(monkeypatch, tmp_path):
     """Start the fake in place of the core; returns a function that sets how it behaves."""
-    from locscale_hybrid import launch
+    from locscale_hybrid.parallel import processes
 
     def start(job, *, python, application=None, errors=None, scratch=None, hold=False):
         with open(errors, "wb") as stream:
@@ -74,7 +74,7 @@ def fake_core(monkeypatch, tmp_path):
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream,
                 start_new_session=True)
 
-    monkeypatch.setattr(launch, "start_core", start)
+    monkeypatch.setattr(processes, "start_core", start)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return lambda behaviour: monkeypatch.setenv("FAKE_CORE", behaviour)
 

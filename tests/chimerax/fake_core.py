@@ -55,7 +55,7 @@ def main():
 
 def finish(job):
     """Write twice the first map, and half of it as the linear map."""
-    from locscale_hybrid.mrc import read_map_and_frame, write_map
+    from locscale_hybrid.maps.mrc import read_map_and_frame, write_map
     volume, frame = read_map_and_frame(next(iter(job["inputs"].values())))
     target = Path(job["outputs"]["map"])
     linear = target.with_name(target.stem + "_linear.mrc")

@@ -17,9 +17,10 @@ def wait():
 
 
 def main():
-    from locscale_hybrid import pipeline, report
+    from locscale_hybrid import pipeline
     from locscale_hybrid.progress import Progress
-    start, write = Progress.start, report.write_map
+    from locscale_hybrid.results import writing
+    start, write = Progress.start, writing.write_map
     begun = set()
 
     def held_start(self, name):
@@ -33,7 +34,7 @@ def main():
         if STAGE == "output" and STAGE in begun:
             wait()
 
-    Progress.start, report.write_map = held_start, held_write
+    Progress.start, writing.write_map = held_start, held_write
     assert pipeline.run_hybrid
     runpy.run_module("locscale_hybrid", run_name="__main__", alter_sys=True)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from locscale_hybrid.mrc import write_map
-from locscale_hybrid.point_groups import parse_point_group
+from locscale_hybrid.maps.mrc import write_map
+from locscale_hybrid.symmetry.point_groups import parse_point_group
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (48, 48, 48), 1.3, 3.4

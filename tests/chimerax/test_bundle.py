@@ -67,7 +67,7 @@ def test_devel_install_puts_shell_core_and_pages_in_the_user_folder(tmp_path):
                                      home=str(home), source=source))
     assert "Installed ChimeraX-LocScale" in done.stdout, done.stdout + done.stderr
     installed, = home.glob("user/data/*/lib/python*/site-packages")
-    for name in ("chimerax/locscale/cmd.py", "locscale_hybrid/parameters.py",
+    for name in ("chimerax/locscale/commands/commands.py", "locscale_hybrid/parameters.py",
                  "chimerax/locscale/docs/user/commands/locscale.html",
                  "chimerax/locscale/docs/user/tools/locscalehybrid.html",
                  "chimerax/locscale/icons/locscale.png"):

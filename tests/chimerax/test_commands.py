@@ -169,7 +169,7 @@ def test_two_half_maps_have_no_partner_to_be_told_of(run, opened):
 
 def test_every_parameter_of_the_core_has_a_keyword(chimerax_session):
     """Except what the map itself says in ChimeraX."""
-    from chimerax.locscale.arguments import KEYWORDS
+    from chimerax.locscale.keywords import KEYWORDS
 
     from locscale_hybrid.parameters import HybridParameters
     keywords = {keyword.parameter for keyword in KEYWORDS}
@@ -179,10 +179,10 @@ def test_every_parameter_of_the_core_has_a_keyword(chimerax_session):
 
 def test_every_option_of_the_command_line_has_its_word_in_chimerax(chimerax_session):
     """Except those that say where and how a program in a shell works."""
-    from chimerax.locscale.arguments import KEYWORDS, OTHER_OPTIONS
-    from chimerax.locscale.cmd import hybrid_description
+    from chimerax.locscale.commands.commands import hybrid_description
+    from chimerax.locscale.keywords import KEYWORDS, OTHER_OPTIONS
 
-    from locscale_hybrid.cli_options import build_parser
+    from locscale_hybrid.cli.options import build_parser
     shell = {"--output_processing_files", "--resume", "--from", "--check", "--mpi", "--verbose",
              "--progress", "--debug", "--version", "--help"}
     options = {max(action.option_strings, key=len): set(action.option_strings)
@@ -199,8 +199,8 @@ def test_every_option_of_the_command_line_has_its_word_in_chimerax(chimerax_sess
 
 
 def test_every_keyword_is_an_argument_of_the_command(chimerax_session):
-    from chimerax.locscale.arguments import KEYWORDS
-    from chimerax.locscale.cmd import hybrid_description
+    from chimerax.locscale.commands.commands import hybrid_description
+    from chimerax.locscale.keywords import KEYWORDS
     typed = hybrid_description()._keyword_map
     assert {keyword.name for keyword in KEYWORDS} <= set(typed)
     assert all(typed[keyword.name][0] == keyword.python_name for keyword in KEYWORDS)
@@ -270,7 +270,7 @@ def test_help_page_explains_every_keyword_of_every_command(chimerax_session):
     from pathlib import Path
 
     from chimerax import locscale
-    from chimerax.locscale.cmd import check_description, hybrid_description
+    from chimerax.locscale.commands.commands import check_description, hybrid_description
 
     class Page(HTMLParser):
         bold, words, anchors = False, set(), set()

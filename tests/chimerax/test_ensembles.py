@@ -34,7 +34,7 @@ def ensemble(session, run, opened, tmp_path):
 def chosen(session, run, words):
     """What a command that names these models would use, and what it would say."""
     from chimerax.atomic import AtomsArg
-    from chimerax.locscale.chosen import choose
+    from chimerax.locscale.commands.selection import choose
     from chimerax.map import Volume
     maps = session.models.list(type=Volume)[:2]
     return choose(maps, {"model": AtomsArg.parse(words, session)[0]}, None)
@@ -74,11 +74,11 @@ def test_conformers_of_which_one_lacks_atoms_count_once(session, run, ensemble):
 
 
 def test_core_and_shell_call_the_same_conformers(chimerax_session):
-    from chimerax.locscale import conformers
+    from chimerax.locscale.scene import conformers
 
-    from locscale_hybrid import model_parts
+    from locscale_hybrid.model import parts
     assert (conformers.SAME_PLACE, conformers.MOST_ATOMS) == (
-        model_parts._SAME_PLACE, model_parts._MOST_ATOMS)
+        parts._SAME_PLACE, parts._MOST_ATOMS)
 
 
 def test_copies_in_several_places_are_all_used(session, run, ensemble):

@@ -61,7 +61,7 @@ def test_background_failure_reaches_the_log(session, run, opened, fake_core):
 
 
 def test_failure_in_the_thread_itself_reaches_the_user(session, run, opened, monkeypatch):
-    from chimerax.locscale import job as job_module
+    from chimerax.locscale.job import job as job_module
     from chimerax_core import process_events
 
     def fail(*arguments):
@@ -119,7 +119,7 @@ def test_stopped_run_leaves_no_process_and_no_file(session, run, opened, fake_co
 
 def test_result_is_taken_that_is_read_after_the_core_has_ended(run, opened, monkeypatch):
     """The machine is busy: the thread that reads its lines comes late."""
-    from chimerax.locscale.child import Child
+    from chimerax.locscale.job.child import Child
     read = Child._read
 
     def late(self):
@@ -182,14 +182,14 @@ def test_check_returns_the_findings(session, run, opened, tmp_path):
 
 def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(refused, opened, monkeypatch,
                                                                   tmp_path):
-    from chimerax.locscale import session_maps
+    from chimerax.locscale.scene import handover
 
     from locscale_hybrid.errors import InputError
 
     def fail(*arguments):
         raise InputError("half.mrc cannot be written: No space left on device; make room or -o")
 
-    monkeypatch.setattr(session_maps, "_write_map", fail)
+    monkeypatch.setattr(handover, "_write_map", fail)
     assert refused("locscale hybrid #1 #2") == (
         "half.mrc cannot be written: No space left on device; make room or the keyword "
         "saveTo")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from locscale_hybrid.mrc import read_map_and_frame, write_map
+from locscale_hybrid.maps.mrc import read_map_and_frame, write_map
 
 VALUES = np.random.default_rng(1).normal(size=(10, 11, 12)).astype(np.float32)
 

@@ -18,7 +18,7 @@ def model_of(session, spec):
 
 @pytest.fixture
 def logic(session, opened):
-    from chimerax.locscale.panel import Choices, PanelLogic
+    from chimerax.locscale.panel.logic import Choices, PanelLogic
     first, second, model = (model_of(session, spec) for spec in "123")
     return PanelLogic(session, Choices(map_1=first, map_2=second, model=model))
 
@@ -54,9 +54,9 @@ def test_command_of_the_panel_is_understood(logic, run, tmp_path):
 
 
 def test_every_option_is_a_keyword_with_the_default_of_the_core(chimerax_session):
-    from chimerax.locscale.arguments import KEYWORDS
-    from chimerax.locscale.cmd import hybrid_description
-    from chimerax.locscale.options import OPTIONS
+    from chimerax.locscale.commands.commands import hybrid_description
+    from chimerax.locscale.keywords import KEYWORDS
+    from chimerax.locscale.panel.options import OPTIONS
 
     from locscale_hybrid.parameters import HybridParameters
     typed = hybrid_description()._keyword_map
@@ -69,11 +69,11 @@ def test_every_option_is_a_keyword_with_the_default_of_the_core(chimerax_session
 
 
 def test_every_number_has_the_range_of_the_core(chimerax_session):
-    from chimerax.locscale.arguments import KEYWORDS
-    from chimerax.locscale.cmd import hybrid_description
-    from chimerax.locscale.options import OPTIONS
+    from chimerax.locscale.commands.commands import hybrid_description
+    from chimerax.locscale.keywords import KEYWORDS
+    from chimerax.locscale.panel.options import OPTIONS
 
-    from locscale_hybrid.jobs import most_processes
+    from locscale_hybrid.cli.job_file import most_processes
     from locscale_hybrid.parameters import RANGES
     parameters = {keyword.name: keyword.parameter for keyword in KEYWORDS}
     panel = {option.keyword: (option.low, option.high) for option in OPTIONS if option.high}
@@ -87,7 +87,7 @@ def test_every_number_has_the_range_of_the_core(chimerax_session):
 
 
 def test_nothing_chosen_says_what_to_choose(session):
-    from chimerax.locscale.panel import PanelLogic
+    from chimerax.locscale.panel.logic import PanelLogic
     logic = PanelLogic(session)
     assert texts(logic, "problem") == "Choose two half maps"
     logic.choices.half_maps = False
@@ -125,9 +125,9 @@ def test_no_model_is_a_note(logic):
 
 
 def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
-    from chimerax.locscale import panel
+    from chimerax.locscale.panel import logic as logic_module
     from chimerax_core import process_events
-    monkeypatch.setattr(panel, "CHECK_AFTER", 0.05)
+    monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.05)
 
     def found():
         logic.poll()
@@ -141,9 +141,9 @@ def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
 
 
 def test_half_map_chosen_alone_is_told_of_its_other_half(session, logic, monkeypatch):
-    from chimerax.locscale import panel
+    from chimerax.locscale.panel import logic as logic_module
     from chimerax_core import process_events
-    monkeypatch.setattr(panel, "CHECK_AFTER", 0.05)
+    monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.05)
     logic.choices.half_maps, logic.choices.map_2 = False, None
 
     def found():
@@ -156,7 +156,7 @@ def test_half_map_chosen_alone_is_told_of_its_other_half(session, logic, monkeyp
 
 def test_progress_compare_and_update(session, logic, run, fake_core):
     from chimerax.core.errors import UserError
-    from chimerax.locscale.panel import PanelLogic
+    from chimerax.locscale.panel.logic import PanelLogic
     from chimerax_core import process_events
     assert logic.progress() is None
     with pytest.raises(UserError, match="press Start first"):
@@ -185,7 +185,7 @@ def test_progress_compare_and_update(session, logic, run, fake_core):
 
 
 def test_choices_survive_a_session_file(session, logic, run, tmp_path):
-    from chimerax.locscale.panel import PanelLogic
+    from chimerax.locscale.panel.logic import PanelLogic
     logic.choices.options["window"] = 40.0
     restored = PanelLogic.from_state(session, logic.as_state())
     assert restored.command() == logic.command()
@@ -208,7 +208,7 @@ def application():
 def panel(session, opened, application, monkeypatch):
     import doubles
     doubles.install(monkeypatch)
-    from chimerax.locscale.tool import LocScalePanel
+    from chimerax.locscale.panel.tool import LocScalePanel
     tool = LocScalePanel(session, "LocScale Hybrid")
     yield tool
     tool.delete()
@@ -221,8 +221,8 @@ def choose_all(session, panel):
 
 
 def test_widgets_hold_the_ends_of_the_ranges_of_the_core(panel):
-    from chimerax.locscale.option_widgets import OptionGroup
-    from chimerax.locscale.options import OPTIONS
+    from chimerax.locscale.panel.option_widgets import OptionGroup
+    from chimerax.locscale.panel.options import OPTIONS
     ends = [option for option in OPTIONS if option.keyword in ("fdr", "seed", "processes")]
     for end in ("low", "high"):
         values = {option.keyword: getattr(option, end) for option in ends}
@@ -232,8 +232,8 @@ def test_widgets_hold_the_ends_of_the_ranges_of_the_core(panel):
 @pytest.mark.parametrize(("keyword", "value", "text"), [
     ("fdr", 0.01, "0.01"), ("fdr", 1e-6, "0.000001"), ("window", 30.0, "30.0")])
 def test_numbers_are_shown_without_idle_digits(panel, keyword, value, text):
-    from chimerax.locscale.option_widgets import _number
-    from chimerax.locscale.options import OPTIONS
+    from chimerax.locscale.panel.option_widgets import _number
+    from chimerax.locscale.panel.options import OPTIONS
     option, = (option for option in OPTIONS if option.keyword == keyword)
     entry, read = _number(option, value)
     assert entry.text() == text and read() == pytest.approx(value)
@@ -291,9 +291,9 @@ def test_closed_map_disables_start(session, panel, run):
 
 
 def test_symmetry_that_the_maps_show_is_offered(session, panel, monkeypatch):
-    from chimerax.locscale import panel as panel_module
+    from chimerax.locscale.panel import logic as logic_module
     from chimerax_core import process_events
-    monkeypatch.setattr(panel_module, "CHECK_AFTER", 0.0)
+    monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.0)
     assert not panel.suggestion.isVisibleTo(panel.tool_window.ui_area)
     choose_all(session, panel)
 
@@ -347,8 +347,8 @@ def test_picture_of_the_panel(session, panel, application, run, fake_core, monke
     from chimerax_core import process_events
     choose_all(session, panel)
     panel.symmetry_entry.setText("D2")
-    from chimerax.locscale import panel as panel_module
-    monkeypatch.setattr(panel_module, "CHECK_AFTER", 0.0)
+    from chimerax.locscale.panel import logic as logic_module
+    monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.0)
     assert process_events(session, lambda: panel._refresh() or "sharpened" in
                           panel.notice_label.text())
     fake_core("hang")
@@ -376,7 +376,7 @@ def test_class_of_the_panel_is_found_for_session_files(session, panel):
 
 
 def test_long_text_is_no_markup(session, panel, monkeypatch):
-    from chimerax.locscale.panel import Notice
+    from chimerax.locscale.panel.logic import Notice
     monkeypatch.setattr(panel.logic, "notices", lambda: [Notice("warning", "B < 25 & sharp")])
     panel._refresh()
     assert "B &lt; 25 &amp; sharp" in panel.notice_label.text()

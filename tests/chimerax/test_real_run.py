@@ -45,7 +45,7 @@ def opened(run, case):
 @pytest.fixture(scope="session")
 def by_command_line(case, tmp_path_factory):
     """Values of the map that the command line makes of the same files."""
-    from locscale_hybrid.mrc import read_map
+    from locscale_hybrid.maps.mrc import read_map
     out = tmp_path_factory.mktemp("out") / "cli.mrc"
     done = subprocess.run(
         [sys.executable, "-m", "locscale_hybrid", "-hm", str(case["half1.mrc"]),
@@ -107,10 +107,10 @@ def test_shell_line_of_the_log_is_read_by_the_core_as_it_is_meant(session, run, 
     """Not run again: the core's own parser must read the same job from it."""
     import shlex
 
-    from locscale_hybrid.cli_request import given_options, request_of
+    from locscale_hybrid.cli.request import given_options, request_of
     result = run("locscale hybrid #1 #2 model #3 sym D2 processes 1 window 22 noiseWeight false "
                  f"symmetryCenter 24,24,24 outputs localB,linear saveTo {tmp_path / 'out'}")
-    from chimerax.locscale.results import results
+    from chimerax.locscale.results.manager import results
     kept = results(session).of(result)
     job = request_of(*given_options(shlex.split(kept.shell_line)[1:])).job
     assert json.loads(job.parameters.to_json()) == kept.record["parameters"]
@@ -159,7 +159,7 @@ def until_stage(session, run, stage, command):
 
 def held_in(stage, folder, monkeypatch):
     """From now on the core waits for ever in a stage."""
-    from chimerax.locscale import child
+    from chimerax.locscale.job import child
     program = folder / "python-held"
     script = Path(__file__).parent / "held_core.py"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{script}" {stage!r} "$@"\n')
@@ -171,7 +171,7 @@ def held_in(stage, folder, monkeypatch):
 def test_stop_in_each_stage_leaves_nothing_and_a_second_run_is_fine(
         session, run, opened, own_temporary_folder, tmp_path, monkeypatch, stage):
     """In the last stage one of the files is already under its name."""
-    from chimerax.locscale.job import STAGES as WORDS
+    from chimerax.locscale.job.job import STAGES as WORDS
     from chimerax_core import process_events
     before, kept = family(), tmp_path / "kept"
     command = (f'locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none saveTo "{kept}"')
@@ -221,7 +221,7 @@ def test_killed_core_is_one_error_and_leaves_no_process(session, run, opened,
 
 def is_worker(process):
     """Whether a process runs the core's worker: a rank, or the guard forked beside it."""
-    return "locscale_hybrid.worker" in process.cmdline()
+    return "locscale_hybrid.parallel.mpi.worker" in process.cmdline()
 
 
 def ranks(pids):
@@ -300,9 +300,9 @@ def test_stop_while_the_inputs_are_written_leaves_nothing(session, run, opened, 
     """The core has been started and waits for them."""
     import threading
 
-    from chimerax.locscale import session_maps
+    from chimerax.locscale.scene import handover
     from chimerax_core import process_events
-    before, written, write = family(), [], session_maps._write_map
+    before, written, write = family(), [], handover._write_map
     stopped = threading.Event()
 
     def slow(*arguments):
@@ -310,7 +310,7 @@ def test_stop_while_the_inputs_are_written_leaves_nothing(session, run, opened, 
         stopped.wait(60)
         return written[-1]
 
-    monkeypatch.setattr(session_maps, "_write_map", slow)
+    monkeypatch.setattr(handover, "_write_map", slow)
     job = run("locscale hybrid #1 #2 model #3 sym D2 wait false")
     assert process_events(session, lambda: written)
     assert job._child.process.poll() is None
@@ -338,7 +338,7 @@ def test_child_needs_the_declared_packages_alone(case, tmp_path):
     """The declared packages in a folder, a Python without site-packages."""
     import importlib.util
 
-    from locscale_hybrid.jobs import Job, write_job
+    from locscale_hybrid.cli.job_file import Job, write_job
     from locscale_hybrid.outputs import output_paths
     from locscale_hybrid.parameters import HybridInputs, HybridParameters
     folder = tmp_path / "odd folder ü"

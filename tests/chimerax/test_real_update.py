@@ -103,10 +103,10 @@ def test_update_of_a_result_on_disk_is_one_in_a_shell_too(session, run, case, tm
     import json
     import shlex
 
-    from chimerax.locscale.results import results
+    from chimerax.locscale.results.manager import results
 
-    from locscale_hybrid.cli import main
-    from locscale_hybrid.mrc import read_map
+    from locscale_hybrid.cli.main import main
+    from locscale_hybrid.maps.mrc import read_map
     for path in case.values():
         run(f'open "{path}"')
     run("locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none name first "
@@ -213,8 +213,8 @@ def test_update_after_restoring_starts_from_what_the_session_file_holds(session,
 
 def test_model_that_is_too_large_for_a_session_file_makes_a_full_run(session, run, case, tmp_path,
                                                                      monkeypatch):
-    from chimerax.locscale import run_folder
-    from chimerax.locscale.results import results
+    from chimerax.locscale.job import run_folder
+    from chimerax.locscale.results.manager import results
     monkeypatch.setattr(run_folder, "LARGEST_PACKED", 100)
     for path in case.values():
         run(f'open "{path}"')
@@ -232,7 +232,7 @@ def test_model_that_is_too_large_for_a_session_file_makes_a_full_run(session, ru
 def test_damage_of_what_a_session_file_holds_is_as_if_it_held_nothing(chimerax_session, spoil):
     import zlib
 
-    from chimerax.locscale.run_folder import RunFolder
+    from chimerax.locscale.job.run_folder import RunFolder
     folder = RunFolder()
     try:
         folder.unpack({"../run.json": zlib.compress(b"{}")})

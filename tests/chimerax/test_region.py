@@ -60,8 +60,8 @@ def test_level_encloses_what_the_input_encloses_in_the_region(session, run, open
 
 
 def test_update_keeps_the_region_until_the_whole_is_asked_for(session, run, opened):
-    from chimerax.locscale.log_text import record_html
-    from chimerax.locscale.results import results
+    from chimerax.locscale.results.log_text import record_html
+    from chimerax.locscale.results.manager import results
     result = run("locscale hybrid #1 #2 subregion 5,6,7,15,16,17")
     kept = results(session).of(result)
     assert kept.shell_line.count("--region 11.0 0.2 17.4 23.0 12.2 29.4") == 1
@@ -73,7 +73,7 @@ def test_update_keeps_the_region_until_the_whole_is_asked_for(session, run, open
 
 
 def test_panel_types_the_zone(session, opened, run):
-    from chimerax.locscale.panel import Choices, PanelLogic
+    from chimerax.locscale.panel.logic import Choices, PanelLogic
     choices = Choices(map_1=model_of(session, "1"), map_2=model_of(session, "2"),
                       options={"zone": "#3:2-3 | #3:5"})
     command = PanelLogic(session, choices).command()
@@ -82,7 +82,7 @@ def test_panel_types_the_zone(session, opened, run):
 
 
 def test_library_of_restraints_reaches_the_core_and_is_remembered(session, run, opened, tmp_path):
-    from chimerax.locscale.results import results
+    from chimerax.locscale.results.manager import results
     library = tmp_path / "monomers"
     library.mkdir()
     result = run(f'locscale hybrid #1 #2 model #3 refineCoordinates "{library}"')

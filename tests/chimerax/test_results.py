@@ -5,12 +5,12 @@ from helpers import write_model
 
 
 def record_of(session, volume):
-    from chimerax.locscale.results import results
+    from chimerax.locscale.results.manager import results
     return results(session).of(volume)
 
 
 def test_log_holds_inputs_shell_line_and_links(session, run, opened):
-    from chimerax.locscale.log_text import record_html
+    from chimerax.locscale.results.log_text import record_html
     result = run("locscale hybrid #1 #2 model #3 sym D2 window 30")
     html = record_html(record_of(session, result))
     assert "half map 1 #1 half1.mrc, half map 2 #2 half2.mrc, model #3 model.pdb" in html
@@ -23,7 +23,7 @@ def test_log_holds_inputs_shell_line_and_links(session, run, opened):
 
 def test_shell_line_says_what_has_to_be_saved_for_it(session, run, opened):
     """Files of the run itself go with it, so that their paths would help nobody."""
-    from chimerax.locscale.log_text import record_html
+    from chimerax.locscale.results.log_text import record_html
     result = run("locscale hybrid #1 #2 model #3")
     assert "In a shell: <code>locscale -hm " in record_html(record_of(session, result))
     run("volume copy #1")
@@ -37,7 +37,7 @@ def test_shell_line_says_what_has_to_be_saved_for_it(session, run, opened):
 
 def test_input_that_was_closed_is_told_by_its_name_alone(session, run, opened, fake_core):
     """The result may get its number."""
-    from chimerax.locscale.log_text import record_html
+    from chimerax.locscale.results.log_text import record_html
     from chimerax_core import process_events
     job = run("locscale hybrid #1 #2 model #3 wait false")
     run("close #1")
@@ -64,7 +64,7 @@ def test_results_of_the_same_map_have_names_of_their_own(session, run, opened, f
 
 
 def test_processes_and_report_are_kept_for_an_update(session, run, opened, tmp_path):
-    from chimerax.locscale.results import results
+    from chimerax.locscale.results.manager import results
     result = run("locscale hybrid #1 #2 processes 1 report false")
     run("locscale hybrid update #4 window 30")
     shell = record_of(session, result).shell_line
@@ -144,17 +144,17 @@ def test_update_keeps_level_colour_and_model(session, run, opened):
 def test_update_takes_the_model_as_it_is_now(session, run, opened):
     result = run("locscale hybrid #1 #2 model #3")
     run("delete #3:1-2")
-    from chimerax.locscale import chosen
-    choice = chosen.choose(None, {}, record_of(session, result))
+    from chimerax.locscale.commands import selection
+    choice = selection.choose(None, {}, record_of(session, result))
     assert len(choice.atoms) == 16
 
 
 def test_chosen_atoms_stay_chosen(session, run, opened):
     result = run("locscale hybrid #1 #2 model #3:1-4")
-    from chimerax.locscale import chosen
-    assert len(chosen.choose(None, {}, record_of(session, result)).atoms) == 16
+    from chimerax.locscale.commands import selection
+    assert len(selection.choose(None, {}, record_of(session, result)).atoms) == 16
     run("delete #3:1")
-    assert len(chosen.choose(None, {}, record_of(session, result)).atoms) == 12
+    assert len(selection.choose(None, {}, record_of(session, result)).atoms) == 12
 
 
 def test_update_without_its_maps_says_what_to_open(refused, run, opened):
@@ -212,9 +212,9 @@ def test_chosen_atoms_survive_a_session_file(session, run, opened, tmp_path):
     run("locscale hybrid #1 #2 model #3:1-4")
     run(f'save "{tmp_path / "state.cxs"}"')
     run(f'open "{tmp_path / "state.cxs"}"')
-    from chimerax.locscale import chosen
-    from chimerax.locscale.results import results
-    assert len(chosen.choose(None, {}, results(session).newest).atoms) == 16
+    from chimerax.locscale.commands import selection
+    from chimerax.locscale.results.manager import results
+    assert len(selection.choose(None, {}, results(session).newest).atoms) == 16
 
 
 def test_session_with_closed_inputs_is_saved(session, run, opened, tmp_path):

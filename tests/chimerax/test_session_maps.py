@@ -16,7 +16,7 @@ def volumes(session):
 
 def written(job_or_folder, name):
     """Values, voxel size and origin of an input file of a run."""
-    from locscale_hybrid.mrc import read_map
+    from locscale_hybrid.maps.mrc import read_map
     volume = read_map(job_or_folder / name)
     return volume.values, volume.grid
 
@@ -25,7 +25,7 @@ def written(job_or_folder, name):
 def handed(session):
     """Write what the session hands over to a folder; returns files and enclosed voxels."""
     def write(folder, *maps, model=None, **more):
-        from chimerax.locscale.session_maps import hand_over
+        from chimerax.locscale.scene.handover import hand_over
         folder.mkdir(exist_ok=True)
         atoms = None if model is None else model.atoms
         return hand_over(list(maps), atoms=atoms, **more).write(folder)
@@ -106,7 +106,7 @@ def test_structures_with_the_same_chain_are_told_apart(session, run, opened, han
     run("open " + write_model(tmp_path / "other.cif", start=(14, 12, 24)))
     from chimerax.atomic import AtomicStructure, concatenate
     models = [model for model in session.models.list() if isinstance(model, AtomicStructure)]
-    from chimerax.locscale.session_maps import hand_over
+    from chimerax.locscale.scene.handover import hand_over
     (tmp_path / "in").mkdir()
     hand_over([volumes(session)[0]],
               atoms=concatenate([model.atoms for model in models])).write(tmp_path / "in")
@@ -189,7 +189,7 @@ def test_inputs_are_not_changed(session, run, opened):
 
 
 def test_rounding_of_a_session_file_makes_no_other_model(chimerax_session, tmp_path):
-    from chimerax.locscale.model_file import is_same_model
+    from chimerax.locscale.scene.mmcif import is_same_model
     first, other = tmp_path / "a.cif", tmp_path / "b.cif"
     atom = "ATOM 1 N N . LEU A ? . ? {} 38.017928200 27.9 1.000000 58.115101 1 A 1\n"
     first.write_text(atom.format("40.300302300"))

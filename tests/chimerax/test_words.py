@@ -7,8 +7,8 @@ import pytest
 
 @pytest.fixture(scope="module")
 def words(chimerax_session):
-    from chimerax.locscale import arguments
-    return arguments
+    from chimerax.locscale import keywords
+    return keywords
 
 
 def test_message_of_the_core_is_worded_for_chimerax(words):
@@ -77,15 +77,16 @@ def test_phrases_are_still_those_of_the_core(words):
 
     import locscale_hybrid
     source = "".join("".join(texts_of(path)) for path in
-                     sorted(Path(locscale_hybrid.__file__).parent.glob("*.py")))
+                     sorted(Path(locscale_hybrid.__file__).parent.rglob("*.py")))
     for said in ("fill it with --complete_model", "multiply the map by -1", "flip the map along {}",
                  "contrast inverted; invert it", "in this Python: {}", "pip install servalcat"):
         assert said in source
 
 
 # They speak to a shell, to a launcher of ranks, or of files that ChimeraX has not.
-NOT_IN_CHIMERAX = ("cli", "legacy", "launch", "command_words", "pipeliner", "executors", "world",
-                   "outputs", "report", "estimate", "installation", "dealing")
+NOT_IN_CHIMERAX = ("cli/", "pipeliner/", "parallel/processes", "parallel/launchers",
+                   "parallel/executors", "parallel/mpi/comm_world", "parallel/mpi/dispatch",
+                   "results/command_line", "results/writing", "results/report/", "outputs")
 
 
 def texts_of(module):
@@ -108,14 +109,16 @@ def test_no_message_of_the_core_names_an_option_of_the_shell_in_chimerax(words):
     from pathlib import Path
 
     import locscale_hybrid
-    left = []
-    for module in sorted(Path(locscale_hybrid.__file__).parent.glob("*.py")):
-        if module.name.startswith(NOT_IN_CHIMERAX):
+    core, left, n_read = Path(locscale_hybrid.__file__).parent, [], 0
+    for module in sorted(core.rglob("*.py")):
+        if module.relative_to(core).as_posix().startswith(NOT_IN_CHIMERAX):
             continue
+        n_read += 1
         left += [text for text in map(lambda text: words.in_command_words(text, "/nowhere"),
                                       texts_of(module))
                  if " " in text.strip() and re.search(r"(?<![\w}-])--?[a-z]\w*", text)]
     # of servalcat's own command line, of styles, and of a record that is repeated in a shell
+    assert n_read > 80
     assert [text for text in left if "--from" not in text] == []
 
 
@@ -140,12 +143,12 @@ def test_all_outputs_are_those_of_the_core(words):
 
 
 def test_table_of_an_empty_record_is_empty(chimerax_session):
-    from chimerax.locscale.log_text import table_rows
+    from chimerax.locscale.results.log_text import table_rows
     assert table_rows({}) == []
 
 
 def test_table_shows_units_and_escapes_markup(chimerax_session):
-    from chimerax.locscale.log_text import table_rows
+    from chimerax.locscale.results.log_text import table_rows
     rows = dict(table_rows({
         "resolution": {"d_min_angstrom": 3.2, "origin": "half-map FSC <0.143>"},
         "mask": {"volume_cubic_angstrom": 343651.0, "mass_kilodalton": 278.3},
@@ -166,14 +169,14 @@ def test_table_shows_units_and_escapes_markup(chimerax_session):
 
 
 def test_table_without_a_model_says_so(chimerax_session):
-    from chimerax.locscale.log_text import table_rows
+    from chimerax.locscale.results.log_text import table_rows
     assert table_rows({"hybrid_model": {"model_atoms": 0, "pseudo_atoms": 749}}) == [
         ("model", "none: 749 pseudo-atoms fill the mask")]
 
 
 def test_gains_end_with_the_resolution(chimerax_session):
     """Beyond it there is none."""
-    from chimerax.locscale.log_text import table_rows
+    from chimerax.locscale.results.log_text import table_rows
     bands = [{"resolution_angstrom": d, "gain_median": d / 10, "gain_5_percent": 0.1,
               "gain_95_percent": 2.0} for d in (8.0, 6.0, 4.0, 3.0, 2.0)]
     rows = dict(table_rows({"resolution": {"d_min_angstrom": 3.9}, "scaling": {"bands": bands}}))
@@ -185,7 +188,7 @@ def test_gains_end_with_the_resolution(chimerax_session):
                                         (-15, "killed by signal 15"),
                                         (1, "exit code 1 and no result")])
 def test_end_without_a_word_is_described(chimerax_session, code, said):
-    from chimerax.locscale.child import describe_end
+    from chimerax.locscale.job.child import describe_end
     assert said in describe_end(code)
 
 
@@ -194,7 +197,7 @@ def test_python_is_the_one_that_chimerax_names(chimerax_session, monkeypatch, tm
     import sys
 
     from chimerax.core import python_utils
-    from chimerax.locscale.child import python_of_application
+    from chimerax.locscale.job.child import python_of_application
     program = tmp_path / "python3.11"
     program.write_text("#!/bin/sh\n")
     monkeypatch.setattr(python_utils, "chimerax_python_executable", lambda: str(program))
@@ -207,7 +210,7 @@ def test_python_is_the_one_that_chimerax_names(chimerax_session, monkeypatch, tm
 
 
 def test_maps_on_request_have_links_that_colour_the_result(chimerax_session):
-    from chimerax.locscale.log_text import _links
+    from chimerax.locscale.results.log_text import _links
     kinds = ("localB", "gain_5.0A", "resolution", "provenance", "mask")
     companions = [SimpleNamespace(name=f"a LocScale, {kind}", id_string=f"5.{i}", deleted=False)
                   for i, kind in enumerate(kinds)]

@@ -11,10 +11,10 @@ import pytest
 from scipy.spatial import cKDTree
 
 from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
-from locscale_hybrid.adp import TAUS
-from locscale_hybrid.maps import Map
-from locscale_hybrid.mrc import read_map, write_map
-from locscale_hybrid.structure import read_model
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.maps.mrc import read_map, write_map
+from locscale_hybrid.model.structure import read_model
+from locscale_hybrid.refinement.adp import TAUS
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (60, 64, 62), 1.2, 3.0

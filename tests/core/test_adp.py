@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locscale_hybrid import adp
-from locscale_hybrid.adp import TAUS, TauTrial, _vertex, refine_adps
-from locscale_hybrid.density import PSEUDO, Scatterers
-from locscale_hybrid.fsc import FscCurve
-from locscale_hybrid.model_fsc import ModelFsc, model_fsc, overfitting, with_model_alone
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data
+from locscale_hybrid.fourier.fsc import FscCurve
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.refinement import adp
+from locscale_hybrid.refinement.adp import TAUS, TauTrial, _vertex, refine_adps
+from locscale_hybrid.refinement.model_fsc import ModelFsc, model_fsc, overfitting, with_model_alone
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, D_MIN = (52, 50, 60), 1.1, 3.2

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locscale_hybrid.adp_findings import (
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.refinement.adp_findings import (
     FreeGain,
     free_gain,
     not_converged,
@@ -13,11 +15,9 @@ from locscale_hybrid.adp_findings import (
     shifts_one_way,
     worse_than_one_b,
 )
-from locscale_hybrid.band import Band
-from locscale_hybrid.bfactors import BFit
-from locscale_hybrid.density import Scatterers
-from locscale_hybrid.likelihood import Target, evaluate
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.refinement.b_steps import BFit
+from locscale_hybrid.refinement.likelihood import Target, evaluate
+from locscale_hybrid.scattering.scatterers import Scatterers
 
 GRID = Grid((30, 32, 34), (1.3, 1.3, 1.3))
 BAND = Band(GRID, 3.6)

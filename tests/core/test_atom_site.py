@@ -4,7 +4,7 @@ import gemmi
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.structure import read_model
+from locscale_hybrid.model.structure import read_model
 from tests.synthetic import small_model
 
 

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.b_directions import (
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.fourier.space import real_product, squared_modulus
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.refinement.b_directions import (
     _overlap,
     conjugate_gradients,
     curvature_of,
     exact_step,
 )
-from locscale_hybrid.band import Band
-from locscale_hybrid.density import Scatterers
-from locscale_hybrid.fourier import real_product, squared_modulus
-from locscale_hybrid.likelihood import Target, evaluate
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.refinement.likelihood import Target, evaluate
+from locscale_hybrid.scattering.scatterers import Scatterers
 
 GRID = Grid((30, 32, 34), (1.2, 1.2, 1.2))
 

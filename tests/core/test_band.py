@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from locscale_hybrid.band import Band
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.maps.grid import Grid
 
 
 def test_a_curve_is_computed_once():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.band import Band
-from locscale_hybrid.gaussians import Sources, extent
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.scattering.gaussians import Sources, extent
 
 GRID = Grid((40, 45, 54), (1.0, 1.2, 1.1))
 PARTS = {"a part": (slice(3, 20), slice(11, 40), slice(5, 50)),

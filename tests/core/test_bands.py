@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from locscale_hybrid.band_filter import (
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.scaling.band_filter import (
     BandFilter,
     fade_out,
     flatten,
@@ -13,8 +14,7 @@ from locscale_hybrid.band_filter import (
     relative_slope,
     work_box,
 )
-from locscale_hybrid.local_power import LocalAverage
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.scaling.local_power import LocalAverage
 
 GRID = Grid((24, 27, 30), (1.0, 1.0, 1.0))
 
@@ -174,7 +174,7 @@ def test_planes_of_a_large_box_are_those_of_the_whole(monkeypatch):
     coarse = noise(local.coarse_shape)
     whole = np.maximum(local.spread(coarse), 0.25)
     for small in (0, 1 << 21):
-        monkeypatch.setattr("locscale_hybrid.local_power._SMALL_VOXELS", small)
+        monkeypatch.setattr("locscale_hybrid.scaling.local_power._SMALL_VOXELS", small)
         planes = local.planes(coarse, 0.25)
         np.testing.assert_allclose(planes.part(slice(5, 12)), whole[5:12], atol=1e-6)
         np.testing.assert_allclose(planes.sparse(2), whole[::2, ::2, ::2], atol=1e-6)

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from locscale_hybrid.beside import Early, beside, may_go_beside
 from locscale_hybrid.errors import InputError
+from locscale_hybrid.parallel.threads import Early, beside, may_go_beside
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -46,7 +46,7 @@ def test_steps_go_side_by_side_with_two_workers_and_room():
 
 def test_a_run_that_is_refused_meanwhile_ends_with_its_own_code():
     program = ("import sys, numpy, scipy.fft\n"
-               "from locscale_hybrid.beside import beside\n"
+               "from locscale_hybrid.parallel.threads import beside\n"
                "values = numpy.zeros((64, 64, 64), 'f')\n"
                "def work():\n"
                "    for _ in range(100):\n"

@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from locscale_hybrid.bfactors import (
-    B_BOUNDS,
-    _levelled,
-    at_bounds,
-    b_steps,
-    group_levels,
-)
-from locscale_hybrid.density import Scatterers
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.likelihood import evaluate
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.neighbours import neighbours_of
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data
-from locscale_hybrid.structure import model_of
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.model.structure import model_of
+from locscale_hybrid.refinement.b_steps import B_BOUNDS, _levelled, at_bounds, b_steps, group_levels
+from locscale_hybrid.refinement.likelihood import evaluate
+from locscale_hybrid.refinement.neighbours import neighbours_of
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.scattering.scatterers import Scatterers
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, BLUR = (52, 50, 60), 1.1, 80.0

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters, output_paths, run_hybrid
-from locscale_hybrid.box_atoms import cut_to_box, fringe_around, in_box
-from locscale_hybrid.checks import check_inputs
-from locscale_hybrid.completion import assembled
+from locscale_hybrid.completion.completion import assembled
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.hybrid_model import complete_assembly
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mrc import read_map, write_map
-from locscale_hybrid.observed import observe_halves
-from locscale_hybrid.reference_map import reference_map
-from locscale_hybrid.structure import atom_positions, model_of, read_model
+from locscale_hybrid.inputs.checks import check_inputs
+from locscale_hybrid.inputs.half_maps import observe_halves
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import read_map, write_map
+from locscale_hybrid.model.box_atoms import cut_to_box, fringe_around
+from locscale_hybrid.model.hybrid_model import complete_assembly
+from locscale_hybrid.model.structure import atom_positions, model_of, read_model
+from locscale_hybrid.scattering.fringe import in_box
+from locscale_hybrid.scattering.reference_map import reference_map
 from tests.models import CENTRE, helix, symmetry
 from tests.models import model as helix_model
 from tests.synthetic import box_centre, half_maps, small_model

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from locscale_hybrid.checks import (
+from locscale_hybrid.errors import InputError
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.checks import (
     check_content,
     check_coverage,
     check_fit,
@@ -18,15 +20,13 @@ from locscale_hybrid.checks import (
     check_resolution,
     model_coverage,
 )
-from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.half_names import halves_beside, partner_of
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps, observe_halves, observe_one
+from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves, observe_one
+from locscale_hybrid.inputs.half_names import halves_beside, partner_of
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.model.structure import atom_positions, model_of, moved_structure, read_model
 from locscale_hybrid.parameters import HybridInputs
-from locscale_hybrid.structure import atom_positions, model_of, moved_structure, read_model
-from locscale_hybrid.symmetry import symmetry_of
+from locscale_hybrid.symmetry.operators import symmetry_of
 from tests.synthetic import box_centre, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"

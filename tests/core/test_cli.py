@@ -13,7 +13,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from locscale_hybrid import __version__, cli
+from locscale_hybrid import __version__
+from locscale_hybrid.cli import main as cli_main
 from locscale_hybrid.errors import InputError, StageError
 from tests import toy_program, toy_tasks
 
@@ -24,13 +25,13 @@ HALVES = ["-hm", "half1.mrc", "half2.mrc"]
 # ---- what is answered ---------------------------------------------------------------------------
 
 def test_version_is_parsed_by_other_programs(capsys):
-    assert cli.main(["--version"]) == 0
+    assert cli_main.main(["--version"]) == 0
     assert capsys.readouterr().out == f"locscale-hybrid {__version__}\n"
-    assert cli.main(["version"]) == 0
+    assert cli_main.main(["version"]) == 0
 
 
 def test_help_fits_eighty_columns_and_is_grouped(capsys):
-    assert cli.main(["--help"]) == 0
+    assert cli_main.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     groups = [line.rstrip(":") for line in lines if re.fullmatch(r"[a-zA-Z -]+:", line)]
@@ -40,7 +41,7 @@ def test_help_fits_eighty_columns_and_is_grouped(capsys):
 
 
 def test_command_line_loads_no_numerics():
-    code = ("import sys; from locscale_hybrid.cli import main; main(['--version']); "
+    code = ("import sys; from locscale_hybrid.cli.main import main; main(['--version']); "
             "assert not {'numpy', 'scipy', 'gemmi', 'mpi4py', 'chimerax'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -69,7 +70,7 @@ def words(tmp_path):
 
 
 def test_run_ends_with_zero_and_says_where_its_files_are(pipeline, words, tmp_path, capsys):
-    assert cli.main(words) == 0
+    assert cli_main.main(words) == 0
     text = capsys.readouterr().out
     assert f"map       {tmp_path / 'out.mrc'}" in text
     assert f"record    {tmp_path / 'out.json'}" in text
@@ -81,12 +82,12 @@ def test_run_ends_with_zero_and_says_where_its_files_are(pipeline, words, tmp_pa
 
 def test_existing_output_is_said_to_be_replaced(pipeline, words, tmp_path, capsys):
     (tmp_path / "out.mrc").write_text("old")
-    assert cli.main(words) == 0
+    assert cli_main.main(words) == 0
     assert "out.mrc exists and will be replaced at the end" in capsys.readouterr().out
 
 
 def test_check_writes_nothing(pipeline, words, tmp_path, capsys):
-    assert cli.main([*words, "--check"]) == 0
+    assert cli_main.main([*words, "--check"]) == 0
     assert list(tmp_path.iterdir()) == []
     assert not pipeline.calls
 
@@ -95,7 +96,7 @@ def test_job_file_is_run(pipeline, tmp_path, capfd):
     job = {"inputs": {"full_map": "full.mrc"}, "outputs": {"map": "out.mrc"}, "processes": 1,
            "parameters": {"point_group": "O"}}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    assert cli.main(["--job", str(tmp_path / "job.json"), "--progress", "json"]) == 0
+    assert cli_main.main(["--job", str(tmp_path / "job.json"), "--progress", "json"]) == 0
     inputs, parameters, outputs, _ = pipeline.calls[0]
     assert inputs.full_map == tmp_path / "full.mrc"
     assert parameters.point_group == "O"
@@ -103,7 +104,7 @@ def test_job_file_is_run(pipeline, tmp_path, capfd):
 
 
 def test_json_lines_tell_the_whole_run(pipeline, words, tmp_path, capfd):
-    assert cli.main([*words, "--progress", "json"]) == 0
+    assert cli_main.main([*words, "--progress", "json"]) == 0
     written = capfd.readouterr()
     events = [json.loads(line) for line in written.out.splitlines()]
     assert written.err == ""
@@ -117,7 +118,7 @@ def test_json_lines_tell_the_whole_run(pipeline, words, tmp_path, capfd):
 
 
 def test_json_lines_carry_the_refusal_of_words(pipeline, capfd):
-    assert cli.main(["-em", "a.mrc", "--zzz", "--progress", "json"]) == 2
+    assert cli_main.main(["-em", "a.mrc", "--zzz", "--progress", "json"]) == 2
     event = json.loads(capfd.readouterr().out)
     assert (event["event"], event["code"]) == ("error", "input")
     assert "--zzz is unknown" in event["message"]
@@ -151,7 +152,7 @@ def failing(pipeline, error):
 def test_errors_are_one_sentence_and_a_code(pipeline, words, tmp_path, capsys, error, code,
                                             sentence):
     failing(pipeline, error)
-    assert cli.main(words) == code
+    assert cli_main.main(words) == code
     written = capsys.readouterr()
     assert written.err.startswith(sentence)
     assert "Traceback" not in written.err + written.out
@@ -160,7 +161,7 @@ def test_errors_are_one_sentence_and_a_code(pipeline, words, tmp_path, capsys, e
 
 def test_debug_shows_the_traceback(pipeline, words, capsys):
     failing(pipeline, ZeroDivisionError("division by zero"))
-    assert cli.main([*words, "--debug"]) == 3
+    assert cli_main.main([*words, "--debug"]) == 3
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -170,14 +171,14 @@ def test_bad_output_is_refused_before_anything_is_done(pipeline, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     for name in ("half1.mrc", "half2.mrc"):
         Path(name).write_text(name)
-    assert cli.main([*HALVES, "-np", "1", "-o", output]) == 2
+    assert cli_main.main([*HALVES, "-np", "1", "-o", output]) == 2
     assert not pipeline.calls
     assert sorted(os.listdir()) == ["half1.mrc", "half2.mrc"]
     assert Path("half1.mrc").read_text() == "half1.mrc"
 
 
 def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
-    assert cli.main([*words, "-np", "2", "--mpiexec", "/none/mpiexec"]) == 2
+    assert cli_main.main([*words, "-np", "2", "--mpiexec", "/none/mpiexec"]) == 2
     assert "mpiexec /none/mpiexec is not a program" in capsys.readouterr().err
 
 
@@ -218,7 +219,7 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
      "it, e.g. results/locscale_output.mrc"),
 ])
 def test_words_that_mean_no_run_are_one_sentence(words, sentence, capsys, pipeline):
-    assert cli.main(words.split()) == 2
+    assert cli_main.main(words.split()) == 2
     written = capsys.readouterr()
     assert re.search(sentence, written.err)
     assert written.err.startswith("locscale: ")
@@ -230,7 +231,8 @@ def test_expected_time_and_memory_are_one_line(tmp_path, pipeline, capsys):
     with mrcfile.new(tmp_path / "full.mrc") as stream:
         stream.set_data(np.zeros((20, 30, 40), np.float32))
     (tmp_path / "model.pdb").write_text("ATOM\n" * 701)
-    assert cli.main(["-em", str(tmp_path / "full.mrc"), "-mc", str(tmp_path / "model.pdb"), "-np",
+    assert cli_main.main(["-em", str(tmp_path / "full.mrc"), "-mc", str(tmp_path / "model.pdb"),
+                          "-np",
                      "1", "-o", str(tmp_path / "out.mrc")]) == 0
     assert re.search(r"expected: about \d+ s and \d\.\d GB \(40 x 30 x 20 voxels, 701 atoms, "
                      r"serial\)\n", capsys.readouterr().out)
@@ -256,7 +258,7 @@ def launch(monkeypatch, variables):
 def test_under_a_launcher_without_mpi_every_rank_refuses(pipeline, words, monkeypatch, capsys,
                                                          variables, who):
     launch(monkeypatch, variables)
-    assert cli.main(words[:3] + words[5:]) == 2
+    assert cli_main.main(words[:3] + words[5:]) == 2
     assert re.fullmatch(f"locscale: {who}, and -mpi was not given. Add -mpi to share one run among "
                         "them, or -np 1 for a run of its own in each\n", capsys.readouterr().err)
     assert not pipeline.calls
@@ -266,7 +268,7 @@ def test_under_a_launcher_without_mpi_every_rank_refuses(pipeline, words, monkey
 def test_under_a_launcher_number_of_processes_means_a_run_of_its_own(
         pipeline, words, monkeypatch, capsys, variables, who):
     launch(monkeypatch, variables)
-    assert cli.main(words) == 0
+    assert cli_main.main(words) == 0
     assert re.search(f"warning: {who}. This one is a run of its own, because -np was given without "
                      "-mpi. Add -mpi to share one run among them\n", capsys.readouterr().out)
     assert len(pipeline.calls) == 1
@@ -279,7 +281,7 @@ def test_under_a_launcher_number_of_processes_means_a_run_of_its_own(
 def test_variables_that_prove_no_other_process_change_nothing(pipeline, words, monkeypatch, capsys,
                                                               variables):
     launch(monkeypatch, variables)
-    assert cli.main(words[:3] + words[5:]) == 0
+    assert cli_main.main(words[:3] + words[5:]) == 0
     assert "-mpi" not in capsys.readouterr().out
     assert len(pipeline.calls) == 1
 
@@ -287,7 +289,7 @@ def test_variables_that_prove_no_other_process_change_nothing(pipeline, words, m
 @pytest.mark.parametrize("word", ["--version", "--help"])
 def test_every_rank_answers_what_is_no_run(monkeypatch, capsys, word):
     launch(monkeypatch, {"PMI_SIZE": "3", "PMI_RANK": "2"})
-    assert cli.main([word]) == 0
+    assert cli_main.main([word]) == 0
     assert "locscale" in capsys.readouterr().out
 
 

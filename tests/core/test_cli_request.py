@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid import jobs
-from locscale_hybrid.cli_options import build_parser, in_long_spelling, spellings
-from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid.cli import job_file
+from locscale_hybrid.cli.options import build_parser, in_long_spelling, spellings
+from locscale_hybrid.cli.request import given_options, request_of
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.parameters import OUTPUTS, HybridInputs, HybridParameters
 
@@ -117,12 +117,12 @@ def test_weight_may_be_a_file(tmp_path):
     (16, 64, "65 processes are too many for 16 cores: at most 64 are")])
 def test_no_more_processes_are_started_than_the_cores_can_bear(monkeypatch, tmp_path, count, most,
                                                                said):
-    monkeypatch.setattr(jobs, "cores", lambda: count)
+    monkeypatch.setattr(job_file, "cores", lambda: count)
     assert request(*HALVES, "-np", str(most)).job.processes == most
     with pytest.raises(InputError, match=said):
         request(*HALVES, "-np", str(most + 1))
     job = request(*HALVES, "-np", str(most + 1), "-mpi").job    # the launcher says how many
-    jobs.write_job(tmp_path / "job.json", job)
+    job_file.write_job(tmp_path / "job.json", job)
     with pytest.raises(InputError, match=said):
         request("--job", str(tmp_path / "job.json"))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.cli_request import given_options, request_of
-from locscale_hybrid.command_words import command_words
+from locscale_hybrid.cli.request import given_options, request_of
 from locscale_hybrid.outputs import output_paths
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
+from locscale_hybrid.results.command_line import command_words
 
 HALVES = HybridInputs(half_map_1=Path("/a b/half 1.mrc"), half_map_2=Path("/c/half'2.mrc"),
                       model=Path("/d/modèle.cif"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from locscale_hybrid.contour import level_enclosing, voxels_enclosed
+from locscale_hybrid.maps.contour import level_enclosing, voxels_enclosed
 
 
 def test_level_encloses_exactly_the_number_of_voxels() -> None:

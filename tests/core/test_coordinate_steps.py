@@ -5,13 +5,13 @@ import pytest
 from numpy.random import default_rng
 from scipy.spatial import cKDTree
 
-from locscale_hybrid.band import Band
-from locscale_hybrid.coordinate_steps import _Crowd, settle_pseudo_atoms
-from locscale_hybrid.density import PSEUDO, Scatterers
-from locscale_hybrid.likelihood import Target
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.region import Region
-from locscale_hybrid.symmetry import symmetry_of
+from locscale_hybrid.completion.region import Region
+from locscale_hybrid.completion.settling import _Crowd, settle_pseudo_atoms
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.refinement.likelihood import Target
+from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers
+from locscale_hybrid.symmetry.operators import symmetry_of
 
 GRID = Grid((40, 40, 40), (1.0, 1.0, 1.0), (5.0, -3.0, 11.0))
 D_MIN, B = 3.0, 40.0

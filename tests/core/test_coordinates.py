@@ -20,23 +20,26 @@ from locscale_hybrid import (
     HybridParameters,
     InputError,
     check_only,
-    coordinates,
     output_paths,
     run_hybrid,
-    servalcat_engine,
 )
-from locscale_hybrid.cli import main
-from locscale_hybrid.cli_request import given_options, request_of
-from locscale_hybrid.command_words import command_words
-from locscale_hybrid.coordinates import refined_model
+from locscale_hybrid.cli.main import main
+from locscale_hybrid.cli.request import given_options, request_of
 from locscale_hybrid.errors import StageError
-from locscale_hybrid.mrc import write_map
-from locscale_hybrid.observed import observe_halves, observe_one
-from locscale_hybrid.point_groups import parse_point_group
-from locscale_hybrid.refinement_grid import refinement_data
-from locscale_hybrid.servalcat_engine import refine_coordinates, require_library, require_restraints
-from locscale_hybrid.structure import atom_positions, model_of, moved_structure, read_model
-from locscale_hybrid.symmetry import Symmetry
+from locscale_hybrid.inputs.half_maps import observe_halves, observe_one
+from locscale_hybrid.maps.mrc import write_map
+from locscale_hybrid.model.structure import atom_positions, model_of, moved_structure, read_model
+from locscale_hybrid.refinement import coordinates, servalcat
+from locscale_hybrid.refinement.coordinates import refined_model
+from locscale_hybrid.refinement.servalcat import (
+    refine_coordinates,
+    require_library,
+    require_restraints,
+)
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.results.command_line import command_words
+from locscale_hybrid.symmetry.operators import Symmetry
+from locscale_hybrid.symmetry.point_groups import parse_point_group
 from tests.synthetic import box_centre, half_maps, small_model
 
 ENOLASE = Path(__file__).parents[1] / "data" / "3enl.pdb.gz"
@@ -214,9 +217,9 @@ def test_a_model_that_comes_back_without_an_atom_is_an_error(
         del model[0][0][7]
         model.make_mmcif_document().write_file(str(folder / "servalcat.mmcif"))
 
-    monkeypatch.setattr(servalcat_engine, "_run", run)
+    monkeypatch.setattr(servalcat, "_run", run)
     for check in ("require_servalcat", "require_library", "require_restraints"):
-        monkeypatch.setattr(servalcat_engine, check, lambda *given: None)
+        monkeypatch.setattr(servalcat, check, lambda *given: None)
     lost = len(true_structure[0][0][7])
     with pytest.raises(StageError, match=rf"without {lost} of \d+ atoms \(A/8/N/"):
         refine_coordinates([case[0].average], true_structure, tmp_path, d_min=RESOLUTION,

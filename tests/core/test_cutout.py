@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
-from locscale_hybrid.cutout import (
+from locscale_hybrid.inputs.half_maps import observe_halves
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.maps.mrc import read_map, write_map
+from locscale_hybrid.maps.subvolume import (
     beyond_the_map,
     box_of,
     edge_factor,
@@ -15,12 +18,9 @@ from locscale_hybrid.cutout import (
     soft_box,
     within,
 )
-from locscale_hybrid.executors import SerialExecutor
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.mrc import read_map, write_map
-from locscale_hybrid.observed import observe_halves
+from locscale_hybrid.parallel.executors import SerialExecutor
 from locscale_hybrid.progress import Progress
-from locscale_hybrid.scaling import scale_map
+from locscale_hybrid.scaling.scale import scale_map
 from tests.synthetic import box_centre, half_maps, small_model
 
 GRID = Grid((10, 20, 30), (1.5, 1.0, 2.0), (-15.0, 4.0, 100.0))
@@ -139,15 +139,15 @@ def test_region_of_a_symmetric_particle_says_that_nothing_is_averaged(particle, 
 
 def test_gains_are_found_in_the_region_alone(particle, tmp_path, monkeypatch):
     """Counted is what costs time: voxels of the work box, and windows."""
-    from locscale_hybrid import scaling
+    from locscale_hybrid.scaling import scale as scale_module
     seen = []
-    measure = scaling.measure_windows
+    measure = scale_module.measure_windows
 
     def counted(observed, reference, region, *more):
         seen.append((observed.size, np.count_nonzero(region)))
         return measure(observed, reference, region, *more)
 
-    monkeypatch.setattr(scaling, "measure_windows", counted)
+    monkeypatch.setattr(scale_module, "measure_windows", counted)
     small = (slice(40, 46), slice(40, 46), slice(40, 46))
     for box in (None, small):
         scaled(particle, tmp_path, box, scaling="windows", stride=8)

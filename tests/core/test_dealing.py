@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.dealing import (
+from locscale_hybrid.errors import StageError
+from locscale_hybrid.parallel.mpi.dispatch import (
     AHEAD,
     ASK,
     DONE,
@@ -20,8 +21,7 @@ from locscale_hybrid.dealing import (
     serve,
     watch_over,
 )
-from locscale_hybrid.errors import StageError
-from locscale_hybrid.patience import Clock
+from locscale_hybrid.parallel.patience import Clock
 from tests import toy_tasks
 
 RANKS = 3

@@ -4,11 +4,11 @@ import gemmi
 import numpy as np
 import pytest
 
-from locscale_hybrid.band import Band
-from locscale_hybrid.density import PSEUDO, Scatterers, form_factor
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers, form_factor
 from tests.synthetic import box_centre, density, small_model
 
 # Odd, non-cubic, three voxel sizes, off the origin.

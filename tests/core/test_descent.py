@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from locscale_hybrid import bfactors
-from locscale_hybrid.b_directions import conjugate_gradients
-from locscale_hybrid.bfactors import B_BOUNDS, b_steps
-from locscale_hybrid.density import PSEUDO, Scatterers
-from locscale_hybrid.likelihood import b_gradient, b_information, evaluate
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.neighbours import neighbours_of
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.refinement import b_steps as b_steps_module
+from locscale_hybrid.refinement.b_directions import conjugate_gradients
+from locscale_hybrid.refinement.b_steps import B_BOUNDS, b_steps
+from locscale_hybrid.refinement.likelihood import b_gradient, b_information, evaluate
+from locscale_hybrid.refinement.neighbours import neighbours_of
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers
 from tests.synthetic import box_centre, density, small_model
 
 SHAPE, VOXEL, D_MIN, TAU = (56, 60, 60), 1.2, 3.4, 8.0
@@ -103,8 +103,9 @@ def test_a_belt_does_not_spoil_the_b_of_the_model(belt):
 
 def test_an_evil_direction_leaves_b_as_they_are(belt, monkeypatch):
     # nothing that either solver offers lowers the target
-    monkeypatch.setattr(bfactors, "sparse_solver", lambda *_: lambda right: -20 * np.sign(right))
-    monkeypatch.setattr(bfactors, "exact_step",
+    monkeypatch.setattr(b_steps_module, "sparse_solver",
+                        lambda *_: lambda right: -20 * np.sign(right))
+    monkeypatch.setattr(b_steps_module, "exact_step",
                         lambda curvature, solver, gradient, first: 20 * np.sign(gradient))
     before = b_steps(belt.data.average, belt.atoms, belt.start, belt.neighbours, tau=TAU,
                      n_steps=0)
@@ -115,9 +116,9 @@ def test_an_evil_direction_leaves_b_as_they_are(belt, monkeypatch):
 
 
 def test_a_direction_that_goes_too_far_is_mended(belt, monkeypatch):
-    solver_of = bfactors.sparse_solver
-    monkeypatch.setattr(bfactors, "_LONGEST", (0.9, 300.0))
-    monkeypatch.setattr(bfactors, "sparse_solver",
+    solver_of = b_steps_module.sparse_solver
+    monkeypatch.setattr(b_steps_module, "_LONGEST", (0.9, 300.0))
+    monkeypatch.setattr(b_steps_module, "sparse_solver",
                         lambda *given: lambda right: 30 * solver_of(*given)(right))
     fit = b_steps(belt.data.average, belt.atoms, belt.start, belt.neighbours, tau=TAU, n_steps=3)
     assert (np.diff(fit.values) <= 0).all()

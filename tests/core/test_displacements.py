@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locscale_hybrid import displacements
-from locscale_hybrid.density import Scatterers
-from locscale_hybrid.displacements import SPREAD, displaced, rms_shift
-from locscale_hybrid.likelihood import evaluate
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.refinement import coordinate_errors
+from locscale_hybrid.refinement.coordinate_errors import SPREAD, displaced, rms_shift
+from locscale_hybrid.refinement.likelihood import evaluate
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.scattering.scatterers import Scatterers
 from tests.synthetic import box_centre, density, small_model
 
 SHAPE, VOXEL, D_MIN = (40, 42, 44), 1.1, 3.0
@@ -91,8 +91,8 @@ def test_no_step_raises_the_target_and_its_prior(case):
 def test_a_step_that_overshoots_is_shortened(case, monkeypatch):
     # sixteen times the usual step raises the target where neighbours share their density
     target, true, beside = case
-    monkeypatch.setattr(displacements, "_RELAXATION", 4.0)
-    monkeypatch.setattr(displacements, "_LONGEST_STEP", 5.0)
+    monkeypatch.setattr(coordinate_errors, "_RELAXATION", 4.0)
+    monkeypatch.setattr(coordinate_errors, "_LONGEST_STEP", 5.0)
     found = displaced(target, beside, b_of(true), EVERY, n_steps=6)
     assert len(found.values) > 1
     assert (np.diff(found.values) < 0).all()

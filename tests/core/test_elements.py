@@ -5,9 +5,9 @@ from pathlib import Path
 import gemmi
 import pytest
 
-from locscale_hybrid.elements import element_from_names, symbol_without_charge
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.structure import model_of, read_model
+from locscale_hybrid.model.elements import element_from_names, symbol_without_charge
+from locscale_hybrid.model.structure import model_of, read_model
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters, output_paths, run_hybrid
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mrc import write_map
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import write_map
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (48, 48, 48), 1.2, 3.2

@@ -6,8 +6,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from locscale_hybrid import installation
-from locscale_hybrid.estimate import estimate, estimate_files
+from locscale_hybrid.cli import installation
+from locscale_hybrid.cli.estimate import estimate, estimate_files
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 
 
@@ -90,7 +90,7 @@ def test_another_locscale_in_the_environment_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize(("text", "is_other"), [
-    ("#!/usr/bin/python\nfrom locscale_hybrid.cli import main", False),
+    ("#!/usr/bin/python\nfrom locscale_hybrid.cli.main import main", False),
     ("#!/usr/bin/python\nfrom locscale.main import main", True)])
 def test_another_locscale_on_the_path_is_named(tmp_path, monkeypatch, text, is_other):
     script = tmp_path / "locscale"

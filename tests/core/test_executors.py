@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import Cancelled, InputError, StageError
-from locscale_hybrid.executors import ProcessExecutor, SerialExecutor, local_executor
-from locscale_hybrid.patience import Clock
-from locscale_hybrid.tasks import Failure, death, load_task, task_name
-from locscale_hybrid.world import comm_world
+from locscale_hybrid.parallel.executors import ProcessExecutor, SerialExecutor, local_executor
+from locscale_hybrid.parallel.mpi.comm_world import comm_world
+from locscale_hybrid.parallel.patience import Clock
+from locscale_hybrid.parallel.tasks import Failure, death, load_task, task_name
 from tests import toy_tasks
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_a_plan_of_long_tasks_gets_more_patience_never_less(tmp_path, monkeypatc
         asked.append(patience)
         return Clock(patience)
 
-    monkeypatch.setattr("locscale_hybrid.pool.Clock", clock)
+    monkeypatch.setattr("locscale_hybrid.parallel.pool.Clock", clock)
     toy_tasks.make_plan(tmp_path, 2)
     with ProcessExecutor(2, patience=60.0) as pool:
         for patience in (None, 900.0, 1.0):

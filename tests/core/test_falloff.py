@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.falloff import amplitude_curves, slope_as_b
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.results.amplitudes import amplitude_curves, slope_as_b
 
 GRID = Grid((48, 48, 48), (1.2, 1.2, 1.2))
 

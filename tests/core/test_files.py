@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.files import all_or_none, replacing, require_regular, sha256
-from locscale_hybrid.json_files import read_object
-from locscale_hybrid.mrc import read_frame, read_map
-from locscale_hybrid.structure import read_model
+from locscale_hybrid.files.atomic import all_or_none, replacing, require_regular, sha256
+from locscale_hybrid.files.json_objects import read_object
+from locscale_hybrid.maps.mrc import read_frame, read_map
+from locscale_hybrid.model.structure import read_model
 
 
 def test_files_of_a_finished_step_stay(tmp_path):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid import folder_keeper
-from locscale_hybrid.folder_keeper import FolderKeeper
-from locscale_hybrid.rank_session import binding_options
+from locscale_hybrid.parallel import temporary_folder
+from locscale_hybrid.parallel.mpi.session import binding_options
+from locscale_hybrid.parallel.temporary_folder import FolderKeeper
 from tests.toy_tasks import is_alive, wait_until
 
-SCRIPT = Path(folder_keeper.__file__)
+SCRIPT = Path(temporary_folder.__file__)
 CODE = """
 import sys, time
-from locscale_hybrid.folder_keeper import FolderKeeper
+from locscale_hybrid.parallel.temporary_folder import FolderKeeper
 keeper = FolderKeeper("locscale-", sys.argv[1])
 print(keeper.folder, flush=True)
 time.sleep(600)
@@ -151,7 +151,7 @@ def test_signal_to_the_keeper_does_not_end_it(place, number):
 HANDED_OVER = """
 import sys, tempfile, time
 from pathlib import Path
-from locscale_hybrid.folder_keeper import FolderKeeper
+from locscale_hybrid.parallel.temporary_folder import FolderKeeper
 keeper = FolderKeeper.of(Path(tempfile.mkdtemp(dir=sys.argv[1])))
 print(keeper.folder, flush=True)
 time.sleep(600)
@@ -175,7 +175,7 @@ def test_folder_that_was_handed_over_goes_with_its_user_and_with_its_keeper(plac
 def test_another_folder_than_the_one_handed_over_stays(place):
     there = place / "there"
     there.mkdir()
-    device, number = folder_keeper.identity(there)
+    device, number = temporary_folder.identity(there)
     subprocess.run([sys.executable, "-I", "-S", str(SCRIPT), "--keep", str(there), str(device),
                     str(number + 1)], stdin=subprocess.DEVNULL, check=True, timeout=60)
     assert there.is_dir()

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.fsc import (
+from locscale_hybrid.fourier.fsc import (
     FscCurve,
     corrected_fsc,
     fourier_shell_correlation,
     masked_coefficients,
     randomised_fsc,
 )
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.maps.grid import Grid
 
 SPACE = FourierSpace(Grid((24, 25, 26), (1.0, 1.0, 1.0)))
 

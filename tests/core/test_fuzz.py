@@ -19,15 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid.cli.job_file import read_job, read_record
+from locscale_hybrid.cli.request import given_options, request_of
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.jobs import read_job, read_record
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mask import Mask
-from locscale_hybrid.mrc import read_frame, read_map_file, write_map
+from locscale_hybrid.files.codec import decode
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import read_frame, read_map_file, write_map
+from locscale_hybrid.masking.mask import Mask
+from locscale_hybrid.model.structure import read_model
 from locscale_hybrid.parameters import HybridParameters
-from locscale_hybrid.stage_codec import decode
-from locscale_hybrid.structure import read_model
 from tests.synthetic import small_model
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locscale_hybrid.gaussians import Sources, gather, gather_gradient, spread
+from locscale_hybrid.scattering.gaussians import Sources, gather, gather_gradient, spread
 
 SHAPE, VOXEL = (20, 23, 26), (1.1, 1.0, 0.9)
 EDGES = np.multiply(VOXEL, SHAPE[::-1])

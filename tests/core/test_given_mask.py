@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.given_mask import checked_mask, inside
-from locscale_hybrid.maps import Map
-from locscale_hybrid.observed import solvent_region
+from locscale_hybrid.inputs.half_maps import solvent_region
+from locscale_hybrid.maps.given_mask import checked_mask, inside
+from locscale_hybrid.maps.grid import Map
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL = (40, 42, 44), 1.3

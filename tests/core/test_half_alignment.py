@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.half_alignment import align_halves, alignment_findings
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.structure import atom_positions, moved_structure, read_model
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_alignment import align_halves, alignment_findings
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.model.structure import atom_positions, moved_structure, read_model
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL = (58, 60, 64), 1.1

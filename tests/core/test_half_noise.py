@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.half_noise import noise_findings, noise_of_halves
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import solvent_region
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import solvent_region
+from locscale_hybrid.inputs.half_noise import noise_findings, noise_of_halves
+from locscale_hybrid.maps.grid import Grid, Map
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL = (64, 64, 64), 1.0

@@ -5,13 +5,13 @@ import pytest
 from scipy import ndimage
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.half_scale import (
+from locscale_hybrid.inputs.half_scale import (
     bring_to_one_scale,
     exact_factor,
     half_scale,
     one_half_masked,
 )
-from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.maps.grid import Grid, Map
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL = (64, 60, 66), 1.2

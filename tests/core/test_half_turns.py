@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from locscale_hybrid.checks import check_inputs
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.half_turns import find_turn, turn_name, turned
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import observe_halves
-from locscale_hybrid.structure import atom_positions, model_of, moved_structure, read_model
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.checks import check_inputs
+from locscale_hybrid.inputs.half_maps import observe_halves
+from locscale_hybrid.inputs.half_turns import find_turn, turn_name, turned
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.model.structure import atom_positions, model_of, moved_structure, read_model
 from tests.synthetic import box_centre, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from locscale_hybrid.density import PSEUDO
-from locscale_hybrid.hybrid_model import average_over_copies, complete_assembly
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.point_groups import parse_point_group
-from locscale_hybrid.structure import model_of, read_model
-from locscale_hybrid.symmetry import Symmetry, symmetry_of
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.model.hybrid_model import average_over_copies, complete_assembly
+from locscale_hybrid.model.structure import model_of, read_model
+from locscale_hybrid.scattering.scatterers import PSEUDO
+from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
+from locscale_hybrid.symmetry.point_groups import parse_point_group
 from tests.models import CENTRE, helix, model, moved, new_structure, symmetry, without_chains
 
 DATA = Path(__file__).parents[1] / "data"

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.input_quality import (
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves, observe_one
+from locscale_hybrid.inputs.quality import (
     check_quality,
     filter_edge,
     fsc_return,
     spectra_of,
     wilson_b,
 )
-from locscale_hybrid.maps import Map
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps, observe_halves, observe_one
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.maps.mrc import read_map
 from tests.synthetic import box_centre, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from locscale_hybrid.cli.job_file import Job, read_job, read_record, write_job
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.jobs import Job, read_job, read_record, write_job
 from locscale_hybrid.outputs import output_paths
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
-from locscale_hybrid.previous_run import find_previous, require_repeatable
-from locscale_hybrid.unchanged import require_change
+from locscale_hybrid.resume.changes import require_change
+from locscale_hybrid.resume.previous_run import find_previous, require_repeatable
 
 GOOD = {"inputs": {"full_map": "/data/full.mrc"}, "parameters": {"point_group": "D2"},
         "outputs": {"map": "/data/out.mrc"}}

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid import launch, lifeline
 from locscale_hybrid.errors import InputError
+from locscale_hybrid.parallel import launchers, processes
+from locscale_hybrid.parallel.mpi import parent_watch
 from tests import toy_tasks
 
 ROOT = Path(__file__).parents[2]
@@ -34,28 +35,28 @@ def make_program(path, text="#!/bin/sh\nexec sleep 60\n"):
     "HYDI_CONTROL_FD", "HYDRA_X", "MPI_LOCALRANKID", "I_MPI_HYDRA_X", "SLURM_JOB_ID",
     "QT_PLUGIN_PATH", "CHIMERAX_X", "ChimeraX_Y", "PYTHONHOME", "PYTHONEXECUTABLE"])
 def test_variables_of_launchers_and_of_the_application_are_dropped(name):
-    assert name not in launch.child_environment({name: "1"})
+    assert name not in processes.child_environment({name: "1"})
 
 
 @pytest.mark.parametrize("name", ["HOME", "PATH", "TMPDIR", "OMPI_ALLOW_RUN_AS_ROOT",
                                   "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "I_MPI_FABRICS", "LANG"])
 def test_settings_of_the_user_stay(name):
-    assert launch.child_environment({name: "1"})[name] == "1"
+    assert processes.child_environment({name: "1"})[name] == "1"
 
 
 def test_settings_of_open_mpi_stay_unless_a_launcher_set_them():
     name = "PRTE_MCA_rmaps_default_mapping_policy"
-    assert launch.child_environment({name: ":oversubscribe"})[name] == ":oversubscribe"
-    assert name not in launch.child_environment({name: "x", "PMIX_RANK": "0"})
+    assert processes.child_environment({name: ":oversubscribe"})[name] == ":oversubscribe"
+    assert name not in processes.child_environment({name: "x", "PMIX_RANK": "0"})
 
 
 def test_pythonpath_is_replaced_by_the_folders_of_the_packages():
-    environment = launch.child_environment({"PYTHONPATH": "/elsewhere"})
+    environment = processes.child_environment({"PYTHONPATH": "/elsewhere"})
     folders = environment["PYTHONPATH"].split(os.pathsep)
     assert "/elsewhere" not in folders
     assert str(ROOT / "src/core") in folders
     for folder in folders:
-        assert any(os.path.exists(os.path.join(folder, name)) for name in launch.PACKAGES)
+        assert any(os.path.exists(os.path.join(folder, name)) for name in processes.PACKAGES)
 
 
 def test_folders_are_found_without_importing(tmp_path, monkeypatch):
@@ -63,8 +64,8 @@ def test_folders_are_found_without_importing(tmp_path, monkeypatch):
     (tmp_path / "oddly_placed" / "__init__.py").write_text("raise RuntimeError('imported')")
     (tmp_path / "one_file.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert launch.package_folders(["oddly_placed"]) == [str(tmp_path)]
-    assert launch.package_folders(["one_file", "not_there_at_all"]) == [str(tmp_path)]
+    assert processes.package_folders(["oddly_placed"]) == [str(tmp_path)]
+    assert processes.package_folders(["one_file", "not_there_at_all"]) == [str(tmp_path)]
 
 
 def test_folders_keep_the_order_of_the_search_path(tmp_path, monkeypatch):
@@ -73,13 +74,13 @@ def test_folders_keep_the_order_of_the_search_path(tmp_path, monkeypatch):
         (tmp_path / name / f"package_{name}" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path / "second"))
     monkeypatch.syspath_prepend(str(tmp_path / "first"))
-    assert launch.package_folders(["package_second", "package_first"]) == [
+    assert processes.package_folders(["package_second", "package_first"]) == [
         str(tmp_path / "first"), str(tmp_path / "second")]
 
 
 def test_library_paths_inside_the_application_are_dropped(tmp_path):
     inside, outside = tmp_path / "app/lib", tmp_path / "mpi/lib"
-    environment = launch.child_environment(
+    environment = processes.child_environment(
         {"LD_LIBRARY_PATH": f"{inside}:{outside}", "DYLD_LIBRARY_PATH": str(inside)},
         application=tmp_path / "app")
     assert environment["LD_LIBRARY_PATH"] == str(outside)
@@ -87,14 +88,14 @@ def test_library_paths_inside_the_application_are_dropped(tmp_path):
 
 
 def test_child_has_one_blas_thread():
-    environment = launch.child_environment({"OMP_NUM_THREADS": "8"})
+    environment = processes.child_environment({"OMP_NUM_THREADS": "8"})
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
 
 
 # ---- which programs -----------------------------------------------------------------------------
 
 def test_python_of_an_ordinary_start_is_this_one():
-    assert launch.python_executable() == Path(os.path.abspath(sys.executable))
+    assert processes.python_executable() == Path(os.path.abspath(sys.executable))
 
 
 def test_python_inside_an_application_is_not_the_application(tmp_path, monkeypatch):
@@ -103,23 +104,23 @@ def test_python_inside_an_application_is_not_the_application(tmp_path, monkeypat
     monkeypatch.setattr(sys, "executable", str(application))
     monkeypatch.setattr(sys, "_base_executable", str(application), raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert launch.python_executable() == python
+    assert processes.python_executable() == python
 
 
 def test_python_named_by_the_application_is_taken(tmp_path):
     python = make_program(tmp_path / "Python Interpreter é")
-    assert launch.python_executable(python) == python
+    assert processes.python_executable(python) == python
 
 
 def test_missing_python_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is not a program: it was given as the Python"):
-        launch.python_executable(tmp_path / "none")
+        processes.python_executable(tmp_path / "none")
     monkeypatch.setattr(sys, "executable", "/opt/ChimeraX")
     monkeypatch.setattr(sys, "_base_executable", "/opt/ChimeraX", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="no Python interpreter was found"):
-        launch.python_executable()
+        processes.python_executable()
 
 
 @pytest.fixture
@@ -132,12 +133,12 @@ def no_wheels(monkeypatch):
 
 def test_mpiexec_of_the_setting_is_the_only_candidate(tmp_path):
     program = make_program(tmp_path / "my mpiexec")
-    assert [found.path for found in launch.mpiexec_candidates(program)] == [program]
+    assert [found.path for found in launchers.mpiexec_candidates(program)] == [program]
 
 
 def test_setting_that_is_no_program_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"mpiexec .*/none is not a program that can be run"):
-        launch.mpiexec_candidates(tmp_path / "none")
+        launchers.mpiexec_candidates(tmp_path / "none")
 
 
 def test_mpiexec_beside_python_comes_before_that_on_the_path(tmp_path, monkeypatch, no_wheels):
@@ -145,7 +146,7 @@ def test_mpiexec_beside_python_comes_before_that_on_the_path(tmp_path, monkeypat
     on_path = make_program(tmp_path / "usr/bin/mpiexec")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
     monkeypatch.setenv("PATH", str(on_path.parent))
-    found = launch.mpiexec_candidates()
+    found = launchers.mpiexec_candidates()
     assert [program.path for program in found] == [beside, on_path]
     assert [program.origin for program in found] == ["beside this Python", "PATH"]
 
@@ -154,13 +155,13 @@ def test_one_mpiexec_found_twice_is_one_candidate(tmp_path, monkeypatch, no_whee
     beside = make_program(tmp_path / "bin/mpiexec")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert [program.path for program in launch.mpiexec_candidates()] == [beside]
+    assert [program.path for program in launchers.mpiexec_candidates()] == [beside]
 
 
 def test_no_mpiexec_is_an_empty_list(tmp_path, monkeypatch, no_wheels):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert launch.mpiexec_candidates() == []
+    assert launchers.mpiexec_candidates() == []
 
 
 def test_mpiexec_of_a_wheel_is_found_through_its_files(tmp_path, monkeypatch):
@@ -176,7 +177,7 @@ def test_mpiexec_of_a_wheel_is_found_through_its_files(tmp_path, monkeypatch):
     files = [File(program), File(tmp_path / "bin/mpicc"), File(library)]
     monkeypatch.setattr(importlib.metadata, "files",
                         lambda name: files if name == "mpich" else None)
-    first = launch.mpiexec_candidates()[0]
+    first = launchers.mpiexec_candidates()[0]
     assert (first.path, first.origin, first.library) == (program, "the mpich package", library)
 
 
@@ -193,7 +194,7 @@ def test_mpiexec_of_a_wheel_is_found_through_its_files(tmp_path, monkeypatch):
     ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
     ({"PMI_RANK": "x", "PMI_SIZE": "3"}, None)])
 def test_launcher_is_told_from_the_environment(variables, expected):
-    found = launch.launcher_of(variables)
+    found = launchers.launcher_of(variables)
     assert (found and (found.name, found.rank, found.size)) == expected
 
 
@@ -201,8 +202,8 @@ def test_launcher_is_told_from_the_environment(variables, expected):
 
 def test_words_arrive_as_they_are(tmp_path):
     words = ["a b", "é", "$HOME", ";", "*", '"', "'"]
-    process = launch.start([sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *words],
-                           os.environ, output=tmp_path / "out é")
+    process = processes.start([sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))",
+                               *words], os.environ, output=tmp_path / "out é")
     assert process.wait() == 0
     assert (tmp_path / "out é").read_text().strip() == ascii(words)
 
@@ -210,24 +211,24 @@ def test_words_arrive_as_they_are(tmp_path):
 def test_program_that_ignores_sigterm_is_killed(tmp_path):
     code = ("import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
             f"pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)")
-    process = launch.start([sys.executable, "-c", code], os.environ)
+    process = processes.start([sys.executable, "-c", code], os.environ)
     toy_tasks.wait_until((tmp_path / "up").exists)
-    assert launch.stop(process, grace=0.3) == -9
+    assert processes.stop(process, grace=0.3) == -9
 
 
 def test_program_that_ends_at_sigterm_is_not_killed():
-    process = launch.start(["sleep", "60"], os.environ)
-    assert launch.stop(process) == -15
+    process = processes.start(["sleep", "60"], os.environ)
+    assert processes.stop(process) == -15
 
 
 def test_process_is_recognised_by_when_it_began():
     process = subprocess.Popen(["sleep", "60"])
-    begun = launch.process_start(process.pid)
-    launch.kill_if_same(process.pid, "0")
+    begun = processes.process_start(process.pid)
+    processes.kill_if_same(process.pid, "0")
     assert process.poll() is None
-    launch.kill_if_same(process.pid, begun)
+    processes.kill_if_same(process.pid, begun)
     assert process.wait() == -9
-    assert launch.process_start(process.pid) is None
+    assert processes.process_start(process.pid) is None
 
 
 # ---- the core as the child of an application ----------------------------------------------------
@@ -241,14 +242,14 @@ def application(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(wrapper))
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    monkeypatch.setattr(launch, "package_folders", lambda names: [str(tmp_path / "user é")])
+    monkeypatch.setattr(processes, "package_folders", lambda names: [str(tmp_path / "user é")])
     return tmp_path
 
 
 def start_core(application, words=None):
     job = application / "job é.json"
     job.write_text('{"action": "check"}' if words is None else words)
-    return launch.start_core(job, python=Path(os.path.realpath("/proc/self/exe")),
+    return processes.start_core(job, python=Path(os.path.realpath("/proc/self/exe")),
                              application=application, errors=application / "stderr")
 
 
@@ -287,7 +288,7 @@ def test_stopping_the_core_ends_it(tmp_path):
     line = b""
     while b"scaling" not in line:
         line = process.stdout.readline()
-    assert launch.stop_core(process) == 130
+    assert processes.stop_core(process) == 130
     process.stdout.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -295,9 +296,9 @@ def test_stopping_the_core_ends_it(tmp_path):
 def test_held_core_begins_when_it_is_told_to(tmp_path):
     """What it is to do is written after it has started."""
     job = tmp_path / "job.json"
-    with launch.start_core(job, python=Path(sys.executable), hold=True) as process:
+    with processes.start_core(job, python=Path(sys.executable), hold=True) as process:
         job.write_text('{"action": "check"}')
-        launch.release_core(process)
+        processes.release_core(process)
         output = process.stdout.read()
     assert b"no map given" in output and process.returncode == 2
 
@@ -305,11 +306,11 @@ def test_held_core_begins_when_it_is_told_to(tmp_path):
 def test_held_core_that_is_let_go_leaves_nothing(tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    process = launch.start_core(tmp_path / "job.json", python=Path(sys.executable),
+    process = processes.start_core(tmp_path / "job.json", python=Path(sys.executable),
                                 errors=tmp_path / "stderr", scratch=scratch, hold=True)
-    assert launch.stop_core(process) in (130, -signal.SIGTERM)      # before it can know better
+    assert processes.stop_core(process) in (130, -signal.SIGTERM)      # before it can know better
     process.stdout.close()
-    launch.release_core(process)        # too late, and harmless
+    processes.release_core(process)        # too late, and harmless
     assert [path.name for path in tmp_path.iterdir() if path != scratch] == ["stderr"]
     assert list(scratch.iterdir()) == []
 
@@ -317,8 +318,8 @@ def test_held_core_that_is_let_go_leaves_nothing(tmp_path):
 HELD = """
 import sys, time
 from pathlib import Path
-from locscale_hybrid import launch
-process = launch.start_core(Path(sys.argv[1]), python=Path(sys.executable), hold=True)
+from locscale_hybrid.parallel import processes
+process = processes.start_core(Path(sys.argv[1]), python=Path(sys.executable), hold=True)
 print(process.pid, flush=True)
 time.sleep(600)
 """
@@ -328,14 +329,14 @@ def test_held_core_ends_when_its_parent_was_killed(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", HELD, str(tmp_path / "job.json")],
                               stdout=subprocess.PIPE)
     pid = int(parent.stdout.readline())
-    begun = launch.process_start(pid)
+    begun = processes.process_start(pid)
     parent.kill()
     parent.wait()
     parent.stdout.close()
     end = time.monotonic() + 120
-    while launch.process_start(pid) == begun is not None and time.monotonic() < end:
+    while processes.process_start(pid) == begun is not None and time.monotonic() < end:
         time.sleep(0.05)
-    assert launch.process_start(pid) != begun or begun is None
+    assert processes.process_start(pid) != begun or begun is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -344,20 +345,21 @@ def test_held_core_ends_when_its_parent_was_killed(tmp_path):
 @pytest.mark.parametrize("fifo", [True, False])
 def test_lifeline_tells_when_the_parent_lets_go(tmp_path, fifo):
     lost = threading.Event()
-    with lifeline.Lifeline(tmp_path, fifo=fifo):
-        lifeline.watch(tmp_path, lost.set, lost_after=5.0)
+    with parent_watch.Lifeline(tmp_path, fifo=fifo):
+        parent_watch.watch(tmp_path, lost.set, lost_after=5.0)
         assert not lost.wait(0.3)
     assert lost.wait(60.0)
 
 
 def test_lifeline_of_a_parent_that_was_killed(tmp_path):
-    code = (f"from locscale_hybrid.lifeline import Lifeline; from pathlib import Path; import time;"
+    code = ("from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
+            "from pathlib import Path; import time;"
             f"held = Lifeline(Path({str(tmp_path)!r})); print('up', flush=True); time.sleep(60)")
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
-                              env=launch.child_environment(os.environ))
+                              env=processes.child_environment(os.environ))
     assert parent.stdout.readline() == b"up\n"
     lost = threading.Event()
-    lifeline.watch(tmp_path, lost.set)
+    parent_watch.watch(tmp_path, lost.set)
     parent.kill()
     assert lost.wait(60.0)
     parent.wait()
@@ -367,7 +369,7 @@ def test_lifeline_of_a_parent_that_was_killed(tmp_path):
 GUARDED = """
 import sys
 from pathlib import Path
-from locscale_hybrid.lifeline import guard
+from locscale_hybrid.parallel.mpi.parent_watch import guard
 guard(Path(sys.argv[1]))
 print("up", flush=True)
 sys.stdin.read()
@@ -376,28 +378,28 @@ sys.stdin.read()
 
 def start_guarded(folder):
     process = subprocess.Popen([sys.executable, "-c", GUARDED, str(folder)],
-                               env=launch.child_environment(os.environ),
+                               env=processes.child_environment(os.environ),
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
     return process
 
 
 def test_guard_kills_a_process_that_outlives_its_parent(tmp_path):
-    with lifeline.Lifeline(tmp_path):
+    with parent_watch.Lifeline(tmp_path):
         process = start_guarded(tmp_path)
     with process:
         assert process.wait(60.0) == -9
 
 
 def test_guard_of_a_parent_that_has_already_gone(tmp_path):
-    with lifeline.Lifeline(tmp_path):
+    with parent_watch.Lifeline(tmp_path):
         pass
     with start_guarded(tmp_path) as process:
         assert process.wait(60.0) == -9
 
 
 def test_guard_ends_with_a_process_that_ends_in_order(tmp_path):
-    with lifeline.Lifeline(tmp_path):
+    with parent_watch.Lifeline(tmp_path):
         with start_guarded(tmp_path) as process:
             process.stdin.close()
             assert process.wait(60.0) == 0
@@ -406,13 +408,13 @@ def test_guard_ends_with_a_process_that_ends_in_order(tmp_path):
 
 
 def test_file_that_stops_changing_means_a_lost_parent(tmp_path):
-    (tmp_path / lifeline.BEAT).write_text("1")
+    (tmp_path / parent_watch.BEAT).write_text("1")
     lost, begin = threading.Event(), time.monotonic()
-    lifeline.watch(tmp_path, lost.set, lost_after=0.5)
+    parent_watch.watch(tmp_path, lost.set, lost_after=0.5)
     assert lost.wait(60.0)
     assert time.monotonic() - begin >= 0.5
 
 
 def test_fifo_is_for_this_user_alone(tmp_path):
-    with lifeline.Lifeline(tmp_path):
-        assert stat.S_IMODE((tmp_path / lifeline.FIFO).stat().st_mode) == 0o600
+    with parent_watch.Lifeline(tmp_path):
+        assert stat.S_IMODE((tmp_path / parent_watch.FIFO).stat().st_mode) == 0o600

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid import folder_keeper, launch
+from locscale_hybrid.parallel import launchers, processes, temporary_folder
 
 
 class FakeProcess:
@@ -45,7 +45,8 @@ class FakeProcess:
 def windows(monkeypatch):
     """Windows' rules; returns the arguments of every program that was run."""
     seen = []
-    monkeypatch.setattr(launch, "IS_WINDOWS", True)
+    for module in (launchers, processes):
+        monkeypatch.setattr(module, "IS_WINDOWS", True)
     monkeypatch.setattr(subprocess, "run", lambda words, **keywords: seen.append((words, keywords)))
     return seen
 
@@ -53,8 +54,8 @@ def windows(monkeypatch):
 def test_child_has_a_group_of_its_own_and_no_console_on_windows(windows, monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(subprocess, "Popen", lambda words, **keywords: started.append(keywords))
-    launch.start_core(tmp_path / "job.json", python=Path("python.exe"))
-    launch.start(["mpiexec.exe"], {})
+    processes.start_core(tmp_path / "job.json", python=Path("python.exe"))
+    processes.start(["mpiexec.exe"], {})
     for keywords in started:
         assert keywords["creationflags"] == 0x200 | 0x8000000     # of the Windows API
         assert "start_new_session" not in keywords
@@ -64,18 +65,19 @@ def test_keeper_of_a_folder_opens_no_console_on_windows(monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x8000000, raising=False)
     monkeypatch.setattr(subprocess, "Popen", lambda words, **keywords: started.append(keywords))
-    folder_keeper.FolderKeeper.of(tmp_path)
+    temporary_folder.FolderKeeper.of(tmp_path)
     assert started[0]["creationflags"] == 0x8000000
 
 
 def test_child_has_a_session_of_its_own_elsewhere(monkeypatch):
-    monkeypatch.setattr(launch, "IS_WINDOWS", False)
-    assert launch.own_group() == {"start_new_session": True}
+    for module in (launchers, processes):
+        monkeypatch.setattr(module, "IS_WINDOWS", False)
+    assert processes.own_group() == {"start_new_session": True}
 
 
 def test_core_on_windows_ends_itself_and_its_children_when_stdin_closes(windows):
     process = FakeProcess(ends_at="stdin closed")
-    assert launch.stop_core(process, grace=0) == 130
+    assert processes.stop_core(process, grace=0) == 130
     assert process.done == ["stdin closed"] and not windows
 
 
@@ -83,21 +85,22 @@ def test_core_on_windows_that_does_not_is_ended_with_all_that_it_started(windows
     process = FakeProcess(ends_at="taskkill")
     monkeypatch.setattr(subprocess, "run", lambda words, **keywords: (
         windows.append(words), process.tell("taskkill", 1)))
-    assert launch.stop_core(process, grace=0) == 1
+    assert processes.stop_core(process, grace=0) == 1
     assert windows == [["taskkill", "/T", "/F", "/PID", "4711"]]
     assert process.done == ["stdin closed", "taskkill"]
 
 
 def test_core_that_taskkill_does_not_reach_is_killed(windows):
     process = FakeProcess(ends_at="kill")
-    assert launch.stop_core(process, grace=0) == -9
+    assert processes.stop_core(process, grace=0) == -9
     assert process.done == ["stdin closed", "kill"]
 
 
 def test_core_elsewhere_gets_sigterm_then_sigkill(monkeypatch):
-    monkeypatch.setattr(launch, "IS_WINDOWS", False)
+    for module in (launchers, processes):
+        monkeypatch.setattr(module, "IS_WINDOWS", False)
     process = FakeProcess(ends_at="kill")
-    assert launch.stop_core(process, grace=0) == -9
+    assert processes.stop_core(process, grace=0) == -9
     assert process.done == ["stdin closed", "terminate", "kill"]
 
 
@@ -117,22 +120,23 @@ def test_python_of_an_application_lies_below_its_prefix(tmp_path, monkeypatch, a
     monkeypatch.setattr(sys, "executable", str(tmp_path / application))
     monkeypatch.setattr(sys, "_base_executable", str(tmp_path / application))
     monkeypatch.setattr(sys, "prefix", str(prefix if python.endswith(".exe") else prefix.parent))
-    assert launch.python_executable() == tmp_path / python
+    assert processes.python_executable() == tmp_path / python
 
 
 def test_mpiexec_of_windows_has_its_ending(windows, tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "MPI_WHEELS", ())
+    monkeypatch.setattr(launchers, "MPI_WHEELS", ())
     for name in ("mpiexec", "mpiexec.exe"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python.exe"))
     monkeypatch.setenv("PATH", "")
-    assert [program.path for program in launch.mpiexec_candidates()] == [tmp_path / "mpiexec.exe"]
+    assert [program.path for program in launchers.mpiexec_candidates()] == [
+        tmp_path / "mpiexec.exe"]
 
 
 def test_library_paths_of_the_macos_application_are_dropped(tmp_path):
     inside, outside = tmp_path / "ChimeraX.app/Contents/lib", tmp_path / "own"
-    environment = launch.child_environment(
+    environment = processes.child_environment(
         {"DYLD_LIBRARY_PATH": f"{inside}:{outside}", "__PYVENV_LAUNCHER__": "x"},
         application=tmp_path / "ChimeraX.app/Contents")
     assert environment["DYLD_LIBRARY_PATH"] == str(outside)

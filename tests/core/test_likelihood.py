@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locscale_hybrid.density import PSEUDO, Scatterers
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.likelihood import (
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.refinement.likelihood import (
     b_gradient,
     b_information,
     coordinate_gradient,
     evaluate,
     weighted_correlation,
 )
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers
 
 GRID = Grid((36, 40, 42), (1.0, 1.003, 0.998), (-17.3, 40.0, 5.0))
 N = 70

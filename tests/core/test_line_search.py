@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from locscale_hybrid.band import Band
-from locscale_hybrid.likelihood import Target, evaluate
-from locscale_hybrid.line_search import best_length
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.fourier.resolution_range import Band
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.refinement.likelihood import Target, best_length, evaluate
 
 BAND = Band(Grid((24, 26, 28), (1.5, 1.5, 1.5)), 4.0)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.litter import litter_of, litter_of_launcher, remove_litter
+from locscale_hybrid.parallel.mpi.leftovers import litter_of, litter_of_launcher, remove_litter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 CHILD = """
 import json, os
-from locscale_hybrid.litter import litter_of, litter_of_launcher, remove_litter
+from locscale_hybrid.parallel.mpi.leftovers import litter_of, litter_of_launcher, remove_litter
 print(json.dumps(litter_of()))
 """
 

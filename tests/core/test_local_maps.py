@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.local_maps import MODEL, NONE, PSEUDO, local_b_factors, provenance
-from locscale_hybrid.maps import Grid
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.results.local_maps import MODEL, NONE, PSEUDO, local_b_factors, provenance
 
 GRID = Grid((36, 40, 44), (1.5, 1.5, 1.5), (-10.0, 4.0, 7.0))
 

@@ -7,10 +7,9 @@ import mrcfile
 import numpy as np
 import pytest
 
-from locscale_hybrid.map_symmetry import fitting_settings
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.point_groups import parse_point_group
-from locscale_hybrid.symmetry import (
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.symmetry.detection import fitting_settings
+from locscale_hybrid.symmetry.operators import (
     Symmetry,
     average_map,
     map_correlations,
@@ -18,6 +17,7 @@ from locscale_hybrid.symmetry import (
     symmetry_of,
     voxel_turns,
 )
+from locscale_hybrid.symmetry.point_groups import parse_point_group
 
 DATA = Path(__file__).parents[1] / "data"
 

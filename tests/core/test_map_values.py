@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.map_values import bring_to_range, range_finding, without_hot_voxels
-from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.map_values import bring_to_range, range_finding, without_hot_voxels
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL = (40, 42, 44), 1.3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.maps import Grid, Map
+from locscale_hybrid.maps.grid import Grid, Map
 
 GRID = Grid((4, 5, 6), (1.0, 1.1, 1.2), (-17.3, 40.0, 5.0))
 

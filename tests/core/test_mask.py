@@ -8,10 +8,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mask import Mask, confidence_mask, discovery_threshold, significance
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.outer_mask import OuterMask
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.inputs.outer_mask import OuterMask
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.masking.mask import Mask, confidence_mask, discovery_threshold, significance
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (56, 60, 64), 1.2, 3.5

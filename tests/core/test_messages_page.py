@@ -33,7 +33,7 @@ def source_of_tests():
 
 def templates():
     """What is fixed of every text that the core puts together, from its source."""
-    for path in (ROOT / "src/core/locscale_hybrid").glob("*.py"):
+    for path in (ROOT / "src/core/locscale_hybrid").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 yield [part.value for part in node.values if isinstance(part, ast.Constant)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.structure import model_of, read_model
+from locscale_hybrid.model.structure import model_of, read_model
 from tests.synthetic import small_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"

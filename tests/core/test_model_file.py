@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.hybrid_model import complete_assembly, write_hybrid
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.point_groups import parse_point_group
-from locscale_hybrid.structure import PSEUDO_RESIDUE_NAME, read_model
-from locscale_hybrid.symmetry import Symmetry, symmetry_of
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.model.hybrid_model import complete_assembly, write_hybrid
+from locscale_hybrid.model.structure import PSEUDO_RESIDUE_NAME, read_model
+from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
+from locscale_hybrid.symmetry.point_groups import parse_point_group
 from tests.models import CENTRE, helix, model, symmetry, without_chains
 
 DATA = Path(__file__).parents[1] / "data"

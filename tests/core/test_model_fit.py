@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.box_atoms import in_box
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.model_fit import (
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.model_fit import (
     CoarseMap,
     best_magnification,
     coarse_shape,
@@ -14,6 +12,8 @@ from locscale_hybrid.model_fit import (
     highest_point,
     splat,
 )
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.scattering.fringe import in_box
 from tests.synthetic import box_centre, density, small_model
 
 SHAPE, VOXEL, ORIGIN = (56, 60, 64), 1.2, (-17.0, 40.0, 5.0)

@@ -6,10 +6,10 @@ import resource
 import gemmi
 import pytest
 
+from locscale_hybrid.cli.estimate import _atoms
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.estimate import _atoms
-from locscale_hybrid.model_text import model_text
-from locscale_hybrid.structure import read_model
+from locscale_hybrid.model.structure import read_model
+from locscale_hybrid.model.text import model_text
 from tests.synthetic import small_model
 
 

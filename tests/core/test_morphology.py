@@ -6,8 +6,8 @@ from numpy.random import default_rng
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.morphology import (
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.maps.morphology import (
     bounding_box,
     distance_within,
     margin_for,
@@ -37,7 +37,7 @@ def test_distance_to_nothing_is_infinite():
 def test_distance_passes_in_slabs_as_in_one_piece(monkeypatch):
     inside = default_rng(1).random((20, 21, 22)) > 0.99
     whole = distance_within(inside, VOXEL, 5.0)
-    monkeypatch.setattr("locscale_hybrid.morphology._SLAB_VOXELS", 1)
+    monkeypatch.setattr("locscale_hybrid.maps.morphology._SLAB_VOXELS", 1)
     assert np.array_equal(distance_within(inside, VOXEL, 5.0), whole)
 
 

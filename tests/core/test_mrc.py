@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from locscale_hybrid import mrc
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mrc import (
+from locscale_hybrid.maps import mrc
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import (
     MapFrame,
     read_frame,
     read_map,
@@ -25,7 +25,7 @@ from locscale_hybrid.mrc import (
     read_map_file,
     write_map,
 )
-from locscale_hybrid.mrc_header import parse_header
+from locscale_hybrid.maps.mrc_header import parse_header
 
 DATA = Path(__file__).parents[1] / "data"
 SHAPE = (10, 11, 12)

@@ -9,10 +9,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace, real_product, squared_modulus
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mrc import read_map, write_map
-from locscale_hybrid.observed import (
+from locscale_hybrid.fourier.space import FourierSpace, real_product, squared_modulus
+from locscale_hybrid.inputs.half_maps import (
     coloured_noise,
     correlate,
     observe_halves,
@@ -24,6 +22,8 @@ from locscale_hybrid.observed import (
     solvent_region,
     without_solvent_mean,
 )
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import read_map, write_map
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from tests.synthetic import box_centre, density, half_maps, small_model
 

@@ -19,10 +19,10 @@ from locscale_hybrid import (
     pipeline,
     run_hybrid,
 )
-from locscale_hybrid.maps import Map
-from locscale_hybrid.mrc import read_map, write_map
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.maps.mrc import read_map, write_map
 from locscale_hybrid.progress import Progress, Silent
-from locscale_hybrid.scaled_maps import ScaledMaps
+from locscale_hybrid.scaling.scaled_maps import ScaledMaps
 from tests.program import make_case
 
 PARAMETERS = HybridParameters(resolution=3.4, refiner="none", outputs=frozenset({"halves"}))

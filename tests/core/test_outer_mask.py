@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from locscale_hybrid.checks import check_inputs
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mask import confidence_mask
-from locscale_hybrid.observed import ObservedMaps, coloured_noise, observe_halves, observe_one
-from locscale_hybrid.outer_mask import outer_mask
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.checks import check_inputs
+from locscale_hybrid.inputs.half_maps import (
+    ObservedMaps,
+    coloured_noise,
+    observe_halves,
+    observe_one,
+)
+from locscale_hybrid.inputs.outer_mask import outer_mask
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.masking.mask import confidence_mask
 from tests.synthetic import box_centre, density, half_maps, small_model
 
 SHAPE, VOXEL = (72, 72, 72), 1.0

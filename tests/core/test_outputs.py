@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.files import replacing
+from locscale_hybrid.files.atomic import replacing
 from locscale_hybrid.outputs import check_outputs, output_paths, require_file_name
 from locscale_hybrid.parameters import OUTPUTS, HybridInputs
 

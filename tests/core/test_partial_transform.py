@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from locscale_hybrid.partial_transform import partial_backward, partial_forward
+from locscale_hybrid.fourier.pruned_transforms import partial_backward, partial_forward
 
 SHAPES = [(24, 27, 30), (32, 40, 48), (23, 29, 31), (16, 20, 7)]
 

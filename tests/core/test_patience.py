@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid import lifeline, patience
-from locscale_hybrid.patience import Awake, Clock, Heart, Pulse, Watch, life_file
+from locscale_hybrid.parallel import patience
+from locscale_hybrid.parallel.mpi import parent_watch
+from locscale_hybrid.parallel.patience import Awake, Clock, Heart, Pulse, Watch, life_file
 from tests import toy_tasks
 from tests.program import children
 
@@ -174,7 +175,8 @@ def test_stopped_process_that_goes_on_in_time_ends_nothing(tmp_path):
 
 
 def test_parent_that_is_suspended_is_not_lost_where_there_is_no_fifo(tmp_path):
-    code = (f"from locscale_hybrid.lifeline import Lifeline; from pathlib import Path; import time;"
+    code = ("from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
+            "from pathlib import Path; import time;"
             f"held = Lifeline(Path({str(tmp_path)!r}), fifo=False); print('up', flush=True); "
             "time.sleep(600)")
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -182,7 +184,7 @@ def test_parent_that_is_suspended_is_not_lost_where_there_is_no_fifo(tmp_path):
     try:
         assert parent.stdout.readline() == b"up\n"
         os.kill(parent.pid, signal.SIGSTOP)
-        lifeline.watch(tmp_path, lambda: lost.append(True), lost_after=1.0)
+        parent_watch.watch(tmp_path, lambda: lost.append(True), lost_after=1.0)
         time.sleep(3.0)
         assert not lost
     finally:

@@ -20,11 +20,11 @@ from locscale_hybrid import (
     run_hybrid,
 )
 from locscale_hybrid.findings import Finding
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mrc import write_map
-from locscale_hybrid.pool import ProcessExecutor
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import write_map
+from locscale_hybrid.model.structure import read_model
+from locscale_hybrid.parallel.pool import ProcessExecutor
 from locscale_hybrid.progress import Silent
-from locscale_hybrid.structure import read_model
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, ORIGIN, RESOLUTION = (60, 64, 62), 1.2, (-17.3, 40.0, 5.0), 3.2

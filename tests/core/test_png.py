@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from locscale_hybrid.png import data_uri, encode_png
+from locscale_hybrid.results.report.png import data_uri, encode_png
 
 
 def decode(content):

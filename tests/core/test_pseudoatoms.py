@@ -9,10 +9,11 @@ import pytest
 from numpy.random import default_rng
 from scipy.spatial import cKDTree
 
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.pseudoatoms import Region, relaxed, starting_places, unmodelled_region
-from locscale_hybrid.symmetry import symmetry_of
+from locscale_hybrid.completion.placement import Region, relaxed, starting_places
+from locscale_hybrid.completion.region import unmodelled_region
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.symmetry.operators import symmetry_of
 from tests.synthetic import box_centre, half_maps
 
 SHAPE, VOXEL, RESOLUTION = (80, 76, 84), 1.2, 3.5

@@ -13,8 +13,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from locscale_hybrid import HybridInputs, HybridParameters, output_paths, run_hybrid
-from locscale_hybrid.mrc import read_frame, read_map
-from locscale_hybrid.structure import read_model
+from locscale_hybrid.maps.mrc import read_frame, read_map
+from locscale_hybrid.model.structure import read_model
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES, DATA = ROOT / "examples/data", ROOT / "tests/data"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from locscale_hybrid.density import PSEUDO
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.reference_map import reference_map, shifted_b
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.scattering.reference_map import reference_map, shifted_b
+from locscale_hybrid.scattering.scatterers import PSEUDO
 
 GRID = Grid((30, 33, 36), (1.0, 1.1, 0.95), (-17.3, 40.0, 5.0))
 

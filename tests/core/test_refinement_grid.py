@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.density import Scatterers
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data, working_grid
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.refinement.setup import refinement_data, working_grid
+from locscale_hybrid.scattering.scatterers import Scatterers
 
 
 @pytest.mark.parametrize(("voxel", "d_min", "kept"), [

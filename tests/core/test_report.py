@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters, output_paths, run_hybrid
-from locscale_hybrid.mrc import write_map
-from locscale_hybrid.report_charts import charts_of
-from locscale_hybrid.report_page import report_page
-from locscale_hybrid.report_text import caveats, deeds, table_rows
+from locscale_hybrid.maps.mrc import write_map
+from locscale_hybrid.results.report.charts import charts_of
+from locscale_hybrid.results.report.page import report_page
+from locscale_hybrid.results.report.text import caveats, deeds, table_rows
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, ORIGIN, RESOLUTION = (48, 50, 52), 1.2, (-17.3, 40.0, 5.0), 3.2

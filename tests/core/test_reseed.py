@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.reseed import SeedChange, nothing_to_reseed, seed_change
+from locscale_hybrid.results.seed_check import SeedChange, nothing_to_reseed, seed_change
 
 
 def test_change_is_its_rms_over_the_sd_inside_the_mask():

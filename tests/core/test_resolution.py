@@ -8,13 +8,13 @@ import pytest
 from numpy.random import default_rng
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mask import confidence_mask
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import ObservedMaps, observe_one
-from locscale_hybrid.resolution import find_resolution, model_map_fsc, solvent_fsc
-from locscale_hybrid.structure import model_of, read_model
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_one
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.masking.mask import confidence_mask
+from locscale_hybrid.masking.resolution import find_resolution, model_map_fsc, solvent_fsc
+from locscale_hybrid.model.structure import model_of, read_model
 from tests.synthetic import box_centre, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridParameters, Progress, output_paths, run_hybrid
+from locscale_hybrid.parallel.job_folder import job_folder
 from locscale_hybrid.progress import STAGES, Silent
-from locscale_hybrid.run_files import job_folder
 from tests.program import RESOLUTION, Program, make_case
 
 KEPT = ["mask", "pseudo-atoms", "adp", "validation", "scaling"]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.executors import ProcessExecutor, SerialExecutor
-from locscale_hybrid.fourier import FourierSpace, squared_modulus
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps, observe_halves
+from locscale_hybrid.fourier.space import FourierSpace, squared_modulus
+from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.parallel.executors import ProcessExecutor, SerialExecutor
 from locscale_hybrid.parameters import HybridParameters
 from locscale_hybrid.progress import Progress
-from locscale_hybrid.scaling import ScaledMaps, scale_map
-from locscale_hybrid.symmetry import symmetry_of
+from locscale_hybrid.scaling.scale import ScaledMaps, scale_map
+from locscale_hybrid.symmetry.operators import symmetry_of
 from tests.synthetic import box_centre, density, half_maps, small_model
 
 BOX = (64, 60, 57)
@@ -214,7 +214,7 @@ def test_a_large_box_with_one_band_in_hand_gives_the_same_bytes_as_a_small_one(m
                                                                                tmp_path):
     observed, truth, mask = simulated()
     small = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
-    monkeypatch.setattr("locscale_hybrid.scaling._SMALL_VOXELS", 0)
+    monkeypatch.setattr("locscale_hybrid.scaling.scale._SMALL_VOXELS", 0)
     large = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
     assert np.array_equal(small.output.values, large.output.values)
     assert np.array_equal(small.linear.values, large.linear.values)
@@ -223,7 +223,7 @@ def test_a_large_box_with_one_band_in_hand_gives_the_same_bytes_as_a_small_one(m
 def test_powers_spread_by_planes_change_a_map_by_rounding_alone(monkeypatch, tmp_path):
     observed, truth, mask = simulated()
     whole = scale(observed, truth, mask, folder=tmp_path, weight="adaptive").linear.values
-    monkeypatch.setattr("locscale_hybrid.local_power._SMALL_VOXELS", 0)
+    monkeypatch.setattr("locscale_hybrid.scaling.local_power._SMALL_VOXELS", 0)
     planes = scale(observed, truth, mask, folder=tmp_path, weight="adaptive").linear.values
     assert relative(planes, whole) < 1e-5
 

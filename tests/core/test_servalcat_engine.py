@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
-from locscale_hybrid.mrc import write_map
-from locscale_hybrid.observed import observe_halves
-from locscale_hybrid.servalcat_engine import refine_b
-from locscale_hybrid.structure import model_of
+from locscale_hybrid.inputs.half_maps import observe_halves
+from locscale_hybrid.maps.mrc import write_map
+from locscale_hybrid.model.structure import model_of
+from locscale_hybrid.refinement.servalcat import refine_b
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, ORIGIN = (54, 56, 60), 1.1, (12.5, -40.0, 7.0)

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.completion import Completion, place_pseudo_atoms
+from locscale_hybrid.completion.both_halves import place_both
+from locscale_hybrid.completion.completion import Completion, place_pseudo_atoms
+from locscale_hybrid.completion.region import Region
 from locscale_hybrid.errors import Cancelled, StageError
-from locscale_hybrid.executors import ProcessExecutor, SerialExecutor
-from locscale_hybrid.hybrid_model import complete_assembly
-from locscale_hybrid.maps import Map
-from locscale_hybrid.observed import observe_halves
+from locscale_hybrid.inputs.half_maps import observe_halves
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.model.hybrid_model import complete_assembly
+from locscale_hybrid.model.structure import read_model
+from locscale_hybrid.parallel.executors import ProcessExecutor, SerialExecutor
 from locscale_hybrid.parameters import HybridParameters
-from locscale_hybrid.refinement_grid import refinement_data
-from locscale_hybrid.region import Region
-from locscale_hybrid.side_by_side import place_both
-from locscale_hybrid.structure import read_model
-from locscale_hybrid.symmetry import symmetry_of
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.symmetry.operators import symmetry_of
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, D_MIN = (32, 34, 36), 1.3, 3.6
@@ -103,7 +103,7 @@ def test_no_room_for_the_files_is_one_sentence(case, tmp_path, monkeypatch):
 
 
 def test_map_of_a_side_is_mapped_not_copied(case, tmp_path):
-    from locscale_hybrid.task_files import load_value, save_value
+    from locscale_hybrid.parallel.shared_arrays import load_value, save_value
 
     density = case.data.observed.average
     save_value(tmp_path, "side", density)

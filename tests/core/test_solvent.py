@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.solvent import present_part, quiet_part, smoothed
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.maps.solvent import present_part, quiet_part, smoothed
 
 GRID = Grid((40, 44, 48), (1.0, 1.0, 1.0))
 

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from locscale_hybrid import stage_keys as module
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
-from locscale_hybrid.stage_keys import KEPT_STAGES, stage_keys
+from locscale_hybrid.resume import keys as keys_module
+from locscale_hybrid.resume.keys import KEPT_STAGES, stage_keys
 
 CHANGES = {"voxel_size": 1.1, "resolution": 3.0, "fdr": 0.02, "complete_model": False,
            "point_group": "C2", "symmetry_centre": (1.0, 2.0, 3.0), "seed": 2,
@@ -44,7 +44,7 @@ def keys(inputs, kind="halves", **values):
 
 def test_every_parameter_has_its_place():
     names = {field.name for field in dataclasses.fields(HybridParameters)}
-    assert names == set(module._FIRST_USED) - {"scaling outputs"} | set(module._ELSEWHERE)
+    assert names == set(keys_module._FIRST_USED) - {"scaling outputs"} | set(keys_module._ELSEWHERE)
     assert names - {"outputs", "reseed_check", "validate"} == set(CHANGES)
 
 
@@ -114,5 +114,5 @@ def test_window_in_angstrom_is_idle_beside_one_in_voxels(inputs):
 
 def test_other_version_of_the_program_uses_nothing(inputs, monkeypatch):
     before = keys(inputs)
-    monkeypatch.setattr(module, "__version__", "99")
+    monkeypatch.setattr(keys_module, "__version__", "99")
     assert changed(before, keys(inputs)) == list(KEPT_STAGES)

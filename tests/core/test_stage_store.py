@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from locscale_hybrid import stage_store
+from locscale_hybrid.files.codec import decode, encode
 from locscale_hybrid.findings import Finding
-from locscale_hybrid.fsc import FscCurve
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.mask import Mask
-from locscale_hybrid.resolution import Resolution
-from locscale_hybrid.stage_codec import decode, encode
-from locscale_hybrid.stage_results import PlacedAtoms
-from locscale_hybrid.stage_store import StageKey, StageStore
+from locscale_hybrid.fourier.fsc import FscCurve
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.masking.mask import Mask
+from locscale_hybrid.masking.resolution import Resolution
+from locscale_hybrid.model.hybrid_model import PlacedAtoms
+from locscale_hybrid.resume import store
+from locscale_hybrid.resume.store import StageKey, StageStore
 
 KEY, OTHER = StageKey("mask", "a" * 64), StageKey("mask", "b" * 64)
 
@@ -185,7 +185,7 @@ def test_full_disk_is_told_and_the_result_is_returned(tmp_path, monkeypatch):
     def full(*args, **arrays):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(stage_store.np, "savez", full)
+    monkeypatch.setattr(store.np, "savez", full)
     shelf = Shelf(tmp_path)
     assert shelf.reading.kept(Result, KEY, result).count == 3
     assert shelf.codes == ["stage-not-kept-mask"]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.structure import (
+from locscale_hybrid.model.structure import (
     PSEUDO_CATEGORY,
     PSEUDO_ENTITY,
     PSEUDO_RESIDUE_NAME,

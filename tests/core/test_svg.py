@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from locscale_hybrid.svg import (
+from locscale_hybrid.results.report.svg import (
     Area,
     Bars,
     Curve,

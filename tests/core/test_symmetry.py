@@ -8,9 +8,9 @@ import pytest
 from scipy.spatial import cKDTree
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.point_groups import parse_point_group, rotation
-from locscale_hybrid.symmetry import Symmetry, symmetry_of
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
+from locscale_hybrid.symmetry.point_groups import parse_point_group, rotation
 
 DATA = Path(__file__).parents[1] / "data"
 ORDERS = {"C1": 1, "C2": 2, "C3": 3, "C7": 7, "C17": 17, "D1": 2, "D2": 4, "D3": 6, "D7": 14,

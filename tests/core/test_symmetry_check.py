@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.mrc import read_map
-from locscale_hybrid.observed import without_solvent_mean
-from locscale_hybrid.symmetry import symmetry_of
-from locscale_hybrid.symmetry_check import (
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import without_solvent_mean
+from locscale_hybrid.inputs.symmetry_check import (
     check_symmetry,
     dense_region,
     low_passed,
     suggested_symmetry,
 )
+from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.symmetry.operators import symmetry_of
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"

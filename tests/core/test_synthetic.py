@@ -4,8 +4,8 @@ import gemmi
 import numpy as np
 from scipy.spatial import cKDTree
 
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.fsc import fourier_shell_correlation
+from locscale_hybrid.fourier.fsc import fourier_shell_correlation
+from locscale_hybrid.fourier.space import FourierSpace
 from tests.synthetic import box_centre, density, half_maps, small_model
 
 

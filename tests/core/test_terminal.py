@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from locscale_hybrid.cli.screen import Bar, JsonLines, Lines, duration, screen_for
 from locscale_hybrid.findings import Finding
-from locscale_hybrid.terminal import Bar, JsonLines, Lines, duration, screen_for
 
 FINDING = Finding("sharpened-input", "warning", "B is 11 Å²; give unsharpened maps", {"b": 11.0})
 SUMMARY = [("resolution", "3.0 Å"), ("weight", "adaptive")]

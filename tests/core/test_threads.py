@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from locscale_hybrid.blas_threads import _switches, one_blas_thread
+from locscale_hybrid.parallel.threads import _switches, one_blas_thread
 from tests.program import RESOLUTION, ROOT, Program, make_case
 
 RUN = """

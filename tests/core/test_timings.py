@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.timings import Timings, peak_memory_gib
+from locscale_hybrid.progress import Timings, peak_memory_gib
 
 
 def test_a_stage_that_runs_twice_is_added_up():

@@ -16,13 +16,13 @@ import pytest
 from scipy.spatial import cKDTree
 
 from locscale_hybrid import HybridParameters, InputError, output_paths, run_hybrid
-from locscale_hybrid.cli import main
-from locscale_hybrid.cli_request import given_options, request_of
-from locscale_hybrid.pool import ProcessExecutor
-from locscale_hybrid.previous_run import PreviousRun, find_previous, require_repeatable
-from locscale_hybrid.report_text import caveats, deeds, table_rows
-from locscale_hybrid.structure import read_model
-from locscale_hybrid.unchanged import is_unchanged
+from locscale_hybrid.cli.main import main
+from locscale_hybrid.cli.request import given_options, request_of
+from locscale_hybrid.model.structure import read_model
+from locscale_hybrid.parallel.pool import ProcessExecutor
+from locscale_hybrid.results.report.text import caveats, deeds, table_rows
+from locscale_hybrid.resume.changes import is_unchanged
+from locscale_hybrid.resume.previous_run import PreviousRun, find_previous, require_repeatable
 from tests.program import RESOLUTION, make_case
 
 PARAMETERS = HybridParameters(resolution=RESOLUTION, outputs=frozenset({"model", "mask"}))

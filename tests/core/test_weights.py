@@ -5,11 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locscale_hybrid.adaptive import BandEvidence, RunningScale, adaptive_weight, signal_power
-from locscale_hybrid.band_filter import BandFilter
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.gains import (
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.reading import require_weights
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.scaling.adaptive_weight import (
+    BandEvidence,
+    RunningScale,
+    adaptive_weight,
+    signal_power,
+)
+from locscale_hybrid.scaling.band_filter import BandFilter
+from locscale_hybrid.scaling.gains import (
     BandGain,
     BandPower,
     GainRules,
@@ -21,14 +28,12 @@ from locscale_hybrid.gains import (
     noise_weight,
     number_of_low_bands,
 )
-from locscale_hybrid.local_power import LocalAverage
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.weights import (
+from locscale_hybrid.scaling.local_power import LocalAverage
+from locscale_hybrid.scaling.viewing_weight import (
     STATEMENTS,
     WeightInput,
     adaptive_sigma,
     looking_weight,
-    require_weights,
     restore_amplitudes,
 )
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.density import PSEUDO, Scatterers
-from locscale_hybrid.fourier import FourierSpace
-from locscale_hybrid.maps import Grid, Map
-from locscale_hybrid.observed import ObservedMaps
-from locscale_hybrid.refinement_grid import refinement_data
-from locscale_hybrid.wilson import OCCUPANCY_RANGE, WilsonBands, correct_pseudo_atoms
+from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.refinement.setup import refinement_data
+from locscale_hybrid.refinement.wilson import OCCUPANCY_RANGE, WilsonBands, correct_pseudo_atoms
+from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers
 
 GRID = Grid((60, 66, 72), (1.1, 1.1, 1.1), (4.0, -3.0, 10.0))
 TRUE_B = 90.0

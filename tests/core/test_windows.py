@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
-from locscale_hybrid.gains import GainRules
-from locscale_hybrid.maps import Grid
-from locscale_hybrid.window_work import WindowOptions, apply_gains, measure_windows, window_gains
-from locscale_hybrid.windows import (
+from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.scaling.gains import GainRules
+from locscale_hybrid.scaling.window_tasks import (
+    WindowOptions,
+    apply_gains,
+    measure_windows,
+    window_gains,
+)
+from locscale_hybrid.scaling.windows import (
     LatticeField,
     lattice_points,
     padded,

@@ -43,7 +43,8 @@ def ranks_of(program):
     """Process numbers of the ranks that a program has started."""
     def is_rank(pid):
         try:
-            return b"locscale_hybrid.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            return b"locscale_hybrid.parallel.mpi.worker" in command
         except OSError:
             return False
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from locscale_hybrid.executors import MpiexecExecutor
-from locscale_hybrid.launch import mpiexec_candidates
+from locscale_hybrid.parallel.executors import MpiexecExecutor
+from locscale_hybrid.parallel.launchers import mpiexec_candidates
 from tests import toy_tasks
 
 
@@ -81,7 +81,7 @@ def test_parent_killed_while_ranks_start_leaves_no_rank(mpi, plan, temporary, de
     folder = plan(100, seconds=0.1)
 
     def ranks():
-        return toy_tasks.processes_with("locscale_hybrid.worker", str(temporary))
+        return toy_tasks.processes_with("locscale_hybrid.parallel.mpi.worker", str(temporary))
 
     process = mpi.start(*mpi.toy_map("mpi", 3, folder),
                         environment=mpi.environment(TMPDIR=str(temporary)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from locscale_hybrid.mrc import write_map
+from locscale_hybrid.maps.mrc import write_map
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (44, 48, 46), 1.3, 3.4

@@ -49,7 +49,7 @@ def output_of(*words: str | Path, folder: Path) -> str:
 
 def test_the_version_is_the_same_in_all_four_places(root: Path) -> None:
     versions = {
-        version_in(root / "src/core/locscale_hybrid/__init__.py", EXPECTED_VERSION),
+        version_in(root / "src/core/locscale_hybrid/_version.py", EXPECTED_VERSION),
         version_in(root / "bundle_info.xml", r'<BundleInfo[^>]*\bversion="([^"]+)"'),
         version_in(root / "CITATION.cff", r"^version: (\S+)"),
         tomllib.loads((root / "pyproject.toml").read_text())["tool"]["poetry"]["version"],
@@ -96,7 +96,7 @@ def test_wheel_announces_the_job_of_the_pipeliner(wheel: Path) -> None:
     (text,) = [content.decode() for name, content in files_of(wheel).items()
                if name.endswith("/entry_points.txt")]
     assert ("[ccpem_pipeliner.jobs]\nlocscale_hybrid.postprocess.local_sharpening="
-            "locscale_hybrid.pipeliner_job:HybridLocScaleJob\n") in text
+            "locscale_hybrid.pipeliner.job:HybridLocScaleJob\n") in text
 
 
 def test_dependencies_have_lower_bounds_only_except_the_pipeliner(wheel: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid import HybridParameters, __version__
-from locscale_hybrid.cli_request import given_options, request_of
+from locscale_hybrid.cli.request import given_options, request_of
 from tests.pipeliner.project import BUILT_IN, NAME, complaints, new_job
 
 HALVES = {"input_halfmap1": "a.mrc", "input_halfmap2": "b.mrc"}
@@ -50,7 +50,7 @@ def test_job_runs_the_program_of_its_own_environment_whatever_is_on_path(monkeyp
 
 
 def test_listing_jobs_loads_nothing_of_ours_that_computes():
-    code = ("import sys; from locscale_hybrid.pipeliner_job import HybridLocScaleJob as Job; "
+    code = ("import sys; from locscale_hybrid.pipeliner.job import HybridLocScaleJob as Job; "
             "Job(); print(*[n for n in sys.modules if n.startswith('locscale_hybrid.')])")
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(said.stdout.split())

@@ -7,7 +7,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from locscale_hybrid.mrc import read_map
+from locscale_hybrid.maps.mrc import read_map
 
 EXAMPLE = Path(__file__).parents[2] / "examples/data"
 MAP = "DensityMap.mrc.locscale.localsharpen.hybrid"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from locscale_hybrid.maps import Map
-from locscale_hybrid.mrc import write_map
+from locscale_hybrid.maps.grid import Map
+from locscale_hybrid.maps.mrc import write_map
 from tests.pipeliner.project import BUILT_IN, SECONDS
 from tests.program import RESOLUTION, VOXEL
 from tests.synthetic import box_centre, half_maps, small_model

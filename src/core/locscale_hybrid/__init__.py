@@ -7,24 +7,24 @@ ChimeraX can ask it for parameters at once.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from .errors import Cancelled, InputError, LocScaleError, StageError
     from .findings import Finding
-    from .maps import Grid, Map
+    from .maps.grid import Grid, Map
     from .outputs import OutputPaths, output_paths
     from .parameters import HybridInputs, HybridParameters
     from .pipeline import check_only, run_hybrid
     from .progress import Progress
-    from .run_output import HybridResult
-
-__version__ = "0.1.0"
+    from .results.writing import HybridResult
 
 __all__ = ["Cancelled", "Finding", "Grid", "HybridInputs", "HybridParameters", "HybridResult",
            "InputError", "LocScaleError", "Map", "OutputPaths", "Progress", "StageError",
            "__version__", "check_only", "output_paths", "run_hybrid"]
 
 _HOMES = {"Cancelled": "errors", "InputError": "errors", "LocScaleError": "errors",
-          "StageError": "errors", "Finding": "findings", "Grid": "maps", "Map": "maps",
+          "StageError": "errors", "Finding": "findings", "Grid": "maps.grid", "Map": "maps.grid",
           "OutputPaths": "outputs", "output_paths": "outputs", "HybridInputs": "parameters",
           "HybridParameters": "parameters", "HybridResult": "run_output", "check_only": "pipeline",
           "run_hybrid": "pipeline", "Progress": "progress"}

@@ -10,7 +10,7 @@ if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:
     if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == here:
         sys.path.append(here)       # that of this program, which its children must find
 
-from .cli import main
+from .cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

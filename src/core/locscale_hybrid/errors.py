@@ -1,6 +1,6 @@
 """Errors a person can meet, and what the program ends with.
 
-The core raises these; `cli.py` turns them into one line and an exit code, the ChimeraX command
+The core raises these; `cli` turns them into one line and an exit code, the ChimeraX command
 into a `UserError`.  A message states fact, numbers and remedy.
 """
 

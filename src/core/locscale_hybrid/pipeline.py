@@ -5,45 +5,49 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .adp import RefinedAdps
-from .beside import Early, may_go_beside
-from .checks import check_inputs, check_resolution
-from .completion import Completion, assembled, free_fsc, keep_given_b, place_pseudo_atoms, refine
-from .coordinates import refined_model
-from .coverage import coverage, first_mask, mask_findings
-from .cutout import Box, box_of, require_density, soft_box, within
-from .executors import SerialExecutor
-from .falloff import amplitude_curves
+from .completion.both_halves import PlacedPair, place_both
+from .completion.completion import (
+    Completion,
+    assembled,
+    free_fsc,
+    keep_given_b,
+    place_pseudo_atoms,
+    refine,
+)
+from .completion.region import Region, unmodelled_region
+from .completion.update import Update, WarmAtoms, warm_pseudo_atoms, warm_refine
 from .findings import Finding
-from .hybrid_model import HybridModel
-from .maps import FloatArray, Map
-from .mask import Mask
-from .model_fsc import ModelFsc, overfitting
+from .inputs.checks import check_inputs, check_resolution
+from .inputs.reading import RunInput, read_run_input
+from .maps.grid import FloatArray, Map
+from .maps.subvolume import Box, box_of, require_density, soft_box, within
+from .masking.coverage import MaskResult, coverage, first_mask, mask_findings
+from .masking.mask import Mask
+from .masking.resolution import Resolution, find_resolution
+from .model.hybrid_model import HybridModel
 from .outputs import OutputPaths, check_outputs
+from .parallel.executors import SerialExecutor
+from .parallel.job_folder import job_folder
+from .parallel.tasks import Executor
+from .parallel.threads import Early, fft_share, may_go_beside
 from .parameters import HybridInputs, HybridParameters
-from .previous_run import PreviousRun, find_previous
-from .processing_files import ProcessingFiles
-from .progress import Progress
-from .pseudoatoms import unmodelled_region
-from .record import RunFacts, summary_of
-from .reference_map import reference_map
-from .refinement_grid import refinement_data
-from .region import Region
-from .reseed import SeedChange, nothing_to_reseed, seed_change
-from .resolution import Resolution, find_resolution
-from .run_files import RunInput, job_folder, read_run_input
-from .run_output import HybridResult, write_output
-from .scaled_maps import ScaledMaps
-from .scaling import scale_map, window_edge
-from .servalcat_engine import require_engine, require_restraints
-from .side_by_side import place_both
-from .stage_keys import stage_keys
-from .stage_results import MaskResult, PlacedPair
-from .stage_store import StageKey, StageStore
-from .symmetry import least_correlation
-from .tasks import Executor, fft_share
-from .timings import Timings
-from .warm_start import Update, WarmAtoms, warm_pseudo_atoms, warm_refine
+from .progress import Progress, Timings
+from .refinement.adp import RefinedAdps
+from .refinement.coordinates import refined_model
+from .refinement.model_fsc import ModelFsc, overfitting
+from .refinement.servalcat import require_engine, require_restraints
+from .refinement.setup import refinement_data
+from .results.amplitudes import amplitude_curves
+from .results.record import RunFacts, summary_of
+from .results.seed_check import SeedChange, nothing_to_reseed, seed_change
+from .results.writing import HybridResult, ProcessingFiles, write_output
+from .resume.keys import stage_keys
+from .resume.previous_run import PreviousRun, find_previous
+from .resume.store import StageKey, StageStore
+from .scaling.scale import scale_map, window_edge
+from .scaling.scaled_maps import ScaledMaps
+from .scattering.reference_map import reference_map
+from .symmetry.operators import least_correlation
 
 
 def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: OutputPaths, *,

@@ -1,0 +1,1 @@
+"""The commands that a user types: keywords, specifiers, selection, and the start of a run."""

@@ -1,0 +1,169 @@
+"""Completing the model: pseudo-atoms where density is left over, B of all atoms, validation.
+
+This is the part of the run that is gone through twice: once against the average of the halves,
+once against half map 1 alone, so that half map 2 can judge.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..inputs.half_maps import Kind
+from ..maps.grid import Grid, Map
+from ..model.box_atoms import fringe_around
+from ..model.hybrid_model import HybridModel, complete_assembly
+from ..model.structure import AtomicModel
+from ..parameters import HybridParameters
+from ..refinement.adp import RefinedAdps, adopt_b, refine_adps
+from ..refinement.b_steps import b_steps
+from ..refinement.likelihood import RefinementData, Target
+from ..refinement.model_fsc import ModelFsc, model_fsc, with_model_alone
+from ..refinement.neighbours import neighbours_of
+from ..refinement.servalcat import refine_b
+from ..refinement.setup import _COARSE, _START_B, fitted_b, scatterers_of
+from ..scattering.fringe import Fringe, in_box
+from ..symmetry.operators import Symmetry
+from .placement import starting_places
+from .region import Region
+from .settling import settle_pseudo_atoms
+
+_log = logging.getLogger(__name__)
+_PSEUDO_ABOVE = 10.0    # Å^2, start of pseudo-atoms above the model's median
+_HALF_1_TAU = 8.0       # Å^2, where no tau was chosen
+Report = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """What completing a model starts from.
+
+    Parameters
+    ----------
+    assembly : HybridModel
+        Atoms of the model and their copies, without pseudo-atoms.
+    data : RefinementData
+    kind : {"halves", "pseudo-halves", "single"}
+    region : Region, optional
+        Where pseudo-atoms go; None: nowhere.
+    parameters : HybridParameters
+    fringe : Fringe, optional
+        Atoms outside the box whose density reaches into it; only the reference looks at them.
+    """
+
+    assembly: HybridModel
+    data: RefinementData
+    kind: Kind
+    region: Region | None
+    parameters: HybridParameters
+    fringe: Fringe | None = None
+
+
+def assembled(model: AtomicModel | None, whole: AtomicModel | None, symmetry: Symmetry | None,
+              grid: Grid) -> tuple[HybridModel, Fringe]:
+    """The assembly of what of a model is in the box, and what of the whole is just outside.
+
+    Parameters
+    ----------
+    model, whole : AtomicModel, optional
+        Without and with the atoms outside the box.
+    symmetry : Symmetry, optional
+    grid : Grid
+        Of the map.
+    """
+    every = complete_assembly(whole, symmetry)
+    fringe = fringe_around(grid, every.positions, every.species, every.occupancies)
+    if whole is model and in_box(grid, every.positions).all():
+        return every, fringe
+    return complete_assembly(model, symmetry, grid=grid), fringe
+
+
+def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
+                       progress: Report = lambda done: None) -> HybridModel:
+    """Fill the region with pseudo-atoms and move them to where a target wants them.
+
+    Parameters
+    ----------
+    completion : Completion
+    target : Target
+        The average, or half map 1.
+    density : Map
+        The map of the target.
+
+    Returns
+    -------
+    HybridModel
+        With B on the level of the target; the assembly alone where there is nothing to fill.
+    """
+    assembly, region = completion.assembly, completion.region
+    level = fitted_b(target, assembly)
+    if region is None or region.n_atoms == 0:
+        return assembly.with_values(b_iso=level)
+    progress(0.05)
+    median = float(np.median(level)) if len(level) else _START_B
+    rng = np.random.default_rng([completion.parameters.seed, 1])
+    unit = starting_places(region, density, d_min=completion.data.d_min, rng=rng,
+                           symmetry=assembly.symmetry)
+    hybrid = assembly.with_values(b_iso=level).with_pseudo_atoms(unit, median + _PSEUDO_ABOVE)
+    progress(0.15)
+    settled = settle_pseudo_atoms(
+        target, scatterers_of(hybrid, completion.data), hybrid.b_iso, hybrid.is_pseudo, region,
+        symmetry=hybrid.symmetry, mates=hybrid.mates,
+        progress=lambda done: progress(0.15 + 0.85 * done))
+    b_unit = settled.b_iso[hybrid.unit]
+    return hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
+
+
+def refine(completion: Completion, hybrid: HybridModel, folder: Path,
+           progress: Report = lambda done: None, *, together: bool = False,
+           tau_known: Callable[[float], None] = lambda tau: None,
+           ) -> tuple[HybridModel, RefinedAdps]:
+    """Refine the B of a hybrid model against the average; half map 2 chooses the prior.
+
+    `folder` is for the files of another engine, where one is asked for; see `adp.refine_adps`
+    for `together` and `tau_known`.
+    """
+    scatterers, data = scatterers_of(hybrid, completion.data), completion.data
+    if completion.parameters.refiner == "servalcat":
+        b = refine_b(data.observed, hybrid.positions, hybrid.species, hybrid.b_iso,
+                     hybrid.occupancies, d_min=data.d_min, folder=folder, progress=progress)
+        adps = adopt_b(data, scatterers, b, hybrid.is_pseudo, mates=hybrid.mates)
+        return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
+    adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo,
+                       kind=completion.kind, mates=hybrid.mates,
+                       tau=completion.parameters.neighbour_tau,
+                       n_steps=completion.parameters.b_steps, together=together,
+                       tau_known=tau_known, progress=progress)
+    return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
+
+
+def keep_given_b(completion: Completion, hybrid: HybridModel) -> HybridModel:
+    """The model's own B as its file gives them; pseudo-atoms are brought to their level."""
+    given = completion.assembly.b_iso
+    n = len(given)
+    shift = float(np.median(given - hybrid.b_iso[:n])) if n else 0.0
+    pseudo = np.maximum(hybrid.b_iso[n:] + shift, 2.0)
+    return hybrid.with_values(b_iso=np.concatenate([given, pseudo]))
+
+
+def free_fsc(completion: Completion, hybrid: HybridModel, tau: float) -> ModelFsc:
+    """Work and free FSC of a model that half map 1 alone has completed and refined.
+
+    Parameters
+    ----------
+    completion : Completion
+    hybrid : HybridModel
+        Placed on half map 1; its B are refined here.
+    tau : float
+        Å^2; that of the run.
+    """
+    target = completion.data.with_half(1)
+    scatterers, b = scatterers_of(hybrid, completion.data), hybrid.b_iso
+    if completion.data.d_min <= _COARSE and len(hybrid):
+        b = b_steps(target, scatterers, b, neighbours_of(hybrid.positions),
+                    tau=tau or _HALF_1_TAU, n_steps=completion.parameters.b_steps,
+                    mates=hybrid.mates).b_iso
+    return with_model_alone(model_fsc(completion.data, scatterers, b), completion.data, scatterers,
+                            b, hybrid.is_pseudo)

@@ -1,0 +1,73 @@
+"""The executors of one host behind one `map`, and which of them a run gets; see also `world`."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from ..findings import Finding
+from .launchers import mpiexec_candidates
+from .mpi.executor import MpiexecExecutor
+from .pool import ProcessExecutor
+from .tasks import Executor, Report, Task
+
+__all__ = ["Executor", "MpiexecExecutor", "ProcessExecutor", "SerialExecutor", "local_executor"]
+
+
+class SerialExecutor:
+    """Runs the tasks one after the other in this process."""
+
+    workers = 1
+    name = "serial"
+
+    def map(self, function: Task, folder: Path, count: int, *,
+            progress: Report | None = None, patience: float | None = None) -> None:
+        """Run the tasks in order; see `Executor.map`."""
+        for index in range(count):
+            function(folder, index)
+            if progress is not None:
+                progress((index + 1) / count)
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+    def __enter__(self) -> Self:
+        """Use it in a ``with`` statement."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def local_executor(processes: int, *, mpiexec: Path | None = None, scratch: Path | None = None,
+                   found: Callable[[Finding], None]) -> Executor:
+    """The executor for so many processes on this host.
+
+    Parameters
+    ----------
+    processes : int
+        One: serial; more: MPI ranks that this process starts, or a pool without MPI.
+    mpiexec : Path, optional
+        The user's setting.
+    scratch : Path, optional
+        Where temporary folders are made; None: the system's place.
+    found : callable
+        Told when something other than what was asked for is used, and of a process that does not
+        respond.
+
+    Raises
+    ------
+    InputError
+        If the user's mpiexec is not a program.
+    """
+    if processes == 1:
+        return SerialExecutor()
+    programs = mpiexec_candidates(mpiexec)
+    missing = "mpi4py" if importlib.util.find_spec("mpi4py") is None else "mpiexec"
+    if missing == "mpi4py" or not programs:
+        found(Finding("mpi-absent", "note", f"{missing} is not installed: a pool of {processes} "
+                      "processes is used, with the same result (pip install "
+                      "'locscale-hybrid[mpi]' brings MPI)"))
+        return ProcessExecutor(processes, found=found)
+    return MpiexecExecutor(processes, programs, scratch=scratch, found=found)

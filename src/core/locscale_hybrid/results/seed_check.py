@@ -1,0 +1,59 @@
+"""How much a result depends on where the pseudo-atoms happened to start."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..findings import Finding
+from ..maps.grid import BoolArray, FloatArray
+
+LARGEST_CHANGE = 0.02  # of the sd, from which the user is told
+
+
+@dataclass(frozen=True)
+class SeedChange:
+    """Change of the output between two seeds.
+
+    Parameters
+    ----------
+    seed : int
+        Of the second run.
+    rms_over_sd : float
+        Root mean square of the change inside the mask over the sd of the output there.
+    """
+
+    seed: int
+    rms_over_sd: float
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What to say about it: nothing while it is below 2 %."""
+        if self.rms_over_sd < LARGEST_CHANGE:
+            return []
+        return [Finding(
+            "seed-dependent", "warning",
+            f"with seed {self.seed} the output changes by {self.rms_over_sd:.1%} of its sd inside "
+            f"the mask, {LARGEST_CHANGE:.0%} or more: look twice at what only one seed shows, or "
+            "complete the model", {"rms_over_sd": self.rms_over_sd, "seed": self.seed})]
+
+
+def seed_change(first: FloatArray, second: FloatArray, inside: BoolArray,
+                seed: int) -> SeedChange:
+    """Compare the outputs of two seeds.
+
+    Parameters
+    ----------
+    first, second, inside : arrays of one shape
+    seed : int
+        Of the second.
+    """
+    before = first[inside].astype(np.float64)
+    change = second[inside] - before
+    spread = float(before.std())
+    return SeedChange(seed, float(np.sqrt(np.mean(change**2)) / spread) if spread else 0.0)
+
+
+def nothing_to_reseed() -> Finding:
+    """Say why there is no second run."""
+    return Finding("reseed-nothing", "note", "--reseed_check: there are no pseudo-atoms, so the "
+                   "result does not depend on the seed", {})

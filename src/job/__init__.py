@@ -1,0 +1,1 @@
+"""A run as a ChimeraX task: the child process, its messages, its folder."""

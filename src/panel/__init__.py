@@ -1,0 +1,1 @@
+"""The tool panel: its logic without widgets, its options, and the widgets themselves."""

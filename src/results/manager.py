@@ -1,0 +1,235 @@
+"""How each result map was made: kept with the session, so that it can be told and repeated."""
+
+import gc
+import json
+import re
+from dataclasses import dataclass, field
+
+from chimerax.core.state import StateManager
+
+from ..job.job import stop_jobs
+from ..scene.frames import map_label
+
+STATE_VERSION = 1
+_TAG = "locscale results"
+_NUMBER = re.compile(r"(^|(?<=, ))#[\d.]+ ")
+
+
+@dataclass
+class ModelChoice:
+    """Atoms of one structure: all of them, whatever they are by then, or chosen ones."""
+
+    structure: object
+    atoms: object = None
+
+    @property
+    def current_atoms(self):
+        """The atoms as the structure is now."""
+        return self.structure.atoms if self.atoms is None else self.atoms
+
+    @property
+    def label(self):
+        """What to call it: "#3 model.cif"."""
+        return map_label(self.structure) + ("" if self.atoms is None else " (chosen atoms)")
+
+
+@dataclass
+class ResultRecord:
+    """One result.
+
+    Parameters
+    ----------
+    volume : Volume
+        The map for looking.
+    maps : list of Volume or None
+        Input maps; None in place of one that is closed.
+    models : list of ModelChoice
+    mask, weight : Volume or None
+    parameters : dict
+        `HybridParameters.as_dict()` of the run.
+    record : dict
+        The core's JSON record.
+    inputs : dict of str to str
+        What to call each input: "#1 half1.mrc".
+    shell_line : str
+        The command line that repeats the run.
+    companions : list of Model
+        What else was opened: other maps, the hybrid model.
+    files : dict of str to str
+        Paths to link to: the record, the report, the folder.
+    library : str or None
+        Folder of the restraints that coordinates were refined with.
+    folder : RunFolder or None
+        Its files; None after the session was restored.
+    shell_needs : str
+        What has to be saved before `shell_line` can be used; empty where nothing has.
+    packed : dict of str to bytes
+        What an update starts from, by file name, compressed, after the session was restored.
+    asked : dict
+        Name, number of processes, path of mpiexec and whether to write a report, as typed.
+    saved_map : str
+        File of the map in a folder of the user; empty where there is none.
+    """
+
+    volume: object
+    maps: list
+    models: list = field(default_factory=list)
+    mask: object = None
+    weight: object = None
+    parameters: dict = field(default_factory=dict)
+    record: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
+    shell_line: str = ""
+    companions: list = field(default_factory=list)
+    files: dict = field(default_factory=dict)
+    library: str | None = None
+    folder: object = None
+    shell_needs: str = ""
+    packed: dict = field(default_factory=dict)
+    asked: dict = field(default_factory=dict)
+    saved_map: str = ""
+
+    @property
+    def open_maps(self):
+        """Input maps that are still open."""
+        return [volume for volume in self.maps if _is_open(volume)]
+
+    @property
+    def open_models(self):
+        """Choices of atoms whose structure is still open."""
+        return [choice for choice in self.models if _is_open(choice.structure)]
+
+    @property
+    def made_from(self):
+        """What to call each input now; one that is closed by its name alone.
+
+        Its number may be another model's by then.
+        """
+        roles = ("half map 1", "half map 2") if len(self.maps) == 2 else ("map",)
+        inputs = [*zip(roles, self.maps, strict=False), ("mask", self.mask),
+                  ("weight", self.weight)]
+        open_now = {role: map_label(volume) for role, volume in inputs if _is_open(volume)}
+        if self.models and len(self.open_models) == len(self.models):
+            open_now["model"] = ", ".join(choice.label for choice in self.models)
+        return {role: open_now.get(role) or f"{_NUMBER.sub('', recorded)} (closed)"
+                for role, recorded in self.inputs.items()}
+
+    def as_state(self):
+        """Return plain data and models, as a session file keeps them."""
+        return {
+            "volume": self.volume,
+            "maps": [volume if _is_open(volume) else None for volume in self.maps],
+            "models": [(choice.structure, choice.atoms) for choice in self.open_models],
+            "mask": self.mask if _is_open(self.mask) else None,
+            "weight": self.weight if _is_open(self.weight) else None,
+            "companions": [model for model in self.companions if _is_open(model)],
+            "packed": self.packed if self.folder is None else self.folder.packed,
+            "plain": json.dumps({"parameters": self.parameters, "record": self.record,
+                                 "inputs": self.inputs, "shell_line": self.shell_line,
+                                 "shell_needs": self.shell_needs, "files": self.files,
+                                 "library": self.library, "asked": self.asked,
+                                 "saved_map": self.saved_map})}
+
+    @classmethod
+    def from_state(cls, state):
+        """Return the record of `as_state`."""
+        plain = json.loads(state["plain"])
+        return cls(state["volume"], list(state["maps"]),
+                   [ModelChoice(*pair) for pair in state["models"]], state["mask"],
+                   state["weight"], plain["parameters"], plain["record"], plain["inputs"],
+                   plain["shell_line"], [model for model in state["companions"] if model],
+                   plain["files"], plain.get("library"),
+                   shell_needs=plain.get("shell_needs", ""), packed=state.get("packed") or {},
+                   asked=plain.get("asked", {}), saved_map=plain.get("saved_map", ""))
+
+
+class LocScaleResults(StateManager):
+    """The results of a session; closing the session ends its jobs."""
+
+    def __init__(self, session):
+        self.records = []
+        self._session = session
+        self._handlers = [
+            session.triggers.add_handler("remove models", self._models_closed),
+            session.triggers.add_handler("app quit", self._quit)]
+
+    def add(self, record):
+        """Keep the record of a new result, or of an updated one."""
+        self.records = [kept for kept in self.records if kept.volume is not record.volume]
+        self.records.append(record)
+
+    def of(self, volume):
+        """Return the record of a map, None where it is no result."""
+        return next((kept for kept in self.records if kept.volume is volume), None)
+
+    @property
+    def newest(self):
+        """The record of the last result that is open, or None."""
+        return self.records[-1] if self.records else None
+
+    def take_snapshot(self, session, flags):
+        """Save what `ResultRecord.as_state` keeps."""
+        return {"version": STATE_VERSION, "records": [kept.as_state() for kept in self.records]}
+
+    @classmethod
+    def restore_snapshot(cls, session, data):
+        """Restore the records whose map was restored."""
+        manager = cls(session)
+        for state in data["records"]:
+            if state["volume"] is not None:
+                manager.records.append(ResultRecord.from_state(state))
+        return manager
+
+    def reset_state(self, session):
+        """Close the session: end its jobs, forget its results."""
+        stop_jobs(session)
+        if any(kept.models for kept in self.records):
+            _free_cycles()
+        for kept in self.records:
+            _remove_folder(kept)
+        self.records = []
+
+    def _models_closed(self, _trigger, models):
+        """Forget results that were closed; they are not marked as deleted yet."""
+        if any(choice.structure in models for kept in self.records for choice in kept.models):
+            _free_cycles()
+        gone = [kept for kept in self.records if kept.volume in models]
+        for kept in gone:
+            _remove_folder(kept)
+            self.records.remove(kept)
+
+    def _quit(self, _trigger, _data):
+        """Leave no process behind."""
+        stop_jobs(self._session, timeout=6.0)
+
+
+def results(session):
+    """Return the results of a session; made at first use."""
+    try:
+        return session.get_state_manager(_TAG)
+    except KeyError:
+        manager = LocScaleResults(session)
+        session.add_state_manager(_TAG, manager)
+        return manager
+
+
+def _is_open(model):
+    """Whether a model is there and has not been closed."""
+    return model is not None and not model.deleted
+
+
+def _free_cycles():
+    """Free what ChimeraX has left of a model that was saved, while that model is still open.
+
+    Saving a structure as mmCIF, which our log advises where a result is to be repeated in a shell,
+    leaves a reference cycle that holds its chains.  ChimeraX 1.7.1 crashes when the collector
+    meets them after the structure was closed, in whatever is running by then: a chain of a closed
+    structure is freed once too often.
+    """
+    gc.collect()
+
+
+def _remove_folder(record):
+    """Delete the files of a result."""
+    if record.folder is not None:
+        record.folder.remove_in_background()
