@@ -165,9 +165,10 @@ fuzz: .venv/.ready-dev
 	LOCSCALE_FUZZ=20000 $(pytest) tests/core/test_fuzz.py
 
 # every refusal, finding and fault that these tests cause is a row of the page
-message_tests := $(patsubst %,tests/core/test_%.py,adp checks cli cli_request coordinates executors faults half_alignment half_noise \
-    hybrid_model input_quality jobs launch map_symmetry mask memory model_file mrc observed outputs parameters reseed resolution \
-    scaling servalcat_engine stage_store structure symmetry symmetry_check weights windows) \
+message_tests := $(patsubst %,tests/core/test_%.py,adp adp_findings atom_site box_atoms checks cli cli_request coordinates \
+    elements executors faults files given_mask half_alignment half_noise half_scale half_turns hybrid_model input_quality jobs \
+    launch map_symmetry map_values mask memory model_content model_file model_text mrc observed odd_maps outputs parameters \
+    patience reseed resolution scaling servalcat_engine stage_store structure symmetry symmetry_check weights windows) \
     tests/mpi/test_faults.py tests/mpi/test_own_start.py tests/mpi/test_mpirun.py
 
 messages: .venv/.ready-dev

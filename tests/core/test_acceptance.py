@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_paths, run_hybrid
+from locscale_hybrid import (
+    HybridInputs,
+    HybridParameters,
+    InputError,
+    Progress,
+    StageError,
+    output_paths,
+    run_hybrid,
+)
 from locscale_hybrid.maps.grid import Map
 from locscale_hybrid.maps.mrc import read_map, write_map
 from locscale_hybrid.model.structure import read_model
@@ -98,15 +106,18 @@ def test_another_seed_changes_the_result_by_less_than_2_percent_of_its_sd(comple
     assert 0 < change["rms_change_over_sd"] < 0.02
 
 
-def test_a_half_map_2_of_noise_gets_the_strongest_prior_and_is_flagged(case, tmp_path):
+def test_a_half_map_2_of_noise_is_flagged_and_its_empty_map_is_not_written(case, tmp_path):
     first = case.halves[0]
     drawn = np.random.default_rng(5).normal(0, first.values.std(), SHAPE).astype(np.float32)
     write_map(tmp_path / "noise.mrc", first.with_values(drawn, "noise"))
     inputs = HybridInputs(case.half_paths[0], tmp_path / "noise.mrc", model=case.partial)
-    result = run_hybrid(inputs, PARAMETERS, output_paths(tmp_path / "out.mrc"))
-    flagged, = (finding for finding in result.findings if finding.code == "half-2-noise")
+    progress = Progress()
+    with pytest.raises(StageError, match="the display map is 0 everywhere"):
+        run_hybrid(inputs, PARAMETERS, output_paths(tmp_path / "out.mrc"), progress=progress)
+    flagged, = (finding for finding in progress.findings if finding.code == "half-2-noise")
     assert flagged.level == "warning"
-    assert json.loads(result.record.read_text())["adp"]["tau_square_angstrom"] == TAUS[0]
+    assert flagged.values["tau"] == TAUS[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["noise.mrc"]
 
 
 def test_identical_half_maps_end_the_run_before_anything_is_written(case, tmp_path):
