@@ -116,7 +116,7 @@ def test_sources_far_apart_are_not_drawn_on_one_box(monkeypatch):
         voxels.append(np.prod([len(axis) for axis in box]))
         return np.zeros([len(axis) for axis in box], dtype=np.float32)
 
-    monkeypatch.setattr("locscale_hybrid.gaussians._cut", cut)
+    monkeypatch.setattr("locscale_hybrid.scattering.gaussians._cut", cut)
     gather(sources, np.zeros(SHAPE, dtype=np.float32), VOXEL)
     assert len(voxels) > 40
     assert max(voxels) < 150_000

@@ -226,7 +226,7 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("locscale_hybrid.files.os.replace", full_disk)
+    monkeypatch.setattr("locscale_hybrid.files.atomic.os.replace", full_disk)
     with pytest.raises(InputError, match="cannot be written: No space left on device; make room"):
         write_hybrid(tmp_path / "out.cif", full_hybrid())
     assert list(tmp_path.iterdir()) == []

@@ -111,7 +111,8 @@ def test_half_on_a_far_scale_writes_nothing(case, tmp_path):
 
 def test_hot_voxel_gives_the_plain_map(case, plain, tmp_path):
     found = run(given(case, tmp_path, half_map_1=hot), tmp_path / "out")
-    assert rms(found, plain) < 1e-3
+    other_seed = run(case.inputs, tmp_path / "seed", dataclasses.replace(PARAMETERS, seed=2))
+    assert rms(found, plain) < 1.5 * rms(other_seed, plain)
     assert found[2] == plain[2] | {"hot-voxels"}
 
 
