@@ -1,4 +1,4 @@
-"""How a run tells whoever called it where it stands."""
+"""Report the progress of a run to whoever called it, and measure its stages."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Stage 3: where the model leaves density out, how many atoms belong there, where they start."""
+"""Choose the places where pseudo-atoms start in the unmodelled region."""
 
 import logging
 

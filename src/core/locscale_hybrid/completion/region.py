@@ -1,4 +1,4 @@
-"""A region of the map that atoms are placed in and kept in."""
+"""Find the part of the map that the model leaves out; pseudo-atoms are placed and kept in it."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How much of the density a model stands for; told by a run, and by a check alone."""
+"""Make the first mask, and measure how much of it the model explains."""
 
 from dataclasses import dataclass
 

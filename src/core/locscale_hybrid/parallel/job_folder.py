@@ -1,4 +1,4 @@
-"""The job folder of a run, and what a run reads."""
+"""Make the job folder of a run, which is removed when the run ends."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Child processes: find python and mpiexec, clean environment, start and stop.
+"""Start child processes in a clean environment, and end them.
 
 Nothing here imports a package to find out where it lies, and nothing uses a shell.
 """

@@ -1,4 +1,4 @@
-"""Work that a thread does beside the caller's: the arrays are shared, nothing is written.
+"""Use the cores of this process: steps in threads, and the threads of linear algebra.
 
 Transforms, filters and products let other threads run, so two of them use two cores.  What a
 function returns does not depend on where it runs.

@@ -1,4 +1,4 @@
-"""The grid that a model is refined on, and the observed maps brought onto it."""
+"""Prepare a refinement: its grid, the observed maps on it, the B that atoms start with."""
 
 import logging
 
