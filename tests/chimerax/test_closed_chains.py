@@ -11,8 +11,9 @@ import pytest
 from closed_chains import take_left
 
 ALONE = '''
-import gc, sys
+import gc, resource, sys
 from pathlib import Path
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 sys.path[:0] = sys.argv[2:]
 from chimerax_core import run, start_session
 from helpers import write_model
