@@ -41,7 +41,7 @@ def end_of_chimerax_alone(folder, leave_a_cycle):
 
 @pytest.mark.parametrize("cycle", CYCLES)
 def test_chimerax_alone_crashes_over_a_chain_in_a_cycle_whose_model_was_closed(cycle, tmp_path):
-    """Once it no longer does, `closed_chains` and `results._free_cycles` are needed no more."""
+    """Once it no longer does, `closed_chains` and `_free_cycles` may go."""
     assert end_of_chimerax_alone(tmp_path, CYCLES[cycle]) == -signal.SIGSEGV
 
 
