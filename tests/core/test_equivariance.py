@@ -2,6 +2,8 @@
 
 Simulated: 54 residues in a box of 48^3 voxels, the first 36 in the model.  Pseudo-atoms start from
 drawn places, so two runs differ by what two seeds do; that is measured here and is the tolerance.
+In this small box a turn also moves the blocks of 4 voxels over which powers are averaged, which
+alone is .013 of the sd with a complete model: less than 2.5 % of the sd is allowed in any case.
 What is no draw is equal to rounding: mask, resolution, and the reference of a whole model.
 """
 
@@ -21,6 +23,7 @@ from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (48, 48, 48), 1.2, 3.2
 N_GIVEN, SEEDS = 36, (1, 2, 3)
+BLOCKS = 0.025  # of the sd
 CENTRE = np.array(box_centre(SHAPE, VOXEL))
 
 
@@ -141,7 +144,7 @@ def test_maps_move_with_the_input_within_what_two_seeds_differ(case, move, name)
     plain, other = (getattr(case.run(key), name) for key in ("as it is", move))
     carried = MOVES[move][0]
     found = difference(other, carried(plain), carried(case.run().mask) > 0.5)
-    assert found < case.tolerance(name)
+    assert found < max(case.tolerance(name), BLOCKS)
 
 
 @pytest.mark.parametrize("move", ["turned about z"])
@@ -179,4 +182,4 @@ def test_one_map_moves_with_the_input_within_what_two_seeds_differ(case):
     carried = MOVES["turned about z"][0]
     assert other.d_min == pytest.approx(plain.d_min, rel=1e-5)
     found = difference(other.display, carried(plain.display), carried(plain.mask) > 0.5)
-    assert found < case.tolerance("display", single=True)
+    assert found < max(case.tolerance("display", single=True), BLOCKS)

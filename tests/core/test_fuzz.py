@@ -260,7 +260,7 @@ def test_words_of_the_command_line(words):
 @pytest.fixture(scope="module")
 def event_of():
     """The reader of the shell: the JSON object of a line, or None."""
-    spec = importlib.util.spec_from_file_location("child_of_shell", ROOT / "src/child.py")
+    spec = importlib.util.spec_from_file_location("child_of_shell", ROOT / "src/job/child.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module._event
