@@ -1,11 +1,16 @@
-"""The figure and the table of packages in the manual are those of the source."""
+"""What a reader of the source relies on: the figure and table of packages, public names, rooms."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import locscale_hybrid
+
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "src/core/locscale_hybrid"
+MOST = 12   # modules of a folder
 
 
 def test_figure_and_table_are_current(tmp_path):
@@ -16,6 +21,11 @@ def test_figure_and_table_are_current(tmp_path):
     assert table.read_text() == (ROOT / "docs/tables/packages.md").read_text()
 
 
+@pytest.mark.parametrize("name", locscale_hybrid.__all__)
+def test_public_name_is_there(name):
+    assert getattr(locscale_hybrid, name) is not None
+
+
 def test_no_folder_holds_more_modules_than_a_reader_can_survey():
     folders = [path.parent for path in CORE.rglob("__init__.py")]
     assert len(folders) > 15
@@ -23,6 +33,3 @@ def test_no_folder_holds_more_modules_than_a_reader_can_survey():
                if (count := len([path for path in folder.glob("*.py")
                                  if path.name != "__init__.py"])) > MOST}
     assert crowded == {}
-
-
-MOST = 13

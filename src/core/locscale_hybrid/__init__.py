@@ -26,8 +26,8 @@ __all__ = ["Cancelled", "Finding", "Grid", "HybridInputs", "HybridParameters", "
 _HOMES = {"Cancelled": "errors", "InputError": "errors", "LocScaleError": "errors",
           "StageError": "errors", "Finding": "findings", "Grid": "maps.grid", "Map": "maps.grid",
           "OutputPaths": "outputs", "output_paths": "outputs", "HybridInputs": "parameters",
-          "HybridParameters": "parameters", "HybridResult": "run_output", "check_only": "pipeline",
-          "run_hybrid": "pipeline", "Progress": "progress"}
+          "HybridParameters": "parameters", "HybridResult": "results.writing",
+          "check_only": "pipeline", "run_hybrid": "pipeline", "Progress": "progress"}
 
 
 def __getattr__(name: str) -> Any:
