@@ -5,7 +5,7 @@ import numpy as np
 from .frames import map_label
 from .mmcif import residues_of
 
-# As in the core's model_parts.
+# As in the core's model.parts.
 SAME_PLACE = 3.0        # Å, median distance between equal atoms of two conformers
 MOST_ATOMS = 0.5        # share of the atoms that two conformers have in common, at least
 

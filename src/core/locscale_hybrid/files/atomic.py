@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 
 from ..errors import InputError
 
+_Read = TypeVar("_Read")
 _CHUNK = 1 << 22  # bytes read at a time for a hash
 LONGEST_STEM = 120  # bytes of a name that we choose: encrypted folders take 143 with its ending
 _OTHER_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
@@ -40,8 +41,6 @@ def require_regular(path: Path) -> None:
 def short_name(name: str, most: int) -> str:
     """The beginning of a name that takes at most so many bytes, cut between two letters."""
     return name.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
-
-_Read = TypeVar("_Read")
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class HybridModel:
     positions : array, shape (n, 3)
         Å, (x, y, z), in the frame of the map.
     species : array of str, shape (n,)
-        Element symbols, or `density.PSEUDO`.
+        Element symbols, or `scatterers.PSEUDO`.
     b_iso : array, shape (n,)
         Å^2.
     occupancies : array, shape (n,)

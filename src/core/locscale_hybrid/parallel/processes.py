@@ -198,7 +198,7 @@ def start_core(job: Path, *, python: Path, application: Path | None = None,
     Parameters
     ----------
     job : Path
-        Written by `jobs.write_job`; with `hold` not before `release_core`.
+        Written by `job_file.write_job`; with `hold` not before `release_core`.
     python : Path
         See `python_executable`.
     application : Path, optional

@@ -54,7 +54,7 @@ def shared_array(path: Path, shape: tuple[int, ...]) -> FloatArray:
 
 
 def save_value(folder: Path, name: str, value: object) -> None:
-    """Write a value that `stage_codec.encode` takes: its arrays as files of their own.
+    """Write a value that `codec.encode` takes: its arrays as files of their own.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class Atoms(Protocol):
 
     @property
     def species(self) -> NDArray[np.str_]:
-        """Element symbols, or `density.PSEUDO`."""
+        """Element symbols, or `scatterers.PSEUDO`."""
 
     @property
     def b_iso(self) -> DoubleArray:

@@ -47,7 +47,7 @@ class Dealer:
     plan : int
         Number of the plan, of which a rank may be told to do no more.
     tell, when_stuck : callable, optional
-        See `world.CommWorldExecutor`.
+        See `comm_world.CommWorldExecutor`.
     """
 
     def __init__(self, comm: Any, count: int, busy: dict[int, int], watch: Watch, *,
