@@ -197,6 +197,7 @@ validation: .venv/.ready-docs
 
 lint: .venv/.ready-dev
 	.venv/bin/ruff check .ci src tests examples benchmarks docs
+	.venv/bin/ruff format --check .ci src tests examples benchmarks docs
 
 types: .venv/.ready-dev
 	.venv/bin/mypy

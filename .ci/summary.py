@@ -43,8 +43,10 @@ def main() -> int:
     for name, cases in reports.items():
         counts = Counter(outcome for outcome, _, _ in cases)
         total += counts
-        print(f"{name}: {counts['passed']} passed, {counts['failed']} failed, "
-              f"{counts['skipped']} skipped")
+        print(
+            f"{name}: {counts['passed']} passed, {counts['failed']} failed, "
+            f"{counts['skipped']} skipped"
+        )
         for outcome, case, reason in cases:
             if outcome != "passed":
                 print(f"    {outcome}: {case}: {reason}")

@@ -31,14 +31,18 @@ from locscale_hybrid.scaling.scale import scale_map
 
 CASE = basic.Simulation(EXAMPLES / "5ni1.cif.gz")
 SEEDS = (1, 2)
-STRETCH = ("B", 125, 138)       # chain, first and last residue: most of helix H
-RADIUS = 3.0                    # Å around the atoms of a group
-SHIFTS = 12                     # of the reference, for what chance gives
+STRETCH = ("B", 125, 138)  # chain, first and last residue: most of helix H
+RADIUS = 3.0  # Å around the atoms of a group
+SHIFTS = 12  # of the reference, for what chance gives
 KEPT = frozenset({"reference", "mask", "halves"})
 # name, whether the density has the groups, whether the model has them, whether it is completed
-RUNS = (("there, modelled", True, True, True), ("there, left out", True, False, True),
-        ("there, left out, no pseudo-atoms", True, False, False),
-        ("not there, modelled", False, True, True), ("not there, left out", False, False, True))
+RUNS = (
+    ("there, modelled", True, True, True),
+    ("there, left out", True, False, True),
+    ("there, left out, no pseudo-atoms", True, False, False),
+    ("not there, modelled", False, True, True),
+    ("not there, left out", False, False, True),
+)
 HEAD = ("density, model", "map", "haems", "sd of 4", "noise", "cc", "helix", "noise", "cc")
 
 
@@ -128,8 +132,9 @@ def make_maps(model: Model, folder: Path, seed: int) -> None:
         written = basic.without_chains(structure, ())
         written.make_mmcif_document().write_file(str(folder / f"model_{there}.cif"))
     for half in (1, 2):
-        basic.write_map(folder / f"half{half}_noise.mrc", rng.normal(0, noise_sd, CASE.shape),
-                        CASE.voxel_size)
+        basic.write_map(
+            folder / f"half{half}_noise.mrc", rng.normal(0, noise_sd, CASE.shape), CASE.voxel_size
+        )
 
 
 def read(path: Path) -> np.ndarray:
@@ -144,26 +149,36 @@ def simulated_runs(model: Model, folder: Path) -> dict[str, dict[str, dict[str, 
     for there, name in ((True, "there"), (False, "not there")):
         found[name] = {"truth": measured(model, read(folder / f"truth_{there}.mrc"), None, wanted)}
         halves = [read(folder / f"half{half}_{there}.mrc") for half in (1, 2)]
-        found[name]["given"] = measured(model, (halves[0] + halves[1]) / 2,
-                                        (halves[0] - halves[1]) / 2, wanted)
+        found[name]["given"] = measured(
+            model, (halves[0] + halves[1]) / 2, (halves[0] - halves[1]) / 2, wanted
+        )
     for name, there, modelled, complete in RUNS:
         stem = folder / name.replace(", ", "_").replace(" ", "-")
-        run_hybrid(HybridInputs(folder / f"half1_{there}.mrc", folder / f"half2_{there}.mrc",
-                                model=folder / f"model_{modelled}.cif"),
-                   HybridParameters(outputs=KEPT, complete_model=complete),
-                   output_paths(stem.with_suffix(".mrc")))
+        run_hybrid(
+            HybridInputs(
+                folder / f"half1_{there}.mrc",
+                folder / f"half2_{there}.mrc",
+                model=folder / f"model_{modelled}.cif",
+            ),
+            HybridParameters(outputs=KEPT, complete_model=complete),
+            output_paths(stem.with_suffix(".mrc")),
+        )
         first, second = (read(stem.with_name(f"{stem.name}_sharpened_half{i}.mrc")) for i in (1, 2))
         found[name] = {
-            "reference": measured(model, read(stem.with_name(f"{stem.name}_reference.mrc")), None,
-                                  wanted),
-            "linear": measured(model, read(stem.with_name(f"{stem.name}_linear.mrc")),
-                               (first - second) / 2, wanted),
-            "looking": measured(model, read(stem.with_suffix(".mrc")), None, wanted)}
+            "reference": measured(
+                model, read(stem.with_name(f"{stem.name}_reference.mrc")), None, wanted
+            ),
+            "linear": measured(
+                model, read(stem.with_name(f"{stem.name}_linear.mrc")), (first - second) / 2, wanted
+            ),
+            "looking": measured(model, read(stem.with_suffix(".mrc")), None, wanted),
+        }
     return found
 
 
-def measured(model: Model, values: np.ndarray, noise: np.ndarray | None,
-             wanted: np.ndarray) -> dict[str, list[float]]:
+def measured(
+    model: Model, values: np.ndarray, noise: np.ndarray | None, wanted: np.ndarray
+) -> dict[str, list[float]]:
     """Level at each place, what noise alone gives there, correlation with the groups' density."""
     scale = sampled(values, model.protein).mean() - values[model.solvent].mean()
     result: dict[str, list[float]] = {"level": [], "cc": [], "noise": []}
@@ -181,24 +196,37 @@ def noise_alone(folder: Path) -> dict[str, float]:
     A whole run refuses such maps, because the model does not fit them; so this is its last stage.
     """
     halves = [read_map(folder / f"half{half}_noise.mrc") for half in (1, 2)]
-    observed = ObservedMaps(halves[0].with_values((halves[0].values + halves[1].values) / 2),
-                            *halves, "halves")
-    reference, mask = (read_map(folder / f"there_modelled_{name}.mrc")
-                       for name in ("reference", "mask"))
+    observed = ObservedMaps(
+        halves[0].with_values((halves[0].values + halves[1].values) / 2), *halves, "halves"
+    )
+    reference, mask = (
+        read_map(folder / f"there_modelled_{name}.mrc") for name in ("reference", "mask")
+    )
     inside = mask.values > 0.5
 
     def scaled(**parameters: object) -> np.ndarray:
-        return scale_map(observed, reference, mask.values, resolution=CASE.resolution,
-                         parameters=HybridParameters(**parameters), symmetry=None,
-                         executor=SerialExecutor(), folder=folder,
-                         progress=Progress()).output.values.astype(np.float64)
+        return scale_map(
+            observed,
+            reference,
+            mask.values,
+            resolution=CASE.resolution,
+            parameters=HybridParameters(**parameters),
+            symmetry=None,
+            executor=SerialExecutor(),
+            folder=folder,
+            progress=Progress(),
+        ).output.values.astype(np.float64)
 
     worst, default = scaled(weight="none", noise_weight=False), scaled()
-    rolled = [correlation(worst, np.roll(reference.values, 7 * (i + 1), axis=i % 3), inside)
-              for i in range(SHIFTS)]
-    return {"cc": correlation(worst, reference.values, inside),
-            "cc_chance": float(np.sqrt(np.mean(np.square(rolled)))),
-            "rms": float(default[inside].std() / worst[inside].std())}
+    rolled = [
+        correlation(worst, np.roll(reference.values, 7 * (i + 1), axis=i % 3), inside)
+        for i in range(SHIFTS)
+    ]
+    return {
+        "cc": correlation(worst, reference.values, inside),
+        "cc_chance": float(np.sqrt(np.mean(np.square(rolled)))),
+        "rms": float(default[inside].std() / worst[inside].std()),
+    }
 
 
 def correlation(first: np.ndarray, second: np.ndarray, inside: np.ndarray) -> float:
@@ -218,14 +246,17 @@ def real_haems(folder: Path) -> list[tuple[str, float, float]]:
             protein.append(site.atom.pos.tolist())
     given = EXAMPLES / "emd_3488.mrc.gz"
     maps = [("the map as deposited", given)]
-    for name, model, complete in (("modelled", "5ni1.cif.gz", True),
-                                  ("left out", "modelangelo_in_emd3488.cif.gz", True),
-                                  ("left out, no pseudo-atoms", "modelangelo_in_emd3488.cif.gz",
-                                   False)):
+    for name, model, complete in (
+        ("modelled", "5ni1.cif.gz", True),
+        ("left out", "modelangelo_in_emd3488.cif.gz", True),
+        ("left out, no pseudo-atoms", "modelangelo_in_emd3488.cif.gz", False),
+    ):
         path = folder / f"real_{name.replace(', ', '_').replace(' ', '-')}.mrc"
-        run_hybrid(HybridInputs(full_map=given, model=EXAMPLES / model),
-                   HybridParameters(point_group="C2", complete_model=complete, resolution=3.2),
-                   output_paths(path))
+        run_hybrid(
+            HybridInputs(full_map=given, model=EXAMPLES / model),
+            HybridParameters(point_group="C2", complete_model=complete, resolution=3.2),
+            output_paths(path),
+        )
         maps.append((name, path))
     rows = []
     for name, path in maps:
@@ -254,12 +285,16 @@ def rows_of(found: list[dict], names: list[str]) -> list[tuple[object, ...]]:
             for chosen in (haems, helix):
                 level, noise, cc = (
                     np.array([[seed[run][kind][what][i] for i in chosen] for seed in found])
-                    if found[0][run][kind][what] else None for what in ("level", "noise", "cc"))
+                    if found[0][run][kind][what]
+                    else None
+                    for what in ("level", "noise", "cc")
+                )
                 figures.append(fixed(float(level.mean().round(2)) + 0.0, 2))
                 if len(chosen) > 1:
                     figures.append(fixed(float(level.mean(axis=0).std(ddof=1)), 2))
-                figures.append(None if noise is None else
-                               fixed(float(np.sqrt(np.mean(noise**2))), 2))
+                figures.append(
+                    None if noise is None else fixed(float(np.sqrt(np.mean(noise**2))), 2)
+                )
                 figures.append(fixed(float(cc.mean()), 2))
             rows.append((run, kind, *figures))
     return rows
@@ -267,8 +302,9 @@ def rows_of(found: list[dict], names: list[str]) -> list[tuple[object, ...]]:
 
 def main() -> None:
     """Measure, print, and write what the manual shows."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--docs", type=Path, help="folder of the manual")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the noise")
     parser.add_argument("--keep", type=Path, help="folder that keeps all maps")
@@ -284,11 +320,14 @@ def main() -> None:
             found.append(simulated_runs(model, folder))
         noise = noise_alone(root / f"seed{asked.seeds[0]}")
         real = real_haems(root)
-        texts = {"bias": table(HEAD, rows_of(found, list(model.places))),
-                 "bias_noise": table(("of noise alone", ""), noise_rows(noise)),
-                 "bias_real": table(("haems in the model", "level at the haems", "sd of 4"),
-                                    [(name, fixed(mean, 2), fixed(sd, 2))
-                                     for name, mean, sd in real])}
+        texts = {
+            "bias": table(HEAD, rows_of(found, list(model.places))),
+            "bias_noise": table(("of noise alone", ""), noise_rows(noise)),
+            "bias_real": table(
+                ("haems in the model", "level at the haems", "sd of 4"),
+                [(name, fixed(mean, 2), fixed(sd, 2)) for name, mean, sd in real],
+            ),
+        }
         print("\n\n".join(texts.values()))
         if asked.keep:
             (root / "bias.json").write_text(json.dumps([found, noise, real], indent=1))
@@ -302,10 +341,11 @@ def main() -> None:
 
 def noise_rows(noise: dict[str, float]) -> list[tuple[str, str]]:
     """What became of noise alone."""
-    return [("correlation with the reference", f"{noise['cc']:.4f}"),
-            ("the same with the reference shifted, rms", f"{noise['cc_chance']:.4f}"),
-            ("rms inside the mask, default over no weight at all",
-             f"{noise['rms']:.3f}")]
+    return [
+        ("correlation with the reference", f"{noise['cc']:.4f}"),
+        ("the same with the reference shifted, rms", f"{noise['cc_chance']:.4f}"),
+        ("rms inside the mask, default over no weight at all", f"{noise['rms']:.3f}"),
+    ]
 
 
 if __name__ == "__main__":

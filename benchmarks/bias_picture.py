@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from bias import Model
 
 HAEM = "haem B"
-ARM, STEP = 15.0, 0.25          # Å: half the edge of the picture, distance of its points
-BAR = 5.0                       # Å
-IN_PLANE = 1.0                  # Å, atoms that are drawn
-DARKEST = 2.2                   # times the mean density at the protein's atoms
+ARM, STEP = 15.0, 0.25  # Å: half the edge of the picture, distance of its points
+BAR = 5.0  # Å
+IN_PLANE = 1.0  # Å, atoms that are drawn
+DARKEST = 2.2  # times the mean density at the protein's atoms
 # stem of the run, title of its reference and of its output
-ROWS = ((True, ("there_modelled", "output: haem in the model"),
-         ("there_left-out", "output: haem left out")),
-        (False, ("not-there_modelled", "output: haem in the model"),
-         ("not-there_left-out", "output: haem left out")))
+ROWS = (
+    (
+        True,
+        ("there_modelled", "output: haem in the model"),
+        ("there_left-out", "output: haem left out"),
+    ),
+    (
+        False,
+        ("not-there_modelled", "output: haem in the model"),
+        ("not-there_left-out", "output: haem left out"),
+    ),
+)
 
 
 def draw(model: "Model", folder: Path, path: Path) -> None:
@@ -33,22 +41,36 @@ def draw(model: "Model", folder: Path, path: Path) -> None:
     middle, axes = plane_of(points)
     figure, panels = plt.subplots(2, 6, figsize=(15, 5.6), layout="constrained")
     for row, (there, *runs) in zip(panels, ROWS, strict=True):
-        shown = [("truth", folder / f"truth_{there}.mrc"),
-                 ("input", folder / f"half1_{there}.mrc", folder / f"half2_{there}.mrc")]
-        shown += [(title.replace("output", "reference"), folder / f"{stem}_reference.mrc")
-                  for stem, title in runs]
+        shown = [
+            ("truth", folder / f"truth_{there}.mrc"),
+            ("input", folder / f"half1_{there}.mrc", folder / f"half2_{there}.mrc"),
+        ]
+        shown += [
+            (title.replace("output", "reference"), folder / f"{stem}_reference.mrc")
+            for stem, title in runs
+        ]
         shown += [(title, folder / f"{stem}_linear.mrc") for stem, title in runs]
         for panel, (title, *files) in zip(row, shown, strict=True):
             values = np.mean([read_map(file).values for file in files], axis=0)
             _show(panel, section(model, values, middle, axes))
             _atoms(panel, points, middle, axes)
             panel.set_title(title, fontsize=9)
-        row[0].text(-0.06, 0.5, "density has the haem" if there else "density has no haem",
-                    transform=row[0].transAxes, rotation=90, va="center", ha="right")
+        row[0].text(
+            -0.06,
+            0.5,
+            "density has the haem" if there else "density has no haem",
+            transform=row[0].transAxes,
+            rotation=90,
+            va="center",
+            ha="right",
+        )
     panels[0, 0].plot([-ARM + 1, -ARM + 1 + BAR], [-ARM + 1, -ARM + 1], color="black", lw=3)
     panels[0, 0].text(-ARM + 1 + BAR / 2, -ARM + 1.6, f"{BAR:.0f} Å", ha="center", fontsize=8)
-    figure.suptitle("SIMULATED from PDB 5NI1 at 3.2 Å: the plane of the haem of chain B; "
-                    "dots: where its atoms are, or would be", fontsize=11)
+    figure.suptitle(
+        "SIMULATED from PDB 5NI1 at 3.2 Å: the plane of the haem of chain B; "
+        "dots: where its atoms are, or would be",
+        fontsize=11,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
 
@@ -60,23 +82,30 @@ def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return middle, axes[:2]
 
 
-def section(model: "Model", values: np.ndarray, middle: np.ndarray,
-            axes: np.ndarray) -> np.ndarray:
+def section(model: "Model", values: np.ndarray, middle: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """A map in the plane, over its level at the protein's atoms; solvent is zero."""
     from bias import CASE, sampled
 
     steps = np.arange(-ARM, ARM + STEP / 2, STEP)
-    places = (middle + steps[None, :, None] * axes[0] + steps[:, None, None] * axes[1])
-    plane = ndimage.map_coordinates(values, places[..., ::-1].transpose(2, 0, 1) / CASE.voxel_size,
-                                    order=3)
+    places = middle + steps[None, :, None] * axes[0] + steps[:, None, None] * axes[1]
+    plane = ndimage.map_coordinates(
+        values, places[..., ::-1].transpose(2, 0, 1) / CASE.voxel_size, order=3
+    )
     zero = values[model.solvent].mean()
     return (plane - zero) / (sampled(values, model.protein).mean() - zero)
 
 
 def _show(panel: plt.Axes, plane: np.ndarray) -> None:
     """One panel."""
-    panel.imshow(plane, cmap="gray_r", origin="lower", vmin=0, vmax=DARKEST,
-                 extent=(-ARM, ARM, -ARM, ARM), interpolation="bicubic")
+    panel.imshow(
+        plane,
+        cmap="gray_r",
+        origin="lower",
+        vmin=0,
+        vmax=DARKEST,
+        extent=(-ARM, ARM, -ARM, ARM),
+        interpolation="bicubic",
+    )
     panel.set(xticks=[], yticks=[])
 
 

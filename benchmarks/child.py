@@ -47,8 +47,9 @@ def run_job(job: str, **arguments: object) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         cost = run_command([sys.executable, __file__, job, json.dumps(arguments), str(answer)])
-        return Cost(cost.wall_seconds, cost.cpu_seconds, cost.peak_gib,
-                    json.loads(answer.read_text()))
+        return Cost(
+            cost.wall_seconds, cost.cpu_seconds, cost.peak_gib, json.loads(answer.read_text())
+        )
 
 
 def run_command(command: list[str]) -> Cost:
@@ -63,8 +64,11 @@ def run_command(command: list[str]) -> Cost:
             said.seek(0)
             sys.stderr.write(said.read().decode(errors="replace")[-4000:])
             raise subprocess.CalledProcessError(process.returncode, command)
-    return Cost(wall, usage.ru_utime + usage.ru_stime,
-                usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20))
+    return Cost(
+        wall,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20),
+    )
 
 
 def main() -> None:

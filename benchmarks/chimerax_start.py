@@ -22,7 +22,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1] / "tests" / "chimerax"
 sys.path[:0] = [str(TESTS), str(TESTS / "harness")]
-LATE = 0.050        # s
+LATE = 0.050  # s
 
 
 class Ticks:
@@ -48,8 +48,11 @@ class Ticks:
             time.sleep(0.005)
             if time.perf_counter() - self._begun > LATE:
                 frames = traceback.extract_stack(sys._current_frames()[self._main])
-                self.stacks[" < ".join(f"{Path(frame.filename).name}:{frame.lineno}"
-                                       for frame in frames[:-7:-1])] += 1
+                self.stacks[
+                    " < ".join(
+                        f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[:-7:-1]
+                    )
+                ] += 1
 
 
 def stand_in(folder):
@@ -63,8 +66,11 @@ def stand_in(folder):
         with open(errors, "wb") as stream:
             return subprocess.Popen(
                 [sys.executable, str(TESTS / "fake_core.py"), "--job", str(job)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream,
-                start_new_session=True)
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                start_new_session=True,
+            )
 
     os.environ["FAKE_CORE"] = "ok"
     processes.start_core = start
@@ -76,6 +82,7 @@ class OurShare:
 
     def __init__(self):
         from chimerax.locscale.commands import start as start_module
+
         self.seconds = self.cpu = 0.0
         self._start = start_module.start_hybrid
         start_module.start_hybrid = self._timed
@@ -91,6 +98,7 @@ class OurShare:
 def measure(session, run, edge, folder, ours, *, unsaved, atoms):
     """One run; a row of the table and the stacks of late turns."""
     from helpers import write_map, write_model
+
     for seed in (1, 2):
         path = folder / f"half{seed}_{edge}.mrc"
         write_map(path, shape=(edge,) * 3, seed=seed)
@@ -115,42 +123,66 @@ def measure(session, run, edge, folder, ours, *, unsaved, atoms):
         if before == 1 and job.begun is not None:
             before, used = len(ticks.lengths), time.process_time() - used
     assert job.error is None, job.error
-    row = (edge, "copies" if unsaved else "files", entered, ours.seconds, ours.cpu, child,
-           job.begun - started, used, *(max(part, default=0) for part in (
-               ticks.lengths[1:before], ticks.cpu[1:before], ticks.lengths[before:],
-               ticks.cpu[before:])), sum(length > LATE for length in ticks.lengths))
+    row = (
+        edge,
+        "copies" if unsaved else "files",
+        entered,
+        ours.seconds,
+        ours.cpu,
+        child,
+        job.begun - started,
+        used,
+        *(
+            max(part, default=0)
+            for part in (
+                ticks.lengths[1:before],
+                ticks.cpu[1:before],
+                ticks.lengths[before:],
+                ticks.cpu[before:],
+            )
+        ),
+        sum(length > LATE for length in ticks.lengths),
+    )
     run(session, "close")
     return row, ticks.stacks
 
 
 def main():
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("edges", nargs="*", type=int, default=[200, 300])
     parser.add_argument("--atoms", type=int, default=8000)
     parser.add_argument("--stacks", action="store_true")
     asked = parser.parse_args()
     from chimerax_core import run, start_session
+
     out = sys.stdout
     with tempfile.TemporaryDirectory() as name:
         session = start_session(name)
         sys.stdout = out
         stand_in(name)
         ours = OurShare()
-        print(f"ms (of them CPU of the main thread); a model of {asked.atoms} atoms; the longest "
-              "tick but that of\nthe command, until the child begins and after that")
+        print(
+            f"ms (of them CPU of the main thread); a model of {asked.atoms} atoms; the longest "
+            "tick but that of\nthe command, until the child begins and after that"
+        )
         print("                command         child             CPU       longest tick      ticks")
         print("edge  maps    all  ours (CPU)  started  begins  until it   until      after   > 50")
-        for edge in (32, *asked.edges):      # the first run imports
+        for edge in (32, *asked.edges):  # the first run imports
             for unsaved in (False, True):
-                row, stacks = measure(session, run, edge, Path(name), ours, unsaved=unsaved,
-                                      atoms=asked.atoms)
+                row, stacks = measure(
+                    session, run, edge, Path(name), ours, unsaved=unsaved, atoms=asked.atoms
+                )
                 if edge == 32:
                     continue
-                print("{:4}  {:6} {:4.0f}  {:4.0f} ({:3.0f})  {:7.0f}  {:6.0f}  {:8.0f}  {:4.0f} "
-                      "({:3.0f})  {:4.0f} ({:3.0f})  {:4}".format(
-                          *row[:2], *(1000 * value for value in row[2:12]), row[12]))
+                print(
+                    "{:4}  {:6} {:4.0f}  {:4.0f} ({:3.0f})  {:7.0f}  {:6.0f}  {:8.0f}  {:4.0f} "
+                    "({:3.0f})  {:4.0f} ({:3.0f})  {:4}".format(
+                        *row[:2], *(1000 * value for value in row[2:12]), row[12]
+                    )
+                )
                 for stack, count in stacks.most_common(6) if asked.stacks else ():
                     print(f"      {5 * count:5} ms  {stack}")
 

@@ -13,12 +13,13 @@ from locscale_hybrid.inputs.half_maps import ObservedMaps
 from locscale_hybrid.maps.grid import Map
 from locscale_hybrid.symmetry.operators import Symmetry, average_map
 
-COARSER = 1.2     # d_min, where the data end
-DRAWS = (3, 11, 12)   # seeds; figures are means of these
+COARSER = 1.2  # d_min, where the data end
+DRAWS = (3, 11, 12)  # seeds; figures are means of these
 
 
-def without_data(observed: ObservedMaps, d_min: float, seed: int,
-                 symmetry: Symmetry | None) -> ObservedMaps:
+def without_data(
+    observed: ObservedMaps, d_min: float, seed: int, symmetry: Symmetry | None
+) -> ObservedMaps:
     """The observation with noise in place of data at and near the resolution limit."""
     assert observed.half_1 is not None and observed.half_2 is not None
     space = FourierSpace(observed.average.grid)
@@ -35,8 +36,9 @@ def without_data(observed: ObservedMaps, d_min: float, seed: int,
             values = average_map(half.with_values(values), symmetry).values
             values = values / values.std()
         noise = space.forward(values)
-        maps.append(half.with_values(space.backward(np.where(replaced, noise * level,
-                                                             coefficients))))
+        maps.append(
+            half.with_values(space.backward(np.where(replaced, noise * level, coefficients)))
+        )
     return _observation(observed.average, *maps)
 
 

@@ -35,14 +35,30 @@ from locscale_hybrid.model.structure import AtomicModel, model_of, read_model
 from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
 
 TABLE = simulated.ROOT / "docs/tables/false_alarms.md"
-NAMES = ("enolase-3.0", "plasmepsin-D2-3.2", "enolase-4.0", "haemoglobin-3.4", "enolase-3.0-half",
-         "enolase-3.0-coordinates", "trpv1-C4-3.4")
+NAMES = (
+    "enolase-3.0",
+    "plasmepsin-D2-3.2",
+    "enolase-4.0",
+    "haemoglobin-3.4",
+    "enolase-3.0-half",
+    "enolase-3.0-coordinates",
+    "trpv1-C4-3.4",
+)
 SPOILT = ("enolase-3.0", "haemoglobin-3.4")
 HEAD = ("warning", "false alarms", "cases without its cause", "true alarms", "cases with it")
 REFUSED = "refused"
 # what else the checks may say; it is not caused here
-OTHERS = ("fsc-returns", "halves-differ", "halves-mirrored", "model-fit-poor", "no-noise",
-          "poor-resolution", "resolution-unknown", "symmetry-weak", REFUSED)
+OTHERS = (
+    "fsc-returns",
+    "halves-differ",
+    "halves-mirrored",
+    "model-fit-poor",
+    "no-noise",
+    "poor-resolution",
+    "resolution-unknown",
+    "symmetry-weak",
+    REFUSED,
+)
 
 
 @dataclass
@@ -52,7 +68,7 @@ class Subject:
     halves: tuple[Map, Map]
     model: AtomicModel | None = None
     group: Symmetry | None = None
-    cause: str | None = None     # the code that is true of it
+    cause: str | None = None  # the code that is true of it
     single: bool = False
 
     def observed(self) -> ObservedMaps:
@@ -103,8 +119,11 @@ def clean(seeds: int) -> Iterator[tuple[str, Subject]]:
             rng = np.random.default_rng([seed, case.seed])
             white = [simulated.noise(case, sd, rng) for _ in range(2)]
             coloured = [case.filtered(noise, spectrum) for noise in white]
-            for condition, noise, window in (("box", white, 1.0), ("sphere", white, sphere),
-                                             ("reconstruction", coloured, sphere)):
+            for condition, noise, window in (
+                ("box", white, 1.0),
+                ("sphere", white, sphere),
+                ("reconstruction", coloured, sphere),
+            ):
                 halves = as_maps([(signal + part) * window for part in noise], grid)
                 subject = Subject(halves, model, group)
                 yield f"{name} {condition} {seed}", subject
@@ -128,8 +147,12 @@ def reconstruction_spectrum(case: simulated.Case) -> np.ndarray:
     s = np.sqrt(case.s_squared)
     place = np.linspace(0, float(s.max()), 2000)
     defocus = np.linspace(0.8e4, 2.2e4, 400)
-    phase = np.pi * 0.0197 * place[:, None] ** 2 * (defocus - 0.5 * 2.7e7 * (
-        0.0197 * place[:, None]) ** 2)
+    phase = (
+        np.pi
+        * 0.0197
+        * place[:, None] ** 2
+        * (defocus - 0.5 * 2.7e7 * (0.0197 * place[:, None]) ** 2)
+    )
     passed = (np.sin(phase + np.arcsin(0.1)) ** 2).mean(axis=1)
     power = (place + 0.02) / passed * (1 + 4 * np.exp(-((place / 0.03) ** 2)))
     power /= np.interp(1 / case.resolution, place, power)
@@ -138,8 +161,10 @@ def reconstruction_spectrum(case: simulated.Case) -> np.ndarray:
 
 def as_maps(values: list[np.ndarray], grid: Grid) -> tuple[Map, Map]:
     """Two arrays as half maps."""
-    return (Map(values[0].astype(np.float32), grid, "half map 1"),
-            Map(values[1].astype(np.float32), grid, "half map 2"))
+    return (
+        Map(values[0].astype(np.float32), grid, "half map 1"),
+        Map(values[1].astype(np.float32), grid, "half map 2"),
+    )
 
 
 def spoilt() -> Iterator[tuple[str, Subject]]:
@@ -155,7 +180,7 @@ def spoilt() -> Iterator[tuple[str, Subject]]:
         tight = tight_mask(signal, case)
         soft = case.falloff(400.0)
         edge = 0.5 - 0.49999 * np.tanh(450 * (np.sqrt(case.s_squared) - 1 / 4.0))
-        ends = np.exp(-np.maximum(np.sqrt(case.s_squared) - 1 / case.resolution, 0) ** 2 / 2e-4)
+        ends = np.exp(-(np.maximum(np.sqrt(case.s_squared) - 1 / case.resolution, 0) ** 2) / 2e-4)
         sharp = case.falloff(-case.blur - 40) * ends
         pairs: dict[str, list[np.ndarray]] = {
             "masked-input": [first * tight, second * tight],
@@ -170,20 +195,33 @@ def spoilt() -> Iterator[tuple[str, Subject]]:
         for code, pair in pairs.items():
             maps = as_maps([np.ascontiguousarray(half) for half in pair], grid)
             yield f"{name} {code}", Subject(maps, model, cause=code)
-        yield f"{name} magnification", Subject(
-            as_maps([first, second], Grid(case.shape, (1.03 * case.voxel_size,) * 3)),
-            moved(model, 0.03 * (case.box // 2) * case.voxel_size),
-            cause="magnification")
-        yield f"{name} model-shifted", Subject(as_maps([first, second], grid),
-                                               moved(model, np.array([1.6, 0, 0])),
-                                               cause="model-shifted")
+        yield (
+            f"{name} magnification",
+            Subject(
+                as_maps([first, second], Grid(case.shape, (1.03 * case.voxel_size,) * 3)),
+                moved(model, 0.03 * (case.box // 2) * case.voxel_size),
+                cause="magnification",
+            ),
+        )
+        yield (
+            f"{name} model-shifted",
+            Subject(
+                as_maps([first, second], grid),
+                moved(model, np.array([1.6, 0, 0])),
+                cause="model-shifted",
+            ),
+        )
 
 
 def tight_mask(signal: np.ndarray, case: simulated.Case) -> np.ndarray:
     """A soft mask in the shape of the particle."""
     dense = signal > 0.3 * np.quantile(signal, 0.995)
-    return np.clip(ndimage.gaussian_filter(
-        ndimage.binary_dilation(dense, iterations=3).astype(float), 1.5) - 0.02, 0, None)
+    return np.clip(
+        ndimage.gaussian_filter(ndimage.binary_dilation(dense, iterations=3).astype(float), 1.5)
+        - 0.02,
+        0,
+        None,
+    )
 
 
 def turned(values: np.ndarray) -> np.ndarray:
@@ -225,8 +263,9 @@ def counted(subjects: Iterator[tuple[str, Subject]], counts: dict[str, Counts]) 
 
 def main() -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=2, help="draws of noise of every case")
     parser.add_argument("--hard", type=Path, metavar="FOLDER", help="cases made elsewhere")
     asked = parser.parse_args()
@@ -241,10 +280,15 @@ def main() -> None:
 
 def shown(counts: dict[str, Counts], n_clean: int) -> str:
     """The table, and below it where the false alarms were."""
-    rows = [(f"`{code}`", kind.false, n_clean, kind.true if kind.spoilt else None,
-             kind.spoilt or None) for code, kind in sorted(counts.items())]
-    where = [f"- `{code}`: {', '.join(kind.where)}" for code, kind in sorted(counts.items())
-             if kind.where]
+    rows = [
+        (f"`{code}`", kind.false, n_clean, kind.true if kind.spoilt else None, kind.spoilt or None)
+        for code, kind in sorted(counts.items())
+    ]
+    where = [
+        f"- `{code}`: {', '.join(kind.where)}"
+        for code, kind in sorted(counts.items())
+        if kind.where
+    ]
     return table(HEAD, rows) + "\n\nFalse alarms:\n\n" + "\n".join(where or ["none"]) + "\n"
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from truth import Truth
 
-EDGE, COARSEST = 25.0, 11.0   # Å
-MOSTLY = 0.6                  # of a window's atoms that are missing
+EDGE, COARSEST = 25.0, 11.0  # Å
+MOSTLY = 0.6  # of a window's atoms that are missing
 
 
 def reference_error(truth: Truth, reference: np.ndarray) -> dict[str, float]:
@@ -21,11 +21,11 @@ def reference_error(truth: Truth, reference: np.ndarray) -> dict[str, float]:
     frequency = np.arange(given.shape[1]) / (n * truth.voxel)
     shells = (frequency >= 1 / COARSEST) & (frequency < 0.36)
     ratio, s_squared = np.log(given / wanted)[:, shells], frequency[shells] ** 2
-    common = np.polyfit(s_squared, ratio[:len(modelled)].mean(axis=0), 1)
+    common = np.polyfit(s_squared, ratio[: len(modelled)].mean(axis=0), 1)
     ratio = ratio - np.polyval(common, s_squared)
     ratio = ratio[:, frequency[shells] <= 1 / truth.d_min + 0.01]
     rms = {}
-    for name, rows in (("mod", ratio[:len(modelled)]), ("unm", ratio[len(modelled):])):
+    for name, rows in (("mod", ratio[: len(modelled)]), ("unm", ratio[len(modelled) :])):
         if len(rows):
             rms[f"reference_{name}"] = float(np.sqrt(np.mean(rows**2)))
     return rms

@@ -61,8 +61,7 @@ def times(asked: argparse.Namespace) -> tuple[list[speed.Row], dict[str, float]]
     return rows, ratios
 
 
-def _timed_parts(asked: argparse.Namespace,
-                 ) -> Iterator[tuple[list[speed.Row], dict[str, float]]]:
+def _timed_parts(asked: argparse.Namespace) -> Iterator[tuple[list[speed.Row], dict[str, float]]]:
     """Rows and ratios as they come."""
     if not asked.only_large:
         for name in speed.RUNS:
@@ -83,14 +82,22 @@ def machine() -> dict[str, object]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines()
-                 if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "cpu": cpu, "cores": os.cpu_count(),
-            "load_at_start": load, "system": platform.platform(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES}}
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "load_at_start": load,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
 
 
 def describe(facts: dict[str, object]) -> str:
@@ -107,17 +114,28 @@ def run_names() -> list[str]:
 
 def _asked() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--large", action="store_true", help="also what takes minutes")
     parser.add_argument("--only-large", action="store_true", help="of the times, only those")
-    parser.add_argument("--truth", nargs="*", metavar="CASE",
-                        help="also the truth tables; of all cases, or of those named")
+    parser.add_argument(
+        "--truth",
+        nargs="*",
+        metavar="CASE",
+        help="also the truth tables; of all cases, or of those named",
+    )
     parser.add_argument("--no-times", action="store_true", help="truth tables alone")
-    parser.add_argument("--peer", type=Path, metavar="PROGRAM",
-                        help="also time this LocScale 2.4.1")
-    parser.add_argument("--cases", type=Path, default=CASES, metavar="FOLDER",
-                        help="where the simulated maps are kept")
+    parser.add_argument(
+        "--peer", type=Path, metavar="PROGRAM", help="also time this LocScale 2.4.1"
+    )
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        default=CASES,
+        metavar="FOLDER",
+        help="where the simulated maps are kept",
+    )
     return parser.parse_args()
 
 

@@ -60,14 +60,22 @@ class Case(basic.Simulation):
 
 
 ENOLASE = Case(DATA / "3enl.pdb.gz", box=112, voxel_size=1.0, resolution=3.0, drop_last=0.3)
-PLASMEPSIN = Case(DATA / "1lee.pdb.gz", box=96, voxel_size=1.2, resolution=3.2, drop_last=0.3,
-                  assembly="3", point_group="D2")
+PLASMEPSIN = Case(
+    DATA / "1lee.pdb.gz",
+    box=96,
+    voxel_size=1.2,
+    resolution=3.2,
+    drop_last=0.3,
+    assembly="3",
+    point_group="D2",
+)
 CASES = {
     "enolase-3.0": ENOLASE,
     "plasmepsin-D2-3.2": PLASMEPSIN,
     "enolase-4.0": replace(ENOLASE, resolution=4.0, drop_last=0.5),
-    "haemoglobin-3.4": Case(EXAMPLES / "5ni1.cif.gz", box=112, voxel_size=1.0, resolution=3.4,
-                            drop_chains=("D",)),
+    "haemoglobin-3.4": Case(
+        EXAMPLES / "5ni1.cif.gz", box=112, voxel_size=1.0, resolution=3.4, drop_chains=("D",)
+    ),
     "plasmepsin-D2-one-chain": replace(PLASMEPSIN, keep_chains=("A",)),
     "plasmepsin-D2-two-chains": replace(PLASMEPSIN, keep_chains=("A", "B")),
     "enolase-3.0-coordinates": replace(ENOLASE, coordinate_noise=0.3),
@@ -76,12 +84,26 @@ CASES = {
     "enolase-3.0-half": replace(ENOLASE, drop_last=0.5, seed=23),
     "plasmepsin-D2-seed7": replace(PLASMEPSIN, seed=7),
     "plasmepsin-D2-seed11": replace(PLASMEPSIN, seed=11),
-    "apoferritin-O-3.2": Case(DATA / "3ajo_chainA.pdb.gz", box=120, voxel_size=1.3, resolution=3.2,
-                              drop_last=0.3, point_group="O", axes_at=72.8, keep_chains=("A",)),
-    "trpv1-C4-3.4": Case(DATA / "3j5p_C4_axis_z_at_origin.pdb.gz", box=128, voxel_size=1.3,
-                         resolution=3.4, drop_last=0.3, point_group="C4"),
+    "apoferritin-O-3.2": Case(
+        DATA / "3ajo_chainA.pdb.gz",
+        box=120,
+        voxel_size=1.3,
+        resolution=3.2,
+        drop_last=0.3,
+        point_group="O",
+        axes_at=72.8,
+        keep_chains=("A",),
+    ),
+    "trpv1-C4-3.4": Case(
+        DATA / "3j5p_C4_axis_z_at_origin.pdb.gz",
+        box=128,
+        voxel_size=1.3,
+        resolution=3.4,
+        drop_last=0.3,
+        point_group="C4",
+    ),
 }
-SPACING = 70.0   # Å between the molecules of a packed case
+SPACING = 70.0  # Å between the molecules of a packed case
 
 
 def make(case: Case, folder: Path) -> Path:
@@ -100,12 +122,19 @@ def _simulate(case: Case, folder: Path) -> None:
     rng = np.random.default_rng(case.seed)
     structure, truth, signal, sd = noiseless(case)
     halves = [signal + noise(case, sd, rng) for _ in range(2)]
-    for name, values in (("half1", halves[0]), ("half2", halves[1]),
-                         ("full", (halves[0] + halves[1]) / 2), ("truth", truth)):
+    for name, values in (
+        ("half1", halves[0]),
+        ("half2", halves[1]),
+        ("full", (halves[0] + halves[1]) / 2),
+        ("truth", truth),
+    ):
         basic.write_map(folder / f"{name}.mrc", values, case.voxel_size)
     known = _known(case, structure)
-    for name, model in (("model_full", structure), ("model_known", known),
-                        ("model_partial", _given(case, known))):
+    for name, model in (
+        ("model_full", structure),
+        ("model_known", known),
+        ("model_partial", _given(case, known)),
+    ):
         model.make_mmcif_document().write_file(str(folder / f"{name}.cif"))
 
 
@@ -181,8 +210,9 @@ def noise(case: Case, sd: float, rng: np.random.Generator) -> np.ndarray:
     if case.point_group == "C1":
         return values
     grid = Grid(case.shape, (case.voxel_size,) * 3)
-    symmetric = average_map(Map(values.astype(np.float32), grid),
-                            symmetry_of(grid, case.point_group, None)).values
+    symmetric = average_map(
+        Map(values.astype(np.float32), grid), symmetry_of(grid, case.point_group, None)
+    ).values
     return symmetric.astype(np.float64) * (sd / symmetric.std())
 
 

@@ -8,10 +8,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     body = [[cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(head), *body]) for i in range(len(head))]
     lines = [head, ["-" * width for width in widths], *body]
-    return "\n".join("| " + " | ".join(
-        text.ljust(width) if i == 0 else text.rjust(width)
-        for i, (text, width) in enumerate(zip(line, widths, strict=True))) + " |"
-        for line in lines)
+    return "\n".join(
+        "| "
+        + " | ".join(
+            text.ljust(width) if i == 0 else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in lines
+    )
 
 
 def cell(value: object) -> str:

@@ -34,8 +34,12 @@ WAYS = {
     "bands, noise weight": {"weight": "none"},
     "bands, adaptive": {"weight": "adaptive"},
     "windows, exact": {"scaling": "windows", "weight": "none", "noise_weight": False},
-    "windows, stride 3": {"scaling": "windows", "weight": "none", "noise_weight": False,
-                          "stride": 3},
+    "windows, stride 3": {
+        "scaling": "windows",
+        "weight": "none",
+        "noise_weight": False,
+        "stride": 3,
+    },
 }
 
 
@@ -44,8 +48,12 @@ def make_case(name: str, folder: str) -> dict[str, object]:
     from simulated import case_named, make  # the cases take memory that is not the job's
 
     case = case_named(name)
-    return {"folder": str(make(case, Path(folder) / name)), "point_group": case.point_group,
-            "resolution": case.resolution, "voxels": case.box**3}
+    return {
+        "folder": str(make(case, Path(folder) / name)),
+        "point_group": case.point_group,
+        "resolution": case.resolution,
+        "voxels": case.box**3,
+    }
 
 
 def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
@@ -56,8 +64,11 @@ def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
         """Run and keep the cost."""
         wall, cpu = time.perf_counter(), cpu_seconds()
         result = function()
-        costs[name] = {"wall_seconds": time.perf_counter() - wall,
-                       "cpu_seconds": cpu_seconds() - cpu, "peak_gib": peak_memory_gib()}
+        costs[name] = {
+            "wall_seconds": time.perf_counter() - wall,
+            "cpu_seconds": cpu_seconds() - cpu,
+            "peak_gib": peak_memory_gib(),
+        }
         return result
 
     parameters = HybridParameters(point_group=point_group)
@@ -65,16 +76,37 @@ def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
     inputs = HybridInputs(case / "half1.mrc", case / "half2.mrc", model=case / "model_partial.cif")
     given = timed("read", lambda: read_run_input(inputs, parameters))
     start = timed("mask, region, grid", lambda: _completion(given, parameters))
-    hybrid = timed("level and placement rounds", lambda: place_pseudo_atoms(
-        start, start.data.average, given.observed.average))
+    hybrid = timed(
+        "level and placement rounds",
+        lambda: place_pseudo_atoms(start, start.data.average, given.observed.average),
+    )
     scatterers = scatterers_of(hybrid, start.data)
-    adps = timed("fit and scan", lambda: refine_adps(
-        start.data, scatterers, hybrid.b_iso, hybrid.is_pseudo, kind=start.kind,
-        mates=hybrid.mates, wilson=False))
-    timed("Wilson", lambda: correct_pseudo_atoms(start.data, scatterers, adps.b_iso,
-                                                 hybrid.is_pseudo, mates=hybrid.mates))
-    timed("rerun on half map 1", lambda: free_fsc(start, place_pseudo_atoms(
-        start, start.data.with_half(1), given.observed.half_1), adps.tau))
+    adps = timed(
+        "fit and scan",
+        lambda: refine_adps(
+            start.data,
+            scatterers,
+            hybrid.b_iso,
+            hybrid.is_pseudo,
+            kind=start.kind,
+            mates=hybrid.mates,
+            wilson=False,
+        ),
+    )
+    timed(
+        "Wilson",
+        lambda: correct_pseudo_atoms(
+            start.data, scatterers, adps.b_iso, hybrid.is_pseudo, mates=hybrid.mates
+        ),
+    )
+    timed(
+        "rerun on half map 1",
+        lambda: free_fsc(
+            start,
+            place_pseudo_atoms(start, start.data.with_half(1), given.observed.half_1),
+            adps.tau,
+        ),
+    )
     costs["atoms"] = {"model": hybrid.n_atoms, "pseudo": hybrid.n_pseudo}
     return costs
 
@@ -88,12 +120,19 @@ def _completion(given, parameters: HybridParameters) -> Completion:
     symmetry = None if given.symmetry.is_trivial else given.symmetry
     assembly = complete_assembly(given.model, symmetry)
     region = unmodelled_region(observed, mask.solid, assembly.positions)
-    return Completion(assembly, refinement_data(observed, resolution.d_min), observed.kind,
-                      region, parameters)
+    return Completion(
+        assembly, refinement_data(observed, resolution.d_min), observed.kind, region, parameters
+    )
 
 
-def scale_case(folder: str, way: str, *, processes: int = 1, radius: float | None = None,
-               mask_voxels: int | None = None) -> dict[str, float]:
+def scale_case(
+    folder: str,
+    way: str,
+    *,
+    processes: int = 1,
+    radius: float | None = None,
+    mask_voxels: int | None = None,
+) -> dict[str, float]:
     """Scale a case to its truth; the mask is where its density is strongest.
 
     Parameters
@@ -136,19 +175,41 @@ def scale_box(box: int, way: str, processes: int = 1) -> dict[str, float]:
     return _timed_scaling(observed, Map(structure, grid), ball, 3.0, way, processes)
 
 
-def _timed_scaling(observed: ObservedMaps, reference: Map, mask: FloatArray, resolution: float,
-                   way: str, processes: int) -> dict[str, float]:
+def _timed_scaling(
+    observed: ObservedMaps,
+    reference: Map,
+    mask: FloatArray,
+    resolution: float,
+    way: str,
+    processes: int,
+) -> dict[str, float]:
     """Cost of `scale_map` on so many cores; the processes start before the clock does."""
     parameters = replace(HybridParameters(), **WAYS[way])
-    with tempfile.TemporaryDirectory() as scratch, scipy.fft.set_workers(processes), \
-            local_executor(processes, found=lambda finding: None) as executor:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        scipy.fft.set_workers(processes),
+        local_executor(processes, found=lambda finding: None) as executor,
+    ):
         executor.map(begin_to_work, Path(scratch), processes)
         wall, cpu = time.perf_counter(), cpu_seconds()
-        scale_map(observed, reference, mask, resolution=resolution, parameters=parameters,
-                  symmetry=None, executor=executor, folder=Path(scratch), progress=Progress())
+        scale_map(
+            observed,
+            reference,
+            mask,
+            resolution=resolution,
+            parameters=parameters,
+            symmetry=None,
+            executor=executor,
+            folder=Path(scratch),
+            progress=Progress(),
+        )
         wall = time.perf_counter() - wall
-    return {"wall_seconds": wall, "cpu_seconds": cpu_seconds() - cpu,
-            "voxels": int((mask > 0.5).sum()), "peak_gib": peak_memory_gib()}
+    return {
+        "wall_seconds": wall,
+        "cpu_seconds": cpu_seconds() - cpu,
+        "voxels": int((mask > 0.5).sum()),
+        "peak_gib": peak_memory_gib(),
+    }
 
 
 def begin_to_work(folder: Path, index: int) -> None:
@@ -166,8 +227,10 @@ def _strongest(density: Map, count: int) -> FloatArray:
 
 def _ball(grid: Grid, radius: float) -> FloatArray:
     """1 up to a radius in Å around the centre."""
-    squares = [((np.arange(n) - n // 2) * voxel) ** 2
-               for n, voxel in zip(grid.shape, grid.voxel_size[::-1], strict=True)]
+    squares = [
+        ((np.arange(n) - n // 2) * voxel) ** 2
+        for n, voxel in zip(grid.shape, grid.voxel_size[::-1], strict=True)
+    ]
     z, y, x = np.meshgrid(*squares, indexing="ij", sparse=True)
     return (z + y + x <= radius**2).astype(np.float32)
 
@@ -179,18 +242,29 @@ def gain_bias(folder: str, way: str, taper: str = "none") -> dict[str, float]:
     axes = [np.fft.fftfreq(n, grid.step) for n in grid.shape[:2]]
     axes.append(np.fft.rfftfreq(grid.shape[2], grid.step))
     s = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij", sparse=True)))
-    blurred = np.fft.irfftn(np.fft.rfftn(truth.values) * np.exp(-90 * s**2 / 4), grid.shape,
-                            axes=(0, 1, 2)).astype(np.float32)
+    blurred = np.fft.irfftn(
+        np.fft.rfftn(truth.values) * np.exp(-90 * s**2 / 4), grid.shape, axes=(0, 1, 2)
+    ).astype(np.float32)
     blurred -= blurred[0, 0, 0]
     mask = _strongest(Map(blurred, grid), grid.size // 10)
     observed = ObservedMaps(Map(blurred, grid), None, None, "single")
     parameters = replace(HybridParameters(), **WAYS[way], taper=taper)
     with local_executor(1, found=lambda finding: None) as executor:
-        scaled = scale_map(observed, truth, mask, resolution=2.5, parameters=parameters,
-                           symmetry=None, executor=executor, folder=Path(folder),
-                           progress=Progress(), cap=None)
-    soft = ndimage.gaussian_filter(ndimage.binary_erosion(mask > 0.5, iterations=5)
-                                   .astype(np.float64), 2)
+        scaled = scale_map(
+            observed,
+            truth,
+            mask,
+            resolution=2.5,
+            parameters=parameters,
+            symmetry=None,
+            executor=executor,
+            folder=Path(folder),
+            progress=Progress(),
+            cap=None,
+        )
+    soft = ndimage.gaussian_filter(
+        ndimage.binary_erosion(mask > 0.5, iterations=5).astype(np.float64), 2
+    )
     shell = np.rint(s * max(grid.shape) * grid.step).astype(int).ravel()
     powers = []
     for values in (scaled.linear.values, truth.values):
@@ -199,5 +273,7 @@ def gain_bias(folder: str, way: str, taper: str = "none") -> dict[str, float]:
         powers.append(np.bincount(shell, spectrum.ravel()))
     ratio = 0.5 * np.log(powers[0] / powers[1])
     d = 1 / (np.arange(1, len(ratio)) / (max(grid.shape) * grid.step))
-    return {f"{low:g}-{high:g} Å": float(np.mean(ratio[1:][(d <= low) & (d >= high)]))
-            for low, high in ((10, 5), (5, 3.5), (3.5, 2.8), (2.8, 2.5))}
+    return {
+        f"{low:g}-{high:g} Å": float(np.mean(ratio[1:][(d <= low) & (d >= high)]))
+        for low, high in ((10, 5), (5, 3.5), (3.5, 2.8), (2.8, 2.5))
+    }

@@ -20,7 +20,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-WINDOW, LATTICE, COARSEST = 25.0, 6.0, 10.0   # Å
+WINDOW, LATTICE, COARSEST = 25.0, 6.0, 10.0  # Å
 
 
 @dataclass
@@ -112,8 +112,14 @@ class Truth:
         turns = Rotation.create_group(self.point_group).as_matrix()[:, ::-1, ::-1]
         total = np.zeros_like(values)
         for turn in turns:
-            total += ndimage.affine_transform(coefficients, turn, offset=centre - turn @ centre,
-                                              order=3, mode="grid-wrap", prefilter=False)
+            total += ndimage.affine_transform(
+                coefficients,
+                turn,
+                offset=centre - turn @ centre,
+                order=3,
+                mode="grid-wrap",
+                prefilter=False,
+            )
         return total / len(turns)
 
     def _shells(self, values: np.ndarray) -> np.ndarray:
@@ -169,5 +175,7 @@ def positions_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Positions and B of all atoms of a model."""
     structure = gemmi.read_structure(str(path))
     atoms = [site.atom for site in structure[0].all()]
-    return (np.array([atom.pos.tolist() for atom in atoms]).reshape(-1, 3),
-            np.array([atom.b_iso for atom in atoms]))
+    return (
+        np.array([atom.pos.tolist() for atom in atoms]).reshape(-1, 3),
+        np.array([atom.b_iso for atom in atoms]),
+    )

@@ -31,7 +31,7 @@ from locscale_hybrid.symmetry.operators import symmetry_of
 
 POLICIES = ("adaptive", "smooth", "soft", "fdr", "none")
 KEPT = frozenset({"reference", "mask", "model"})
-WRONG = 0.3   # Å rms, error of coordinates
+WRONG = 0.3  # Å rms, error of coordinates
 
 
 class Bench:
@@ -59,19 +59,28 @@ class Bench:
         """A whole run; the stem of its files."""
         stem = self.folder / f"run_{tail}"
         inputs = HybridInputs(*self.halves, model=self.folder / model)
-        run_hybrid(inputs, replace(self.parameters, outputs=KEPT, **parameters),
-                   output_paths(stem.with_suffix(".mrc")))
+        run_hybrid(
+            inputs,
+            replace(self.parameters, outputs=KEPT, **parameters),
+            output_paths(stem.with_suffix(".mrc")),
+        )
         return stem
 
     def scaled(self, stem: Path, policy: str, observed: ObservedMaps | None = None) -> ScaledMaps:
         """The run's last stage once more, with another weight or other maps."""
         record = json.loads(stem.with_suffix(".json").read_text())
         reference, mask = (self._of_run(stem, name) for name in ("reference", "mask"))
-        return scale_map(observed or self.observed, reference, mask.values,
-                         resolution=record["resolution"]["d_min_angstrom"],
-                         parameters=replace(self.parameters, weight=policy),
-                         symmetry=self.symmetry, executor=SerialExecutor(), folder=self.folder,
-                         progress=Progress())
+        return scale_map(
+            observed or self.observed,
+            reference,
+            mask.values,
+            resolution=record["resolution"]["d_min_angstrom"],
+            parameters=replace(self.parameters, weight=policy),
+            symmetry=self.symmetry,
+            executor=SerialExecutor(),
+            folder=self.folder,
+            progress=Progress(),
+        )
 
     def _of_run(self, stem: Path, name: str) -> Map:
         """A map that a run has left."""
@@ -87,17 +96,18 @@ def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, objec
     result: dict[str, object] = {"case": bench.case.described(), "run_cpu_seconds": spent}
     result["run"] = _about_run(bench, stem) | _b_errors(bench, stem, "model_partial.cif")
     policies = ("adaptive",) if brief else POLICIES
-    result["policies"] = {policy: _judged(bench, bench.scaled(stem, policy))
-                          for policy in policies}
+    result["policies"] = {policy: _judged(bench, bench.scaled(stem, policy)) for policy in policies}
     result["frequency_per_angstrom"] = bench.truth.frequency.round(5).tolist()
     result["control"] = _control(bench, stem, policies)
     result["weight"] = _about_weight(bench, stem)
     result["reseeded"] = _reseeded(bench, stem)
     perfect = bench.run("perfect", "model_full.cif", complete_model=False)
-    result["perfect"] = {policy: _judged(bench, bench.scaled(perfect, policy))
-                         for policy in ("adaptive", "soft") if policy in policies}
-    result["perfect_run"] = (_about_run(bench, perfect)
-                             | _b_errors(bench, perfect, "model_full.cif"))
+    result["perfect"] = {
+        policy: _judged(bench, bench.scaled(perfect, policy))
+        for policy in ("adaptive", "soft")
+        if policy in policies
+    }
+    result["perfect_run"] = _about_run(bench, perfect) | _b_errors(bench, perfect, "model_full.cif")
     if bench.symmetry is None:
         result["perfect_run"] |= _b_errors_beside(bench, result["run"]["d_min"])
     result["unscaled"] = bench.truth.judge(bench.observed.average.values.astype(float))
@@ -115,27 +125,35 @@ def _judged(bench: Bench, scaled: ScaledMaps) -> dict[str, float]:
     return result
 
 
-def _honesty(bench: Bench, scaled: ScaledMaps, linear: np.ndarray, name: str,
-             beyond: float) -> dict[str, float]:
+def _honesty(
+    bench: Bench, scaled: ScaledMaps, linear: np.ndarray, name: str, beyond: float
+) -> dict[str, float]:
     """C_ref of sharpened and of given halves less the true FSC of their averages."""
     truth, given = bench.truth, bench.observed
     sharpened = truth.half_fsc(scaled.half_1.values, scaled.half_2.values)
     unscaled = truth.half_fsc(given.half_1.values, given.half_2.values)
     true = truth.fsc(given.average.values.astype(float))
-    return {f"honesty_sharpened_{name}": truth.at_d_min(sharpened - linear, beyond),
-            f"honesty_unscaled_{name}": truth.at_d_min(unscaled - true, beyond)}
+    return {
+        f"honesty_sharpened_{name}": truth.at_d_min(sharpened - linear, beyond),
+        f"honesty_unscaled_{name}": truth.at_d_min(unscaled - true, beyond),
+    }
 
 
 def _control(bench: Bench, stem: Path, policies: tuple[str, ...]) -> dict[str, dict[str, object]]:
     """FSC with the truth where the data hold nothing, at d_min and as curves; mean of the draws."""
     curves: dict[str, list[np.ndarray]] = {policy: [] for policy in policies}
     for seed in DRAWS:
-        observed = without_data(bench.observed, bench.case.resolution, seed,
-                                bench.symmetry)
+        observed = without_data(bench.observed, bench.case.resolution, seed, bench.symmetry)
         for policy in policies:
             scaled = bench.scaled(stem, policy, observed)
-            curves[policy].append(np.array([bench.truth.fsc(given.values.astype(float))
-                                            for given in (scaled.output, scaled.linear)]))
+            curves[policy].append(
+                np.array(
+                    [
+                        bench.truth.fsc(given.values.astype(float))
+                        for given in (scaled.output, scaled.linear)
+                    ]
+                )
+            )
     found: dict[str, dict[str, object]] = {}
     for policy, draws in curves.items():
         mean = dict(zip(("output", "linear"), np.mean(draws, axis=0), strict=True))
@@ -152,10 +170,12 @@ def _about_weight(bench: Bench, stem: Path) -> dict[str, float]:
     band = seen.whole(looking.shape, bench.parameters.window)
     near = bench.truth.region["all"]
     at_atoms = looking[tuple(np.rint(bench.truth.full[:, ::-1] / bench.truth.voxel).astype(int).T)]
-    return {"shut_at_d_min": float((looking * band < 0.01)[near].mean()),
-            "shut_by_looking": float((looking < 0.01)[near].mean()),
-            "least_at_atoms": float(at_atoms.min()),
-            "atoms_below_half": float((at_atoms < 0.5).mean())}
+    return {
+        "shut_at_d_min": float((looking * band < 0.01)[near].mean()),
+        "shut_by_looking": float((looking < 0.01)[near].mean()),
+        "least_at_atoms": float(at_atoms.min()),
+        "atoms_below_half": float((at_atoms < 0.5).mean()),
+    }
 
 
 def _reseeded(bench: Bench, stem: Path) -> float:
@@ -174,12 +194,17 @@ def _about_run(bench: Bench, stem: Path) -> dict[str, object]:
     near = bench.truth.region["all"]
     adp = record["adp"]
     free = adp["refined_on_half_map_1"]
-    return {"d_min": record["resolution"]["d_min_angstrom"], "timings": record["timings"],
-            "hybrid_model": record["hybrid_model"], "n_missing": int(bench.truth.gone.sum()),
-            "tau": adp["tau_square_angstrom"],
-            "fsc_work": free["fsc_work"], "fsc_free": free["fsc_free"],
-            "outside_mask": float((mask[near] < 0.5).mean()),
-            **reference_error(bench.truth, reference)}
+    return {
+        "d_min": record["resolution"]["d_min_angstrom"],
+        "timings": record["timings"],
+        "hybrid_model": record["hybrid_model"],
+        "n_missing": int(bench.truth.gone.sum()),
+        "tau": adp["tau_square_angstrom"],
+        "fsc_work": free["fsc_work"],
+        "fsc_free": free["fsc_free"],
+        "outside_mask": float((mask[near] < 0.5).mean()),
+        **reference_error(bench.truth, reference),
+    }
 
 
 def _b_errors(bench: Bench, stem: Path, model: str) -> dict[str, float]:
@@ -189,8 +214,11 @@ def _b_errors(bench: Bench, stem: Path, model: str) -> dict[str, float]:
     distance, match = cKDTree(positions).query(given)
     true = bench.truth.b_iso[cKDTree(bench.truth.full).query(given)[1]]
     b_iso, true = b_iso[match][distance < 0.01], true[distance < 0.01]
-    return {"b_rmsd": float((b_iso - true).std()),
-            "b_correlation": float(np.corrcoef(b_iso, true)[0, 1]), "b_atoms": len(true)}
+    return {
+        "b_rmsd": float((b_iso - true).std()),
+        "b_correlation": float(np.corrcoef(b_iso, true)[0, 1]),
+        "b_atoms": len(true),
+    }
 
 
 def _b_errors_beside(bench: Bench, d_min: float) -> dict[str, float]:
@@ -199,7 +227,10 @@ def _b_errors_beside(bench: Bench, d_min: float) -> dict[str, float]:
     model = read_model(bench.folder / "model_full.cif")
     noise = np.random.default_rng([bench.case.seed, 6]).normal(0, WRONG / 3**0.5, (len(model), 3))
     atoms = Scatterers(data.grid, model.positions + noise, model.elements, model.occupancies)
-    adps = refine_adps(data, atoms, np.full(len(model), 100.0), np.zeros(len(model), dtype=bool),
-                       kind="halves")
-    return {"b_rmsd_beside": float((adps.b_iso - model.b_iso).std()),
-            "b_correlation_beside": float(np.corrcoef(adps.b_iso, model.b_iso)[0, 1])}
+    adps = refine_adps(
+        data, atoms, np.full(len(model), 100.0), np.zeros(len(model), dtype=bool), kind="halves"
+    )
+    return {
+        "b_rmsd_beside": float((adps.b_iso - model.b_iso).std()),
+        "b_correlation_beside": float(np.corrcoef(adps.b_iso, model.b_iso)[0, 1]),
+    }

@@ -52,8 +52,12 @@ def main() -> None:
 
 def tables(found: dict[str, dict]) -> dict[str, str]:
     """All tables of the two pages by file name."""
-    return {**truth_tables.tables_by_name(found), "limits": limits_table(found),
-            "control": control_table(found), "measured": stamps(found)}
+    return {
+        **truth_tables.tables_by_name(found),
+        "limits": limits_table(found),
+        "control": control_table(found),
+        "measured": stamps(found),
+    }
 
 
 def control_table(found: dict[str, dict]) -> str:
@@ -62,8 +66,12 @@ def control_table(found: dict[str, dict]) -> str:
     for name, case in found.items():
         for which, key in (("looking", "fsc_d"), ("linear", "linear_fsc_d")):
             kind = "output" if which == "looking" else "linear"
-            cells = [f"{case['policies'][policy][key]:.2f} → {case['control'][policy][kind]:.2f}"
-                     if policy in case["policies"] else None for policy in POLICIES]
+            cells = [
+                f"{case['policies'][policy][key]:.2f} → {case['control'][policy][kind]:.2f}"
+                if policy in case["policies"]
+                else None
+                for policy in POLICIES
+            ]
             if None not in cells:
                 rows.append((name, which, *cells))
     return table(CONTROL_HEAD, rows)
@@ -77,8 +85,9 @@ def stamps(found: dict[str, dict]) -> str:
     rows = []
     for text, names in together.items():
         told = json.loads(text)
-        libraries = ", ".join(f"{name} {told[name]}" for name in ("python", "numpy", "scipy",
-                                                                  "gemmi"))
+        libraries = ", ".join(
+            f"{name} {told[name]}" for name in ("python", "numpy", "scipy", "gemmi")
+        )
         cases = "all" if len(together) == 1 else ", ".join(names)
         rows.append((cases, told["date"], told["commit"], f"{told['cpu']}; {libraries}"))
     return table(STAMP_HEAD, rows)
@@ -87,15 +96,18 @@ def stamps(found: dict[str, dict]) -> str:
 def stamp() -> dict[str, object]:
     """What was measured on, without what changes from one minute to the next."""
     facts = machine()
-    return {name: facts[name] for name in ("date", "cpu", "python", "numpy", "scipy",
-                                           "gemmi")} | {"commit": commit()}
+    return {name: facts[name] for name in ("date", "cpu", "python", "numpy", "scipy", "gemmi")} | {
+        "commit": commit()
+    }
 
 
 def commit() -> str:
     """The source's commit, marked where the program differs from it; empty outside a repository."""
+
     def git(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True,
-                              check=False)
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
 
     name = git("rev-parse", "--short", "HEAD").stdout.strip()
     changed = git("diff", "--quiet", "HEAD", "--", "src/core", "benchmarks").returncode == 1
@@ -113,12 +125,18 @@ def rounded(value: object) -> object:
 
 def _asked() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("case", nargs="*", help="default: all")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
-    parser.add_argument("--cases", type=Path, default=CASES, metavar="FOLDER",
-                        help="where the simulated maps are kept")
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        default=CASES,
+        metavar="FOLDER",
+        help="where the simulated maps are kept",
+    )
     return parser.parse_args()
 
 

@@ -20,11 +20,11 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build", "requirements.txt", "tables"]     # tables are included by pages
+exclude_patterns = ["_build", "requirements.txt", "tables"]  # tables are included by pages
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
-autodoc_typehints = "none"          # the docstrings name types, shapes and units
+autodoc_typehints = "none"  # the docstrings name types, shapes and units
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
@@ -43,7 +43,7 @@ html_theme_options = {
     "head_font_family": FONTS,
     "font_size": "15px",
 }
-html_math_renderer = "mathml"       # formulas that need neither network nor script to be read
+html_math_renderer = "mathml"  # formulas that need neither network nor script to be read
 
 
 def inline_formula(translator: HTML5Translator, node: Node) -> None:

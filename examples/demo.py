@@ -36,9 +36,19 @@ def run_locscale(title: str, *arguments: str | Path) -> None:
 def real_density(folder: Path) -> Path:
     """Sharpen EMD-3488 with the automatic model."""
     output = folder / "emd3488_locscale.mrc"
-    run_locscale("EMD-3488, real density (sharpened and masked by its authors), automatic model",
-                 "-em", DATA / "emd_3488.mrc.gz", "-mc", DATA / "modelangelo_in_emd3488.cif.gz",
-                 "-sym", "C2", "-v", "-o", output, "--complete_model")
+    run_locscale(
+        "EMD-3488, real density (sharpened and masked by its authors), automatic model",
+        "-em",
+        DATA / "emd_3488.mrc.gz",
+        "-mc",
+        DATA / "modelangelo_in_emd3488.cif.gz",
+        "-sym",
+        "C2",
+        "-v",
+        "-o",
+        output,
+        "--complete_model",
+    )
     return output
 
 
@@ -47,9 +57,18 @@ def simulated_halves(folder: Path) -> Path:
     case = folder / "simulated_5ni1"
     simulate(Simulation(DATA / "5ni1.cif.gz", drop_chains=("D",)), case)
     output = folder / "simulated_locscale.mrc"
-    run_locscale("half maps SIMULATED from 5NI1 at 3.2 Å, model without chain D",
-                 "-hm", case / "half1.mrc", case / "half2.mrc",
-                 "-mc", case / "model_partial.cif", "-v", "-o", output, "--complete_model")
+    run_locscale(
+        "half maps SIMULATED from 5NI1 at 3.2 Å, model without chain D",
+        "-hm",
+        case / "half1.mrc",
+        case / "half2.mrc",
+        "-mc",
+        case / "model_partial.cif",
+        "-v",
+        "-o",
+        output,
+        "--complete_model",
+    )
     compare_to_truth(case, output)
     return output
 
@@ -60,9 +79,11 @@ def compare_to_truth(case: Path, output: Path) -> None:
     halves = [mrcfile.read(case / name) for name in ("half1.mrc", "half2.mrc")]
     solvent = np.median(truth)
     particle = np.abs(truth - solvent) > 0.1 * np.std(truth)
-    for name, values in (("mean of the half maps", (halves[0] + halves[1]) / 2),
-                         ("sharpened, for looking", mrcfile.read(output)),
-                         ("sharpened, linear", mrcfile.read(linear_map(output)))):
+    for name, values in (
+        ("mean of the half maps", (halves[0] + halves[1]) / 2),
+        ("sharpened, for looking", mrcfile.read(output)),
+        ("sharpened, linear", mrcfile.read(linear_map(output))),
+    ):
         correlation = np.corrcoef(truth[particle], values[particle])[0, 1]
         show(f"correlation with the truth, {name}: {correlation:.3f}")
 
@@ -92,8 +113,10 @@ def main() -> None:
     outputs = [real_density(folder), simulated_halves(folder)]
     show("\n== What there is now")
     for output in outputs:
-        show(f"{output}\n    for looking; {linear_map(output).name} for measuring and deposition; "
-             f"{output.with_suffix('.json').name} is the record of the run")
+        show(
+            f"{output}\n    for looking; {linear_map(output).name} for measuring and deposition; "
+            f"{output.with_suffix('.json').name} is the record of the run"
+        )
     show("\n== In ChimeraX")
     for output, model in zip(outputs, models(folder), strict=True):
         show(f'open "{output}" "{model}"')

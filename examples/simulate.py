@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Array = NDArray[np.float64]
-BLURRED_ON_GRID = 15.0   # Å^2, keeps atoms wider than a voxel while they are sampled
-SOLVENT_SMOOTHING = 120.0   # Å^2, a B factor that rounds off the solvent's border
+BLURRED_ON_GRID = 15.0  # Å^2, keeps atoms wider than a voxel while they are sampled
+SOLVENT_SMOOTHING = 120.0  # Å^2, a B factor that rounds off the solvent's border
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Simulation:
     """What is simulated."""
 
     model: Path
-    drop_chains: tuple[str, ...] = ()   # names of chains that the partial model lacks
-    box: int = 96                       # voxels, even
-    voxel_size: float = 1.05            # Å
-    resolution: float = 3.2             # Å, where the FSC of the halves falls to 0.143
-    blur: float = 90.0                  # Å^2, what sharpening has to undo
-    solvent: float = 0.35               # density of the solvent over the mean density of protein
+    drop_chains: tuple[str, ...] = ()  # names of chains that the partial model lacks
+    box: int = 96  # voxels, even
+    voxel_size: float = 1.05  # Å
+    resolution: float = 3.2  # Å, where the FSC of the halves falls to 0.143
+    blur: float = 90.0  # Å^2, what sharpening has to undo
+    solvent: float = 0.35  # density of the solvent over the mean density of protein
     seed: int = 1
-    s_squared: Array = field(init=False, repr=False)    # 1/Å^2 of the rfft coefficients
+    s_squared: Array = field(init=False, repr=False)  # 1/Å^2 of the rfft coefficients
 
     def __post_init__(self) -> None:
         """Lay out the Fourier coefficients once."""
@@ -102,7 +102,7 @@ def density(structure: gemmi.Structure, case: Simulation) -> Array:
     values = np.array(calculator.grid, dtype=np.float64).transpose(2, 1, 0)
     nyquist = 0.5 / case.voxel_size
     beyond = np.maximum(np.sqrt(case.s_squared) - 0.9 * nyquist, 0) / (0.04 * nyquist)
-    return case.filtered(values, case.falloff(-BLURRED_ON_GRID) * np.exp(-beyond**2 / 2))
+    return case.filtered(values, case.falloff(-BLURRED_ON_GRID) * np.exp(-(beyond**2) / 2))
 
 
 def distance_to_atoms(structure: gemmi.Structure, case: Simulation) -> Array:
@@ -129,8 +129,10 @@ def without_chains(structure: gemmi.Structure, names: tuple[str, ...]) -> gemmi.
     partial = structure.clone()
     missing = sorted(set(names) - {chain.name for chain in structure[0]})
     if missing:
-        raise SystemExit(f"{', '.join(missing)}: no such chain in the model; "
-                         f"it has {', '.join(chain.name for chain in structure[0])}")
+        raise SystemExit(
+            f"{', '.join(missing)}: no such chain in the model; "
+            f"it has {', '.join(chain.name for chain in structure[0])}"
+        )
     for name in names:
         partial[0].remove_chain(name)
     for site in partial[0].all():
@@ -168,18 +170,28 @@ def simulate(case: Simulation, folder: Path) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path, help="PDB or mmCIF file")
     parser.add_argument("out", type=Path, help="folder")
-    parser.add_argument("--drop-chains", nargs="*", default=[], metavar="NAME",
-                        help="chains that the partial model lacks")
+    parser.add_argument(
+        "--drop-chains",
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="chains that the partial model lacks",
+    )
     parser.add_argument("--box", type=int, default=Simulation.box, help="voxels, even")
     parser.add_argument("--voxel-size", type=float, default=Simulation.voxel_size, help="Å")
     parser.add_argument("--resolution", type=float, default=Simulation.resolution, help="Å")
     parser.add_argument("--blur", type=float, default=Simulation.blur, help="Å^2")
-    parser.add_argument("--solvent", type=float, default=Simulation.solvent,
-                        help="density of the solvent over the mean density of protein")
+    parser.add_argument(
+        "--solvent",
+        type=float,
+        default=Simulation.solvent,
+        help="density of the solvent over the mean density of protein",
+    )
     parser.add_argument("--seed", type=int, default=Simulation.seed)
     given = vars(parser.parse_args())
     folder = given.pop("out")

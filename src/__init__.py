@@ -12,18 +12,21 @@ class _LocScaleAPI(BundleAPI):
     def register_command(bi, ci, logger):
         """Register one command at its first use."""
         from .commands import commands as cmd
+
         cmd.register_command(ci.name, logger)
 
     @staticmethod
     def start_tool(session, bi, ti):
         """Show the panel."""
         from .panel.tool import show_panel
+
         return show_panel(session, ti.name)
 
     @staticmethod
     def run_provider(session, name, mgr, **keywords):
         """Act on the button in the toolbar."""
         from chimerax.core.commands import run
+
         return run(session, 'ui tool show "LocScale Hybrid"')
 
     @staticmethod
@@ -31,9 +34,11 @@ class _LocScaleAPI(BundleAPI):
         """Find what a session file holds."""
         if class_name == "LocScaleResults":
             from .results.manager import LocScaleResults
+
             return LocScaleResults
         if class_name == "LocScalePanel":
             from .panel.tool import LocScalePanel
+
             return LocScalePanel
         return None
 

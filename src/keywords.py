@@ -68,25 +68,36 @@ ALIASES = {"symmetry": "sym", "symmetryCentre": "symmetryCenter"}
 _TESTS = ("reseed_check", "validate")
 # Options that are no parameters, and what stands for them in ChimeraX.
 OTHER_OPTIONS = {
-    "-mc": "model", "--model_coordinates": "model", "-ma": "mask", "--mask": "mask",
-    "-o": "saveTo", "--outfile": "saveTo", "-np": "the keyword processes",
+    "-mc": "model",
+    "--model_coordinates": "model",
+    "-ma": "mask",
+    "--mask": "mask",
+    "-o": "saveTo",
+    "--outfile": "saveTo",
+    "-np": "the keyword processes",
     "--number_processes": "the keyword processes",
-    "--mpiexec": "mpiexec", "--outputs": "outputs", "--print_report": "report",
-    "-p": "the command volume voxelSize", "--apix": "the command volume voxelSize",
+    "--mpiexec": "mpiexec",
+    "--outputs": "outputs",
+    "--print_report": "report",
+    "-p": "the command volume voxelSize",
+    "--apix": "the command volume voxelSize",
     "--skip_refine": "refiner none",
-    "--update": "update", "--warm_start": "update",
-    "--region": "zone or subregion", "--refine_coordinates": "refineCoordinates",
+    "--update": "update",
+    "--warm_start": "update",
+    "--region": "zone or subregion",
+    "--refine_coordinates": "refineCoordinates",
     "--complete_model": "completeModel",
-    "-hm": "two half maps", "--halfmap_paths": "two half maps", "-em": "one full map",
-    "--emmap_path": "one full map"}
+    "-hm": "two half maps",
+    "--halfmap_paths": "two half maps",
+    "-em": "one full map",
+    "--emmap_path": "one full map",
+}
 # What the core advises and ChimeraX has not, or calls otherwise than option by option.
 _PHRASES = {
     r"give them with -hm": "give two half maps",
     r"fill it with --complete_model": "fill it with completeModel true",
-    r"in this Python: pip install servalcat":
-        "in ChimeraX's Python: type pip install servalcat in the command line of ChimeraX",
-    r"give a folder that all hosts share with -op":
-        "set TMPDIR to a folder that all hosts share and start ChimeraX again",
+    r"in this Python: pip install servalcat": "in ChimeraX's Python: type pip install servalcat in the command line of ChimeraX",
+    r"give a folder that all hosts share with -op": "set TMPDIR to a folder that all hosts share and start ChimeraX again",
     r", or name one with -op": " and start ChimeraX again",
     r", or with -op to keep its log": "",
     r"; give it --outputs model, or -op, to make updates quick": "",
@@ -95,7 +106,8 @@ _PHRASES = {
     r"give (\S+) as the point group": r"give sym \1",
     r": taken from .*?\.npz, since": ": taken over from the earlier run, since",
     r"\bupdate of \S+\.json": "update of the earlier result",
-    r"run it again with --debug and report what it shows": "report it with this message"}
+    r"run it again with --debug and report what it shows": "report it with this message",
+}
 
 
 def chosen_parameters(given, *, earlier=None):
@@ -150,8 +162,12 @@ def in_command_words(message, files_folder="", maps=()):
         message = message.replace(files_folder + separator, "")
     for said, meant in {**_PHRASES, **_commands(maps)}.items():
         message = re.sub(said, meant, message)
-    options = {spelling: keyword.name for keyword in KEYWORDS
-               for spelling in (keyword.option, keyword.also) if spelling}
+    options = {
+        spelling: keyword.name
+        for keyword in KEYWORDS
+        for spelling in (keyword.option, keyword.also)
+        if spelling
+    }
     options.update(OTHER_OPTIONS)
     # The longest first, so that "-mres" is not read as "-m".
     names = "|".join(re.escape(name) for name in sorted(options, key=len, reverse=True))
@@ -164,8 +180,10 @@ def in_command_words(message, files_folder="", maps=()):
         return found["noun"] + (meant if " " in meant else f"the keyword {meant}")
 
     # with a value it is recognized: "with refiner own"
-    pattern = (rf"(?P<noun>\b(?:with|or) (?=\S+(?: if| to|[;,.)]|$)))?"
-               rf"(?<![\w-])(?P<option>{names})(?![\w-])")
+    pattern = (
+        rf"(?P<noun>\b(?:with|or) (?=\S+(?: if| to|[;,.)]|$)))?"
+        rf"(?<![\w-])(?P<option>{names})(?![\w-])"
+    )
     return re.sub(pattern, word, message)
 
 
@@ -176,7 +194,10 @@ def _commands(maps):
     names, it = " ".join(maps), "the new map" if len(maps) == 1 else "the new maps"
     return {
         r"multiply the map by -1": f"type volume scale {names} factor -1, and give {it}",
-        r"contrast inverted; invert it": (f"contrast inverted: type volume scale {maps[-1]} factor "
-                                          "-1 if it is that one, and give the new map instead"),
+        r"contrast inverted; invert it": (
+            f"contrast inverted: type volume scale {maps[-1]} factor "
+            "-1 if it is that one, and give the new map instead"
+        ),
         r"flip the map along x, y and z": f"type volume flip {names} axis xyz, and give {it}",
-        r"flip the map along ([xyz])$": rf"type volume flip {names} axis \1, and give {it}"}
+        r"flip the map along ([xyz])$": rf"type volume flip {names} axis \1, and give {it}",
+    }

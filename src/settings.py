@@ -18,9 +18,16 @@ class LocScaleSettings(Settings):
         Last choices in the panel.
     """
 
-    AUTO_SAVE = {"processes": 0, "mpiexec": "", "live_check": True,     # noqa: RUF012
-                 "weight": "adaptive", "scaling": "bands", "window": 25.0, "fdr": 0.01,
-                 "refiner": "own"}
+    AUTO_SAVE = {  # noqa: RUF012 - ChimeraX reads it from the class
+        "processes": 0,
+        "mpiexec": "",
+        "live_check": True,
+        "weight": "adaptive",
+        "scaling": "bands",
+        "window": 25.0,
+        "fdr": 0.01,
+        "refiner": "own",
+    }
 
 
 def settings(session):

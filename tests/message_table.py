@@ -17,22 +17,59 @@ from pathlib import Path
 VARIABLE = "LOCSCALE_TABLE"
 ROOT = Path(__file__).parents[1]
 _TEMPORARY = re.compile(r"/tmp/pytest-of-\w+/pytest-\d+/[^/ ;:,]+/?")
-_NOT_SHOWN = ("fuzz", "test_no_header_makes_anything", "test_any_json_is",
-              "test_no_text_makes_anything")
+_NOT_SHOWN = (
+    "fuzz",
+    "test_no_header_makes_anything",
+    "test_any_json_is",
+    "test_no_text_makes_anything",
+)
 # modules of the core -> what a reader looks for, in the order of the page
 _SECTIONS = {
     "Files of maps": ("mrc", "mrc_header", "map_frame", "map_values", "atomic"),
-    "Half maps and what was done to them": ("half_maps", "quality", "half_alignment", "half_noise",
-                                            "half_scale", "half_turns", "outer_mask", "resolution",
-                                            "mask", "given_mask", "region"),
-    "The model and its place": ("structure", "text", "parts", "content", "elements", "atom_site",
-                                "box_atoms", "checks", "model_fit", "hybrid_model", "mmcif",
-                                "assembly", "placement", "setup"),
+    "Half maps and what was done to them": (
+        "half_maps",
+        "quality",
+        "half_alignment",
+        "half_noise",
+        "half_scale",
+        "half_turns",
+        "outer_mask",
+        "resolution",
+        "mask",
+        "given_mask",
+        "region",
+    ),
+    "The model and its place": (
+        "structure",
+        "text",
+        "parts",
+        "content",
+        "elements",
+        "atom_site",
+        "box_atoms",
+        "checks",
+        "model_fit",
+        "hybrid_model",
+        "mmcif",
+        "assembly",
+        "placement",
+        "setup",
+    ),
     "Symmetry": ("operators", "symmetry_check", "detection", "point_groups", "rotation"),
-    "Parameters, words and job files": ("parameters", "request", "options", "legacy", "job_file",
-                                        "scale", "windows", "window_tasks", "viewing_weight",
-                                        "reading"),
-    "Everything else": ()}
+    "Parameters, words and job files": (
+        "parameters",
+        "request",
+        "options",
+        "legacy",
+        "job_file",
+        "scale",
+        "windows",
+        "window_tasks",
+        "viewing_weight",
+        "reading",
+    ),
+    "Everything else": (),
+}
 _HEAD = """# Messages, caused
 
 Made by the tests (`make messages`): every row is a test that causes what its first column says, on
@@ -46,8 +83,18 @@ def tell_table(kind, code, *messages, place=""):
     path, test = os.environ.get(VARIABLE), os.environ.get("PYTEST_CURRENT_TEST", "")
     if path and test:
         with open(path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"kind": kind, "code": code, "messages": messages,
-                                     "place": place, "test": test.rpartition(" (")[0]}) + "\n")
+            stream.write(
+                json.dumps(
+                    {
+                        "kind": kind,
+                        "code": code,
+                        "messages": messages,
+                        "place": place,
+                        "test": test.rpartition(" (")[0],
+                    }
+                )
+                + "\n"
+            )
 
 
 def tell_of_messages():
@@ -82,10 +129,15 @@ def rows_of(entries, *kinds):
     for entry in entries:
         # a test may make one itself, and a kept stage brings one back
         of_a_test = entry["place"].startswith(("test_", "<cattrs"))
-        if entry["kind"] in kinds and not of_a_test and not any(
-                word in entry["test"] for word in _NOT_SHOWN):
-            rows.setdefault((entry["place"].partition(":")[0], entry["place"], _name(entry)),
-                            (entry["code"], _cell(" ".join(entry["messages"]))))
+        if (
+            entry["kind"] in kinds
+            and not of_a_test
+            and not any(word in entry["test"] for word in _NOT_SHOWN)
+        ):
+            rows.setdefault(
+                (entry["place"].partition(":")[0], entry["place"], _name(entry)),
+                (entry["code"], _cell(" ".join(entry["messages"]))),
+            )
     return rows
 
 
@@ -94,8 +146,9 @@ def fault_rows(entries):
     rows = {}
     for entry in (entry for entry in entries if entry["kind"] == "fault"):
         words = _cell(" ".join(dict.fromkeys(entry["messages"])))
-        rows.setdefault((_name(entry), re.sub(r"\d+", "", words)),
-                        (_name(entry), entry["code"], words or "—"))
+        rows.setdefault(
+            (_name(entry), re.sub(r"\d+", "", words)), (_name(entry), entry["code"], words or "—")
+        )
     telling = {name for name, words in rows if words}
     # an undisturbed run, made to compare with, says nothing
     return [row for (name, words), row in rows.items() if words or name not in telling]
@@ -117,8 +170,10 @@ def _cell(words):
 
 def table(rows, *titles):
     """Markdown of rows (cause, code, words)."""
-    lines = [f"| {cause.replace('_', ' ')} | {code} | {words} |"
-             for cause, code, words in sorted(set(rows))]
+    lines = [
+        f"| {cause.replace('_', ' ')} | {code} | {words} |"
+        for cause, code, words in sorted(set(rows))
+    ]
     return "\n".join(["| " + " | ".join(titles) + " |", "| --- | --- | --- |", *lines])
 
 
@@ -126,24 +181,32 @@ def sections(rows, *titles):
     """A table for each part of the program."""
     known = {module for modules in _SECTIONS.values() for module in modules}
     for title, modules in _SECTIONS.items():
-        here = [(name, code, words) for (module, _, name), (code, words) in rows.items()
-                if (module in modules if modules else module not in known)]
+        here = [
+            (name, code, words)
+            for (module, _, name), (code, words) in rows.items()
+            if (module in modules if modules else module not in known)
+        ]
         if here:
             yield f"### {title}\n\n{table(here, *titles)}\n"
 
 
 def page(entries):
     """The whole page."""
-    return "\n".join([
-        _HEAD, "## Bad input that is refused\n",
-        *sections(rows_of(entries, "input"), "what a test does", "exit code", "message"),
-        "## Odd input that is told\n",
-        *sections(rows_of(entries, "warning", "note"), "what a test does", "code", "message"),
-        "## Faults\n",
-        "A negative exit code is the signal that ended the program itself. Wherever a run does not "
-        "end with 0, inputs\nand old outputs are as they were and no temporary file and no process "
-        "is left.\n",
-        table(fault_rows(entries), "what a test does", "exit code", "what the program says"), ""])
+    return "\n".join(
+        [
+            _HEAD,
+            "## Bad input that is refused\n",
+            *sections(rows_of(entries, "input"), "what a test does", "exit code", "message"),
+            "## Odd input that is told\n",
+            *sections(rows_of(entries, "warning", "note"), "what a test does", "code", "message"),
+            "## Faults\n",
+            "A negative exit code is the signal that ended the program itself. Wherever a run does not "
+            "end with 0, inputs\nand old outputs are as they were and no temporary file and no process "
+            "is left.\n",
+            table(fault_rows(entries), "what a test does", "exit code", "what the program says"),
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":

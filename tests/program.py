@@ -17,7 +17,7 @@ from tests.synthetic import box_centre, half_maps, small_model
 ROOT = Path(__file__).parents[1]
 SHAPE, VOXEL, RESOLUTION = (44, 46, 48), 1.3, 3.4
 N_RESIDUES, N_GIVEN = 36, 24
-SECONDS = 600       # after which a test kills what it started
+SECONDS = 600  # after which a test kills what it started
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,30 @@ class Case:
 
     @property
     def inputs(self):
-        return HybridInputs(half_map_1=self.folder / "half1.mrc",
-                            half_map_2=self.folder / "half2.mrc",
-                            model=self.folder / "model.cif")
+        return HybridInputs(
+            half_map_1=self.folder / "half1.mrc",
+            half_map_2=self.folder / "half2.mrc",
+            model=self.folder / "model.cif",
+        )
 
     @property
     def words(self):
-        return ["-hm", str(self.inputs.half_map_1), str(self.inputs.half_map_2),
-                "-mc", str(self.inputs.model), "--complete_model", "-res", str(RESOLUTION)]
+        return [
+            "-hm",
+            str(self.inputs.half_map_1),
+            str(self.inputs.half_map_2),
+            "-mc",
+            str(self.inputs.model),
+            "--complete_model",
+            "-res",
+            str(RESOLUTION),
+        ]
 
     def hashes(self):
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in self.folder.iterdir()}
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.folder.iterdir()
+        }
 
 
 def make_case(folder):
@@ -62,9 +74,14 @@ class Program:
         core = os.pathsep.join([str(ROOT / "src/core"), str(ROOT)])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "locscale_hybrid", *map(str, words), "--progress", "json"],
-            env={**os.environ, "PYTHONPATH": core, **(environment or {})}, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            encoding="utf-8", **keywords)
+            env={**os.environ, "PYTHONPATH": core, **(environment or {})},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            **keywords,
+        )
         self._watchdog = threading.Timer(SECONDS, self.process.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
@@ -92,10 +109,16 @@ class Program:
         """Read until the program ends; its exit code."""
         output, self.errors = self.process.communicate()
         self.events += [json.loads(line) for line in output.splitlines()]
-        tell_table("fault", self.process.returncode,
-                   *(event["message"] for event in self.said("error")),
-                   *(event["message"] for event in self.said("finding")
-                     if event["code"].startswith(("mpi-", "stage-not", "stage-dam"))))
+        tell_table(
+            "fault",
+            self.process.returncode,
+            *(event["message"] for event in self.said("error")),
+            *(
+                event["message"]
+                for event in self.said("finding")
+                if event["code"].startswith(("mpi-", "stage-not", "stage-dam"))
+            ),
+        )
         return self.process.returncode
 
     def said(self, kind):

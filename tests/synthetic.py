@@ -10,15 +10,26 @@ from scipy import ndimage
 from locscale_hybrid.maps.grid import Grid, Map
 
 # One leucine of an ideal alpha helix: radius Å, angle in degrees, height Å, element.
-_RESIDUE = {"N": (1.55, -28.0, -0.89, "N"), "CA": (2.29, 0.0, 0.0, "C"),
-            "C": (1.66, 27.0, 1.10, "C"), "O": (2.02, 22.0, 2.30, "O"),
-            "CB": (3.29, -17.0, -0.72, "C"), "CG": (4.30, -8.0, 0.30, "C"),
-            "CD1": (5.20, -22.0, 0.95, "C"), "CD2": (4.85, 8.0, -0.70, "C")}
+_RESIDUE = {
+    "N": (1.55, -28.0, -0.89, "N"),
+    "CA": (2.29, 0.0, 0.0, "C"),
+    "C": (1.66, 27.0, 1.10, "C"),
+    "O": (2.02, 22.0, 2.30, "O"),
+    "CB": (3.29, -17.0, -0.72, "C"),
+    "CG": (4.30, -8.0, 0.30, "C"),
+    "CD1": (5.20, -22.0, 0.95, "C"),
+    "CD2": (4.85, 8.0, -0.70, "C"),
+}
 _RISE, _TURN, _SPACING, _LONGEST = 1.5, 100.0, 10.8, 18
 
 
-def small_model(n_residues: int = 54, *, centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
-                b_iso: tuple[float, float] = (20.0, 90.0), chain: str = "A") -> gemmi.Structure:
+def small_model(
+    n_residues: int = 54,
+    *,
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    b_iso: tuple[float, float] = (20.0, 90.0),
+    chain: str = "A",
+) -> gemmi.Structure:
     """A bundle of short helices, 0.05 atoms per Å^3 inside, 8 atoms per residue.
 
     Every seventh residue has a sulphur; B rises smoothly from b_iso[0] at the centre to b_iso[1]
@@ -43,8 +54,13 @@ def small_model(n_residues: int = 54, *, centre: tuple[float, float, float] = (0
             residue.add_atom(atom)
             phi = np.deg2rad(angle + _TURN * place + 60 * bundle)
             axis = _lattice(bundle)
-            positions.append((axis[0] + radius * np.cos(phi), axis[1] + radius * np.sin(phi),
-                              height + _RISE * place + 2.1 * (bundle % 2)))
+            positions.append(
+                (
+                    axis[0] + radius * np.cos(phi),
+                    axis[1] + radius * np.sin(phi),
+                    height + _RISE * place + 2.1 * (bundle % 2),
+                )
+            )
         structure[0][0].add_residue(residue)
     xyz = np.array(positions)
     xyz += np.array(centre) - xyz.mean(axis=0)
@@ -58,8 +74,9 @@ def small_model(n_residues: int = 54, *, centre: tuple[float, float, float] = (0
     return structure
 
 
-def box_centre(shape: tuple[int, int, int], voxel: float,
-               origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[float, float, float]:
+def box_centre(
+    shape: tuple[int, int, int], voxel: float, origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> tuple[float, float, float]:
     """Position in Å of voxel n // 2 of a box (nz, ny, nx)."""
     x, y, z = (n // 2 * voxel + start for n, start in zip(shape[::-1], origin, strict=True))
     return x, y, z
@@ -81,13 +98,22 @@ def density(structure: gemmi.Structure, grid: Grid, *, blur: float = 0.0) -> np.
         site.atom.pos = site.atom.pos + shift
     calculator.add_model_density_to_grid(model)
     values = np.array(calculator.grid.array, dtype=np.float64).transpose(2, 1, 0)
-    return _filtered(values, grid, lambda s2: np.exp((extra - blur) * s2 / 4)
-                     * (s2 < (0.5 / grid.step) ** 2))
+    return _filtered(
+        values, grid, lambda s2: np.exp((extra - blur) * s2 / 4) * (s2 < (0.5 / grid.step) ** 2)
+    )
 
 
-def half_maps(structure: gemmi.Structure, shape: tuple[int, int, int], voxel: float,
-              resolution: float, seed: int, *, blur: float = 60.0, solvent: float = 0.0,
-              origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[Map, Map, Map]:
+def half_maps(
+    structure: gemmi.Structure,
+    shape: tuple[int, int, int],
+    voxel: float,
+    resolution: float,
+    seed: int,
+    *,
+    blur: float = 60.0,
+    solvent: float = 0.0,
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> tuple[Map, Map, Map]:
     """Two half maps and the truth: model density, blurred, plus white noise of its own each.
 
     Parameters
@@ -118,13 +144,16 @@ def half_maps(structure: gemmi.Structure, shape: tuple[int, int, int], voxel: fl
     sigma = np.sqrt(_noise_variance(signal, distance, grid, resolution))
     rng = np.random.default_rng(seed)
     halves = [signal + rng.normal(0.0, sigma, shape) for _ in range(2)]
-    return (Map(halves[0].astype(np.float32), grid, "half 1"),
-            Map(halves[1].astype(np.float32), grid, "half 2"),
-            Map(truth.astype(np.float32), grid, "truth"))
+    return (
+        Map(halves[0].astype(np.float32), grid, "half 1"),
+        Map(halves[1].astype(np.float32), grid, "half 2"),
+        Map(truth.astype(np.float32), grid, "truth"),
+    )
 
 
-def _noise_variance(signal: np.ndarray, distance: np.ndarray, grid: Grid,
-                    resolution: float) -> float:
+def _noise_variance(
+    signal: np.ndarray, distance: np.ndarray, grid: Grid, resolution: float
+) -> float:
     """Variance of white noise for which the masked FSC is 0.143 at `resolution`."""
     mask = ndimage.gaussian_filter((distance < 8.0).astype(float), 2 / grid.step)
     outside = signal[distance > 8.0]
@@ -145,8 +174,9 @@ def _distance_to_atoms(structure: gemmi.Structure, grid: Grid) -> np.ndarray:
 
 def _filtered(values: np.ndarray, grid: Grid, transfer) -> np.ndarray:
     """The values times a function of |s|^2 in Fourier space, float64."""
-    return np.fft.irfftn(np.fft.rfftn(values) * transfer(_s_squared(grid)), grid.shape,
-                         axes=(0, 1, 2))
+    return np.fft.irfftn(
+        np.fft.rfftn(values) * transfer(_s_squared(grid)), grid.shape, axes=(0, 1, 2)
+    )
 
 
 def _s_squared(grid: Grid) -> np.ndarray:

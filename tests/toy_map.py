@@ -28,7 +28,8 @@ def executor_of(kind, workers, patience):
         return executors.ProcessExecutor(workers, patience=patience, found=found)
     if kind == "mpi":
         return executors.MpiexecExecutor(
-            workers, mpiexec_candidates(), patience=patience, ready=120.0, found=found)
+            workers, mpiexec_candidates(), patience=patience, ready=120.0, found=found
+        )
     comm = comm_world(dict(os.environ))
     if comm.Get_rank() > 0:
         serve(comm)
@@ -53,8 +54,9 @@ def main(kind, workers, folder, patience):
     code = 0
     try:
         for _ in range(plan.get("plans", 1)):
-            executor.map(toy_tasks.write_slot, Path(folder), plan["count"],
-                         patience=plan.get("patience"))
+            executor.map(
+                toy_tasks.write_slot, Path(folder), plan["count"], patience=plan.get("patience")
+            )
         print(executor.name, flush=True)
     except LocScaleError as error:
         print(f"error: {error}", flush=True)

@@ -22,6 +22,7 @@ def run_hybrid(inputs, parameters, outputs, *, executor, progress):
     progress.start("checks")
     if "error" in plan:
         from locscale_hybrid.errors import InputError
+
         raise InputError(plan["error"])
     if "bug" in plan:
         raise ZeroDivisionError(plan["bug"])
@@ -35,8 +36,14 @@ def run_hybrid(inputs, parameters, outputs, *, executor, progress):
         outputs.record.write_text((folder / "who.txt").read_text())
     progress.start("output")
     progress.update(1.0)
-    return types.SimpleNamespace(findings=(), output=outputs.map, linear=outputs.linear, files={},
-                                 record=outputs.record, summary=[("executor", executor.name)])
+    return types.SimpleNamespace(
+        findings=(),
+        output=outputs.map,
+        linear=outputs.linear,
+        files={},
+        record=outputs.record,
+        summary=[("executor", executor.name)],
+    )
 
 
 def pretend_pipeline():

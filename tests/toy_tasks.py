@@ -136,8 +136,7 @@ def processor_seconds(pid: int) -> float:
 
 def left_outside(folder: Path) -> list[Path]:
     """Files elsewhere that processes of the plan had open and that are still there."""
-    names = {name for path in folder.glob("litter-*.json")
-             for name in json.loads(path.read_text())}
+    names = {name for path in folder.glob("litter-*.json") for name in json.loads(path.read_text())}
     return [Path(name) for name in sorted(names) if Path(name).exists()]
 
 

@@ -42,22 +42,27 @@ def imports() -> dict[str, set[str]]:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level:
-                base = place[:len(place) - node.level]
+                base = place[: len(place) - node.level]
                 names = (node.module or "").split(".") if node.module else []
                 targets = [(*base, *names, alias.name) for alias in node.names]
-                found[place[0]] |= {target[0] for target in targets
-                                    if target[0] in found and target[0] != place[0]}
+                found[place[0]] |= {
+                    target[0] for target in targets if target[0] in found and target[0] != place[0]
+                }
     return found
 
 
 def direct(edges: dict[str, set[str]]) -> list[tuple[str, str]]:
     """Keep the imports that no longer way implies."""
     reach = {name: set(targets) for name, targets in edges.items()}
-    for middle, start in product(reach, reach):     # Warshall: the way over each in turn
+    for middle, start in product(reach, reach):  # Warshall: the way over each in turn
         if middle in reach[start]:
             reach[start] |= reach[middle]
-    return [(name, target) for name, targets in edges.items() for target in sorted(targets)
-            if not any(target in reach[other] for other in targets - {target})]
+    return [
+        (name, target)
+        for name, targets in edges.items()
+        for target in sorted(targets)
+        if not any(target in reach[other] for other in targets - {target})
+    ]
 
 
 def drawn() -> str:
@@ -70,12 +75,18 @@ def drawn() -> str:
     parts = [arrow(place[start], place[end]) for start, end in direct(imports())]
     parts += [box(name, *middle) for name, middle in place.items()]
     height = len(rows) * ROW
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        'font-family="sans-serif" font-size="14">',
-        '<defs><marker id="tip" markerWidth="7" markerHeight="7" refX="6" refY="3" orient="auto">'
-        '<path d="M0,0 L6,3 L0,6 z" fill="#7a8aa0"/></marker></defs>',
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>', *parts, "</svg>", ""])
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+            'font-family="sans-serif" font-size="14">',
+            '<defs><marker id="tip" markerWidth="7" markerHeight="7" refX="6" refY="3" orient="auto">'
+            '<path d="M0,0 L6,3 L0,6 z" fill="#7a8aa0"/></marker></defs>',
+            f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )
 
 
 def arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
@@ -83,20 +94,24 @@ def arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
     (x, y), (u, v) = start, end
     y += BOX_HEIGHT
     bend = 0.5 * (v - y)
-    return (f'<path d="M{x:.0f},{y:.0f} C{x:.0f},{y + bend:.0f} {u:.0f},{v - bend:.0f} '
-            f'{u:.0f},{v - 1:.0f}" fill="none" stroke="#7a8aa0" marker-end="url(#tip)"/>')
+    return (
+        f'<path d="M{x:.0f},{y:.0f} C{x:.0f},{y + bend:.0f} {u:.0f},{v - bend:.0f} '
+        f'{u:.0f},{v - 1:.0f}" fill="none" stroke="#7a8aa0" marker-end="url(#tip)"/>'
+    )
 
 
 def box(name: str, x: float, y: float) -> str:
     """Draw the box of a package with its number of modules."""
     inside = [path for path in (CORE / name).rglob("*.py") if path.name != "__init__.py"]
     count = f"{len(inside)} modules" if inside else "module"
-    return (f'<rect x="{x - BOX_WIDTH / 2:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" '
-            f'height="{BOX_HEIGHT}" rx="6" fill="#eaf1fb" stroke="#4a6fa5"/>'
-            f'<text x="{x:.0f}" y="{y + 16:.0f}" text-anchor="middle" fill="#1c2a3a">'
-            f'{html.escape(name)}</text>'
-            f'<text x="{x:.0f}" y="{y + 30:.0f}" text-anchor="middle" font-size="10" '
-            f'fill="#4c5a6b">{count}</text>')
+    return (
+        f'<rect x="{x - BOX_WIDTH / 2:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" '
+        f'height="{BOX_HEIGHT}" rx="6" fill="#eaf1fb" stroke="#4a6fa5"/>'
+        f'<text x="{x:.0f}" y="{y + 16:.0f}" text-anchor="middle" fill="#1c2a3a">'
+        f"{html.escape(name)}</text>"
+        f'<text x="{x:.0f}" y="{y + 30:.0f}" text-anchor="middle" font-size="10" '
+        f'fill="#4c5a6b">{count}</text>'
+    )
 
 
 def table() -> str:
@@ -104,8 +119,14 @@ def table() -> str:
     lines = ["| package | what it is for |", "|---|---|"]
     for name in (name for row in layers() for name in row):
         path = CORE / name / "__init__.py"
-        text = ast.get_docstring(ast.parse((path if path.exists() else CORE / f"{name}.py")
-                                           .read_text(encoding="utf-8"))) or ""
+        text = (
+            ast.get_docstring(
+                ast.parse(
+                    (path if path.exists() else CORE / f"{name}.py").read_text(encoding="utf-8")
+                )
+            )
+            or ""
+        )
         lines.append(f"| `{name}` | {text.partition(chr(10))[0]} |")
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 
 SHOWN = (("C4", "D3", "O"), ("T", "TXZ", "T222"), ("I1", "I2 = I"), ("I3", "I4"))
 COLOURS = {2: "tab:blue", 3: "tab:green", 4: "tab:purple", 5: "tab:red"}
-SIZE = 0.085              # of the sphere's radius
+SIZE = 0.085  # of the sphere's radius
 ON_RIM = 1e-6
 # number of nearest neighbours that a corner of the solid is joined to, and the fold of a corner
 SOLIDS = {"O": (3, 3), "I": (5, 5)}
@@ -52,7 +52,7 @@ def symbol_at(x: float, y: float, fold: int) -> Patch:
 def edges_of(corners: np.ndarray, neighbours: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Edges of a regular solid on the side that faces the viewer."""
     distance = np.linalg.norm(corners[:, None] - corners[None], axis=-1)
-    length = np.sort(distance, axis=1)[0, 1:neighbours + 1].max()
+    length = np.sort(distance, axis=1)[0, 1 : neighbours + 1].max()
     for i, j in zip(*np.nonzero(distance < length * 1.01), strict=True):
         if i < j and corners[i, 2] + corners[j, 2] > -1e-6:
             yield corners[i], corners[j]
@@ -87,8 +87,10 @@ def listed() -> str:
         for fold in sorted({fold for _, fold in axes}, reverse=True):
             same = [axis for axis, n in axes if n == fold]
             same.sort(key=lambda axis: tuple(-np.round(axis[::-1], 4)))
-            texts = ", ".join("(" + ", ".join(f"{value + 0.0:.3g}" for value in np.round(axis, 3))
-                              + ")" for axis in same)
+            texts = ", ".join(
+                "(" + ", ".join(f"{value + 0.0:.3g}" for value in np.round(axis, 3)) + ")"
+                for axis in same
+            )
             lines.append(f"| `{symbol}` | {fold}-fold | {len(same)} | {texts} |")
     return "\n".join(lines) + "\n"
 
@@ -103,8 +105,11 @@ def main() -> None:
         draw(panel, title)
     signs = [Patch(color=colour, label=f"{fold}-fold") for fold, colour in COLOURS.items()]
     figure.legend(handles=signs, loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle("Axes as seen from +z (towards the viewer): lens 2-fold, triangle 3-fold, "
-                    "square 4-fold, pentagon 5-fold", fontsize=11)
+    figure.suptitle(
+        "Axes as seen from +z (towards the viewer): lens 2-fold, triangle 3-fold, "
+        "square 4-fold, pentagon 5-fold",
+        fontsize=11,
+    )
     figure.savefig(picture, dpi=90)
 
 

@@ -10,10 +10,12 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES, PAGES = ROOT / "docs/images", ROOT / "src/docs/user"
-COPIES = {IMAGES / "tutorial_surfaces.png": PAGES / "commands/locscale_result.png",
-          IMAGES / "tutorial_real.png": PAGES / "tools/locscaletutorial.png",
-          ROOT / ".reports/panel.png": PAGES / "tools/locscalehybrid.png"}
-WIDEST = 760               # pixels
+COPIES = {
+    IMAGES / "tutorial_surfaces.png": PAGES / "commands/locscale_result.png",
+    IMAGES / "tutorial_real.png": PAGES / "tools/locscaletutorial.png",
+    ROOT / ".reports/panel.png": PAGES / "tools/locscalehybrid.png",
+}
+WIDEST = 760  # pixels
 COLOURS = 128
 
 
@@ -24,8 +26,9 @@ def main() -> None:
             picture = Image.open(source).convert("RGB")
             scale = min(1.0, WIDEST / picture.width)
             size = (round(scale * picture.width), round(scale * picture.height))
-            picture.resize(size, Image.Resampling.LANCZOS).quantize(COLOURS).save(target,
-                                                                                   optimize=True)
+            picture.resize(size, Image.Resampling.LANCZOS).quantize(COLOURS).save(
+                target, optimize=True
+            )
 
 
 if __name__ == "__main__":

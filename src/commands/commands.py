@@ -29,7 +29,8 @@ from .selection import with_one_spelling
 from .specifiers import InputMapsArg, ModelAtomsArg, OneMapArg, ResultArg, WeightArg, ZoneArg
 
 _MADE = "give a map that locscale hybrid made"
-_HIDDEN = tuple(map(python_name, ALIASES))      # left out of the usage
+_HIDDEN = tuple(map(python_name, ALIASES))  # left out of the usage
+
 
 class PointGroupArg(StringArg):
     """A point group in Schoenflies notation."""
@@ -41,6 +42,7 @@ class PointGroupArg(StringArg):
         """Parse a symbol; what the core does not know is refused here."""
         from locscale_hybrid.errors import InputError
         from locscale_hybrid.symmetry.point_groups import parse_point_group
+
         symbol, used, rest = super().parse(text, session)
         try:
             parse_point_group(symbol)
@@ -59,6 +61,7 @@ class ProcessesArg(Annotation):
         """Parse a number; what the core would not start is refused here."""
         from locscale_hybrid.cli.job_file import require_processes
         from locscale_hybrid.errors import InputError
+
         number, used, rest = PositiveIntArg.parse(text, session)
         try:
             require_processes(number)
@@ -168,45 +171,53 @@ def hybrid_description():
     """Describe the arguments of ``locscale hybrid``."""
     return CmdDesc(
         optional=[("maps", InputMapsArg)],
-        keyword=[*_input_keywords(),
-                 ("zone", ZoneArg),
-                 ("range", _number(FloatArg, 0, 100, "Å")),
-                 ("subregion", SubregionArg),
-                 ("weight", WeightArg()),
-                 ("scaling", EnumOf(SCALINGS)),
-                 ("window", _of_core(FloatArg, "window")),
-                 ("window_voxels", _of_core(IntArg, "window_voxels")),
-                 ("stride", _of_core(IntArg, "stride")),
-                 ("taper", EnumOf(TAPERS)),
-                 ("noise_weight", BoolArg),
-                 ("complete_model", BoolArg),
-                 ("refiner", EnumOf(REFINERS)),
-                 ("model_resolution", _of_core(FloatArg, "model_resolution")),
-                 ("b_steps", _of_core(IntArg, "b_steps")),
-                 ("refine_coordinates", LibraryArg),
-                 ("b_floor", _of_core(FloatArg, "b_floor")),
-                 ("neighbor_tau", _of_core(FloatArg, "neighbour_tau")),
-                 ("seed", _of_core(IntArg, "seed")),
-                 ("reseed_check", BoolArg),
-                 ("validate", BoolArg),
-                 ("outputs", ListOf(EnumOf((*OUTPUTS, ALL)),
-                                    name=f"any of {', '.join(OUTPUTS)}, or {ALL}")),
-                 ("report", BoolArg),
-                 ("name", StringArg),
-                 ("save_to", FolderArg),
-                 ("update", ResultArg("update", _MADE)),
-                 ("processes", ProcessesArg),
-                 ("mpiexec", ProgramArg),
-                 ("wait", BoolArg)],
+        keyword=[
+            *_input_keywords(),
+            ("zone", ZoneArg),
+            ("range", _number(FloatArg, 0, 100, "Å")),
+            ("subregion", SubregionArg),
+            ("weight", WeightArg()),
+            ("scaling", EnumOf(SCALINGS)),
+            ("window", _of_core(FloatArg, "window")),
+            ("window_voxels", _of_core(IntArg, "window_voxels")),
+            ("stride", _of_core(IntArg, "stride")),
+            ("taper", EnumOf(TAPERS)),
+            ("noise_weight", BoolArg),
+            ("complete_model", BoolArg),
+            ("refiner", EnumOf(REFINERS)),
+            ("model_resolution", _of_core(FloatArg, "model_resolution")),
+            ("b_steps", _of_core(IntArg, "b_steps")),
+            ("refine_coordinates", LibraryArg),
+            ("b_floor", _of_core(FloatArg, "b_floor")),
+            ("neighbor_tau", _of_core(FloatArg, "neighbour_tau")),
+            ("seed", _of_core(IntArg, "seed")),
+            ("reseed_check", BoolArg),
+            ("validate", BoolArg),
+            (
+                "outputs",
+                ListOf(EnumOf((*OUTPUTS, ALL)), name=f"any of {', '.join(OUTPUTS)}, or {ALL}"),
+            ),
+            ("report", BoolArg),
+            ("name", StringArg),
+            ("save_to", FolderArg),
+            ("update", ResultArg("update", _MADE)),
+            ("processes", ProcessesArg),
+            ("mpiexec", ProgramArg),
+            ("wait", BoolArg),
+        ],
         hidden=_HIDDEN,
-        synopsis="Sharpen a map locally with a partial atomic model")
+        synopsis="Sharpen a map locally with a partial atomic model",
+    )
 
 
 def check_description():
     """Describe the arguments of ``locscale check``."""
-    return CmdDesc(required=[("maps", InputMapsArg)],
-                   keyword=[*_input_keywords(), ("wait", BoolArg)],
-                   hidden=_HIDDEN, synopsis="Examine half maps and model before sharpening")
+    return CmdDesc(
+        required=[("maps", InputMapsArg)],
+        keyword=[*_input_keywords(), ("wait", BoolArg)],
+        hidden=_HIDDEN,
+        synopsis="Examine half maps and model before sharpening",
+    )
 
 
 def register_command(name, logger):
@@ -214,10 +225,15 @@ def register_command(name, logger):
     descriptions = {
         "locscale hybrid": (hybrid_description, locscale_hybrid),
         "locscale check": (check_description, locscale_check),
-        "locscale info": (lambda: CmdDesc(required=[("volume", ResultArg("locscale info", _MADE))],
-                                          synopsis="Tell how a sharpened map was made"),
-                          locscale_info),
-        "locscale stop": (lambda: CmdDesc(synopsis="End sharpening runs"), locscale_stop)}
+        "locscale info": (
+            lambda: CmdDesc(
+                required=[("volume", ResultArg("locscale info", _MADE))],
+                synopsis="Tell how a sharpened map was made",
+            ),
+            locscale_info,
+        ),
+        "locscale stop": (lambda: CmdDesc(synopsis="End sharpening runs"), locscale_stop),
+    }
     description, function = descriptions[name]
     register(name, description(), function, logger=logger)
 
@@ -225,12 +241,16 @@ def register_command(name, logger):
 def _input_keywords():
     """Keywords that say what is worked on."""
     centre = TupleOf(FloatArg, 3, name="x,y,z in voxels")
-    return [("model", ModelAtomsArg), ("sym", PointGroupArg),
-            ("symmetry", PointGroupArg),
-            ("symmetry_center", centre), ("symmetry_centre", centre),
-            ("mask", OneMapArg("mask", "give an open map, for example mask #5")),
-            ("resolution", _of_core(FloatArg, "resolution")),
-            ("fdr", _of_core(FloatArg, "fdr", "of the voxels"))]
+    return [
+        ("model", ModelAtomsArg),
+        ("sym", PointGroupArg),
+        ("symmetry", PointGroupArg),
+        ("symmetry_center", centre),
+        ("symmetry_centre", centre),
+        ("mask", OneMapArg("mask", "give an open map, for example mask #5")),
+        ("resolution", _of_core(FloatArg, "resolution")),
+        ("fdr", _of_core(FloatArg, "fdr", "of the voxels")),
+    ]
 
 
 def _of_core(kind, field, unit=None):

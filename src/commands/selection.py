@@ -44,14 +44,21 @@ class Chosen:
         if not self.models:
             return None
         from chimerax.atomic import concatenate
+
         return concatenate([choice.current_atoms for choice in self.models])
 
     def hand_over(self):
         """Copy from the session what the run needs."""
         single = len(self.models) == 1
         name = map_label(self.models[0].structure) if single else "model"
-        return hand_over(self.maps, atoms=self.atoms, model_name=name, mask=self.mask,
-                         weight=self.weight, library=self.library)
+        return hand_over(
+            self.maps,
+            atoms=self.atoms,
+            model_name=name,
+            mask=self.mask,
+            weight=self.weight,
+            library=self.library,
+        )
 
     def labels(self):
         """Name each input for the log."""
@@ -74,15 +81,23 @@ class Chosen:
         """
         from locscale_hybrid.inputs.half_names import check_names, partner_name
         from locscale_hybrid.parameters import HybridInputs
+
         told = list(self.found)
         if len(self.maps) != 1:
             return told
         volume = self.maps[0]
         for other in session.models.list(type=Volume):
             if other is not volume and other.name == partner_name(volume.name):
-                return [*told, {"code": "partner-half-map", "level": "warning", "values": {},
-                         "message": f"{map_label(volume)} has the name of a half map, and "
-                         f"{map_label(other)} is open; give both as half maps"}]
+                return [
+                    *told,
+                    {
+                        "code": "partner-half-map",
+                        "level": "warning",
+                        "values": {},
+                        "message": f"{map_label(volume)} has the name of a half map, and "
+                        f"{map_label(other)} is open; give both as half maps",
+                    },
+                ]
         path = volume.data.path
         found = check_names(HybridInputs(full_map=Path(path))) if _is_file(path) else []
         return [*told, *(finding.as_dict() for finding in found)]
@@ -96,12 +111,16 @@ class Chosen:
         fields = ("half_map_1", "half_map_2") if len(self.maps) == 2 else ("full_map",)
         volumes = dict(zip(fields, self.maps, strict=True))
         volumes.update(mask=self.mask, weight_map=self.weight)
-        files = {field: os.path.abspath(volume.data.path) for field, volume in volumes.items()
-                 if volume is not None and _is_file(volume.data.path)}
+        files = {
+            field: os.path.abspath(volume.data.path)
+            for field, volume in volumes.items()
+            if volume is not None and _is_file(volume.data.path)
+        }
         if len(self.models) == 1 and self.models[0].atoms is None:
             structure = self.models[0].structure
-            moved = not structure.scene_position.same(frame_of(self.maps[0]).place,
-                                                      angle_tolerance=1e-3, shift_tolerance=1e-3)
+            moved = not structure.scene_position.same(
+                frame_of(self.maps[0]).place, angle_tolerance=1e-3, shift_tolerance=1e-3
+            )
             path = getattr(structure, "filename", None)
             if _is_file(path) and not moved:
                 files["model"] = os.path.abspath(path)
@@ -128,14 +147,22 @@ def choose(maps, keywords, earlier):
         If an input of the earlier run is closed, or a structure is no atomic model.
     """
     if not maps and earlier is not None:
-        maps = _still_open(earlier.maps, earlier.open_maps, "map", "locscale hybrid #1 #2 update "
-                           f"#{earlier.volume.id_string}")
+        maps = _still_open(
+            earlier.maps,
+            earlier.open_maps,
+            "map",
+            f"locscale hybrid #1 #2 update #{earlier.volume.id_string}",
+        )
     atoms, found = keywords.get("model"), []
     if atoms is not None:
         models, found = first_conformers(_choices(atoms))
     elif earlier is not None:
-        models = _still_open(earlier.models, earlier.open_models, "model",
-                             f"locscale hybrid update #{earlier.volume.id_string} model #3")
+        models = _still_open(
+            earlier.models,
+            earlier.open_models,
+            "model",
+            f"locscale hybrid update #{earlier.volume.id_string} model #3",
+        )
     else:
         models = []
     weight = keywords.get("weight")
@@ -146,8 +173,10 @@ def choose(maps, keywords, earlier):
         weight = weight or (earlier.weight if keywords.get("weight") is None else None)
     library = keywords.get("refine_coordinates") or (earlier.library if earlier else None)
     if library and not models:
-        raise UserError("refineCoordinates refines the model, and none is given: name it, for "
-                        "example model #3, or leave refineCoordinates out")
+        raise UserError(
+            "refineCoordinates refines the model, and none is given: name it, for "
+            "example model #3, or leave refineCoordinates out"
+        )
     return Chosen(list(maps or []), models, mask, weight, library, tuple(found))
 
 
@@ -191,9 +220,12 @@ def parameters_of(keywords, earlier, chosen):
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.parameters import OUTPUTS, HybridParameters
     from locscale_hybrid.symmetry.point_groups import parse_point_group
+
     if None not in (keywords.get("window"), keywords.get("window_voxels")):
-        raise UserError(f"windowVoxels {keywords['window_voxels']} and window "
-                        f"{keywords['window']:g} both set the window: give it in voxels or in Å")
+        raise UserError(
+            f"windowVoxels {keywords['window_voxels']} and window "
+            f"{keywords['window']:g} both set the window: give it in voxels or in Å"
+        )
     values = chosen_parameters(keywords, earlier=earlier.parameters if earlier else None)
     if isinstance(values.get("weight"), Volume):
         values["weight"] = "file"
@@ -222,19 +254,24 @@ def record_to_update(session, volume):
         return None
     record = results(session).of(volume)
     if record is None:
-        raise UserError(f"{map_label(volume)} was not made by locscale hybrid, so there is "
-                        "nothing to update: run locscale hybrid with the maps and without update")
+        raise UserError(
+            f"{map_label(volume)} was not made by locscale hybrid, so there is "
+            "nothing to update: run locscale hybrid with the maps and without update"
+        )
     return record
 
 
 def _choices(atoms):
     """Atoms, structure by structure; whole structures as such, so that edits are followed."""
     from chimerax.atomic import AtomicStructure
+
     choices = []
     for structure, own in by_structure(atoms):
         if not isinstance(structure, AtomicStructure):
-            raise UserError(f"{map_label(structure)} is {type(structure).__name__}, no atomic "
-                            "model: give an atomic structure")
+            raise UserError(
+                f"{map_label(structure)} is {type(structure).__name__}, no atomic "
+                "model: give an atomic structure"
+            )
         whole = len(own) == structure.num_atoms
         choices.append(ModelChoice(structure, None if whole else own))
     return choices
@@ -243,9 +280,11 @@ def _choices(atoms):
 def _still_open(recorded, still_open, kind, example):
     """Inputs of an earlier run, all of which must be open."""
     if len(still_open) < len(recorded):
-        raise UserError(f"{len(recorded) - len(still_open)} of the {len(recorded)} {kind}s that "
-                        f"the result was made from are closed: open them and name them, "
-                        f"for example {example}")
+        raise UserError(
+            f"{len(recorded) - len(still_open)} of the {len(recorded)} {kind}s that "
+            f"the result was made from are closed: open them and name them, "
+            f"for example {example}"
+        )
     return list(still_open)
 
 

@@ -17,7 +17,7 @@ from ..scene.frames import map_label
 _NUMBERS = re.compile(r"(#!?)([\d,.-]+)")
 _ONE_NUMBER = re.compile(r"#!?\d+(\.\d+)*")
 _OPERATORS = re.compile(r"[&|~<>=\"'()]")
-_SHOWN = 3                  # maps of a group that a message names
+_SHOWN = 3  # maps of a group that a message names
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,18 @@ class Part:
         """What is named in place of a map, and a remedy where that tells it."""
         if not self.models:
             if self.text == "sel":
-                return ('"sel" names no map, since nothing is selected',
-                        "select what is meant, or name it by its number")
+                return (
+                    '"sel" names no map, since nothing is selected',
+                    "select what is meant, or name it by its number",
+                )
             return f'"{self.text}" names no open model', ""
         model = self.model or next(iter(self.models))
         parent = getattr(model, "parent", None)
         if isinstance(parent, Volume):
-            return (f'"{self.text}" is the surface of {map_label(parent)}',
-                    f"name the map itself, #{parent.id_string}")
+            return (
+                f'"{self.text}" is the surface of {map_label(parent)}',
+                f"name the map itself, #{parent.id_string}",
+            )
         return f'"{self.text}" is no density map but {type(model).__name__} {model.name}', ""
 
 
@@ -88,8 +92,10 @@ class InputMapsArg(ModelsArg):
             _refuse_other_than_maps(part, alone=len(parts) == 1)
             for volume in part.maps:
                 if volume in maps:
-                    raise UserError(f"#{volume.id_string} is given twice: name two different half "
-                                    "maps, or one map alone as the full map")
+                    raise UserError(
+                        f"#{volume.id_string} is given twice: name two different half "
+                        "maps, or one map alone as the full map"
+                    )
                 maps.append(volume)
         return maps, used, rest
 
@@ -122,8 +128,10 @@ class OneMapArg(Annotation):
         if len(maps) > 1:
             more = ", …" if len(maps) > _SHOWN else ""
             names = ", ".join(map(map_label, maps[:_SHOWN])) + more
-            raise UserError(f'{self.role} "{used.strip()}" names {len(maps)} maps ({names}): '
-                            f"{self._several(maps, session)}")
+            raise UserError(
+                f'{self.role} "{used.strip()}" names {len(maps)} maps ({names}): '
+                f"{self._several(maps, session)}"
+            )
         return maps[0], used, rest
 
     def _meant(self, part, session):
@@ -152,9 +160,11 @@ class ResultArg(OneMapArg):
         """Refuse what was opened beside a result, with the number of the result."""
         for kept in results(session).records:
             if all(volume in kept.companions for volume in part.maps):
-                raise UserError(f'{self.role} "{part.text}" names what goes with the result '
-                                f"{map_label(kept.volume)}: give the result itself, {self.role} "
-                                f"#{kept.volume.id_string}")
+                raise UserError(
+                    f'{self.role} "{part.text}" names what goes with the result '
+                    f"{map_label(kept.volume)}: give the result itself, {self.role} "
+                    f"#{kept.volume.id_string}"
+                )
 
     def _remedy(self, session):
         newest = results(session).newest
@@ -167,8 +177,11 @@ class ResultArg(OneMapArg):
         made = [volume for volume in maps if results(session).of(volume)]
         made += [newest.volume] if newest else maps[:1]
         number = made[0].id_string
-        before = ("; the maps to be sharpened stand in front, locscale hybrid #1 #2 update "
-                  f"#{number}") if self.role == "update" else ""
+        before = (
+            (f"; the maps to be sharpened stand in front, locscale hybrid #1 #2 update #{number}")
+            if self.role == "update"
+            else ""
+        )
         return f"give the result alone, for example {self.role} #{number}{before}"
 
 
@@ -178,8 +191,11 @@ class WeightArg(OneMapArg):
     words = EnumOf(WEIGHTS)
 
     def __init__(self):
-        super().__init__("weight", "give a map with values from 0 to 1, for example weight #5, "
-                         f"or one of {', '.join(WEIGHTS)}")
+        super().__init__(
+            "weight",
+            "give a map with values from 0 to 1, for example weight #5, "
+            f"or one of {', '.join(WEIGHTS)}",
+        )
         self.name = f"{self.words.name}, or a map with weights from 0 to 1"
         self._html_name = f"{self.words.html_name()}, or a map with weights from 0 to 1"
 
@@ -207,11 +223,14 @@ class ModelAtomsArg(AtomsArg):
         atoms, used, rest = super().parse(text, session, ordered)
         if len(atoms) == 0 and used.strip() == "sel":
             what = "nothing is" if session.selection.empty() else "no atoms are"
-            raise UserError(f"{what} selected: select atoms first, or name them, for example "
-                            f"{cls.example_of_selection}")
+            raise UserError(
+                f"{what} selected: select atoms first, or name them, for example "
+                f"{cls.example_of_selection}"
+            )
         if len(atoms) == 0:
-            raise UserError(f'"{used}" names no atoms: give an open atomic structure, '
-                            f"for example {cls.example}")
+            raise UserError(
+                f'"{used}" names no atoms: give an open atomic structure, for example {cls.example}'
+            )
         return atoms, used, rest
 
 
@@ -231,17 +250,29 @@ def _refuse_other_than_maps(part, *, alone):
         raise UserError(f'{number} is an atomic structure, not a map: write "model {number}"')
     if not part.maps:
         fact, remedy = part.instead()
-        raise UserError(f"{fact}: " + (remedy or ("open the half maps first" if not part.models
-                                                  else "name two open half maps, or one full map")))
+        raise UserError(
+            f"{fact}: "
+            + (
+                remedy
+                or (
+                    "open the half maps first"
+                    if not part.models
+                    else "name two open half maps, or one full map"
+                )
+            )
+        )
 
 
 def _parse_parts(text, session):
     """The specifiers at the start of a text, the text used, and the rest."""
     models, used, rest = ModelsArg.parse(text, session)
     whole = used.strip().strip('"').strip()
-    parts = [] if _OPERATORS.search(whole) else [
-        _parse_part(one, session) for word in whole.split() for one in _without_commas(word)]
-    if None in parts or not parts:      # an expression: what all of it names counts
+    parts = (
+        []
+        if _OPERATORS.search(whole)
+        else [_parse_part(one, session) for word in whole.split() for one in _without_commas(word)]
+    )
+    if None in parts or not parts:  # an expression: what all of it names counts
         parts = [Part(whole, list(models))]
     return parts, used, rest
 

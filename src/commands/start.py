@@ -39,22 +39,39 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
     packed = earlier.packed if earlier is not None and own_folder is None else {}
     asked = _asked(keywords, earlier)
     request = Request(
-        handover, parameters,
-        {"map": saved or output_path(folder.outputs, name), "processing_folder": folder.stages,
-         "resume": True, "report": asked["report"]},
-        folder, processes=asked["processes"] or settings(session).processes or None,
+        handover,
+        parameters,
+        {
+            "map": saved or output_path(folder.outputs, name),
+            "processing_folder": folder.stages,
+            "resume": True,
+            "report": asked["report"],
+        },
+        folder,
+        processes=asked["processes"] or settings(session).processes or None,
         mpiexec=asked["mpiexec"] or settings(session).mpiexec or None,
-        title=map_label(chosen.maps[0]), keep_folder=own_folder is not None,
-        packed=packed, name=name, remarks=tuple(chosen.remarks(session)),
-        unless_unchanged=_asks_nothing_else(keywords, earlier))
-    deliver = Delivery(session, chosen, request, update, asked, saved, chosen.labels(),
-                       chosen.source_files())
+        title=map_label(chosen.maps[0]),
+        keep_folder=own_folder is not None,
+        packed=packed,
+        name=name,
+        remarks=tuple(chosen.remarks(session)),
+        unless_unchanged=_asks_nothing_else(keywords, earlier),
+    )
+    deliver = Delivery(
+        session, chosen, request, update, asked, saved, chosen.labels(), chosen.source_files()
+    )
     if update is not None and folder.previous_record is None and not packed:
-        session.logger.info("This update is a full run: the session file does not hold the hybrid "
-                            "model of the earlier one, to start from, because it is larger than "
-                            f"{LARGEST_PACKED >> 20} MB, or was saved by an older version")
-    load = functools.partial(_load, wanted=parameters["outputs"], folder=folder,
-                             saved_from=deliver.source_files if saved else None)
+        session.logger.info(
+            "This update is a full run: the session file does not hold the hybrid "
+            "model of the earlier one, to start from, because it is larger than "
+            f"{LARGEST_PACKED >> 20} MB, or was saved by an older version"
+        )
+    load = functools.partial(
+        _load,
+        wanted=parameters["outputs"],
+        folder=folder,
+        saved_from=deliver.source_files if saved else None,
+    )
     return _go(session, LocScaleJob(session, request, load, deliver), wait)
 
 
@@ -64,9 +81,16 @@ def start_check(session, maps, keywords, *, wait=None, quiet=False):
     handover = chosen.hand_over()
     parameters = parameters_of(keywords, None, chosen)
     folder = RunFolder()
-    request = Request(handover, parameters, {"map": folder.outputs / "check.mrc"}, folder,
-                      action="check", title=map_label(chosen.maps[0]), quiet=quiet,
-                      remarks=tuple(chosen.remarks(session)))
+    request = Request(
+        handover,
+        parameters,
+        {"map": folder.outputs / "check.mrc"},
+        folder,
+        action="check",
+        title=map_label(chosen.maps[0]),
+        quiet=quiet,
+        remarks=tuple(chosen.remarks(session)),
+    )
 
     def deliver(outcome):
         """Close the list of findings in the log."""
@@ -83,8 +107,10 @@ def log_info(session, volume):
     kept = results(session).of(volume)
     if kept is None:
         known = ", ".join(map_label(other.volume) for other in results(session).records)
-        raise UserError(f"{map_label(volume)} was not made by locscale hybrid in this session; "
-                        + (f"these were: {known}" if known else "nothing was yet"))
+        raise UserError(
+            f"{map_label(volume)} was not made by locscale hybrid in this session; "
+            + (f"these were: {known}" if known else "nothing was yet")
+        )
     log_text.log_record(session.logger, kept)
     return kept.record
 
@@ -135,18 +161,36 @@ class Delivery:
         previous = results(session).of(volume)
         record = {**record_of(outcome), "findings": outcome.findings}
         companions = open_companions(
-            session, like, volume, loaded, previous.companions if previous else [],
-            copied=(record.get("hybrid_model") or {}).get("copied_atoms", 0) > 0)
+            session,
+            like,
+            volume,
+            loaded,
+            previous.companions if previous else [],
+            copied=(record.get("hybrid_model") or {}).get("copied_atoms", 0) > 0,
+        )
         line, needs = shell_line(self.request, outcome.inputs, self.source_files, record, previous)
         kept = ResultRecord(
-            volume, self.chosen.maps, self.chosen.models, self.chosen.mask, self.chosen.weight,
-            self.request.parameters, record, self.labels, line, companions,
-            _links(outcome.result), self.chosen.library, self.request.folder, shell_needs=needs,
-            asked=self.asked, saved_map=str(self.saved or (previous.saved_map if previous else "")))
+            volume,
+            self.chosen.maps,
+            self.chosen.models,
+            self.chosen.mask,
+            self.chosen.weight,
+            self.request.parameters,
+            record,
+            self.labels,
+            line,
+            companions,
+            _links(outcome.result),
+            self.chosen.library,
+            self.request.folder,
+            shell_needs=needs,
+            asked=self.asked,
+            saved_map=str(self.saved or (previous.saved_map if previous else "")),
+        )
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove_in_background()
         results(session).add(kept)
-        log_text.log_record(session.logger, kept, findings=False)   # they are in the log already
+        log_text.log_record(session.logger, kept, findings=False)  # they are in the log already
         return volume
 
     def _left(self):
@@ -154,13 +198,14 @@ class Delivery:
         if not self.request.keep_folder:
             self.request.folder.remove_in_background()
         kept = results(self.session).of(self.update)
-        if kept is not None:    # other maps or models may have been named that hold the same
+        if kept is not None:  # other maps or models may have been named that hold the same
             kept.maps, kept.models, kept.inputs = self.chosen.maps, self.chosen.models, self.labels
             kept.mask, kept.weight, kept.asked = self.chosen.mask, self.chosen.weight, self.asked
         self.session.logger.info(
             f"Nothing has changed since {map_label(self.update)} was made: maps, model and options "
             "are the same, so it stays as it is. Edit the model or change an option; locscale "
-            "hybrid without update makes a full run")
+            "hybrid without update makes a full run"
+        )
         return self.update
 
     def _updated(self, values):
@@ -168,8 +213,9 @@ class Delivery:
         if self.update is None:
             return None
         if self.update.deleted:
-            self.session.logger.warning("The map to update was closed meanwhile; the result is "
-                                        "opened as a new map")
+            self.session.logger.warning(
+                "The map to update was closed meanwhile; the result is opened as a new map"
+            )
             return None
         new_values(self.update, values)
         if self.asked["name"]:
@@ -179,8 +225,14 @@ class Delivery:
     def _opened(self, like, loaded):
         """A new map; the inputs are hidden."""
         first = self.chosen.maps[0]
-        volume = new_volume(self.session, like, loaded.values, self.request.name,
-                            level=loaded.level, look_of=None if first.deleted else first)
+        volume = new_volume(
+            self.session,
+            like,
+            loaded.values,
+            self.request.name,
+            level=loaded.level,
+            look_of=None if first.deleted else first,
+        )
         for given in self.chosen.maps:
             if not given.deleted:
                 given.display = False
@@ -193,8 +245,9 @@ def _load(outcome, *, wanted, folder, saved_from):
     model = (record_of(outcome).get("hybrid_model", {}).get("file") or {}).get("path")
     if model and Path(model).is_file():
         given = outcome.inputs.get("model")
-        folder.keep_for_update(Path(outcome.result["record"]), Path(model),
-                               Path(given) if given else None)
+        folder.keep_for_update(
+            Path(outcome.result["record"]), Path(model), Path(given) if given else None
+        )
     if saved_from is not None:
         name_sources(Path(outcome.result["record"]), outcome.inputs, saved_from)
     return loaded
@@ -202,7 +255,7 @@ def _load(outcome, *, wanted, folder, saved_from):
 
 def _go(session, job, wait):
     """Run a job; wait in scripts and without a window, unless told otherwise."""
-    results(session)        # ends the job with the session
+    results(session)  # ends the job with the session
     if wait is None:
         wait = session.in_script or not session.ui.is_gui
     if wait:
@@ -213,21 +266,28 @@ def _go(session, job, wait):
 
 def _links(result):
     """Files of a run that a person opens, by what to call them."""
-    files = {kind: str(path) for kind, path in result_files(result).items()
-             if kind in ("record", "report")}
+    files = {
+        kind: str(path)
+        for kind, path in result_files(result).items()
+        if kind in ("record", "report")
+    }
     return {**files, "folder": str(Path(result["map"]).parent)}
 
 
 def _require_fitting(session, update, earlier, frame):
     """Refuse an update of another grid, and a second one at the same time."""
     if tuple(update.data.size) != frame.size:
-        raise UserError(f"{map_label(update)} has {_size(update.data.size)} voxels and cannot "
-                        f"take a map of {_size(frame.size)}: run locscale hybrid without update")
+        raise UserError(
+            f"{map_label(update)} has {_size(update.data.size)} voxels and cannot "
+            f"take a map of {_size(frame.size)}: run locscale hybrid without update"
+        )
     busy = [job for job in running_jobs(session) if job.request.folder is earlier.folder]
     if earlier.folder is not None and busy:
-        raise UserError(f"{map_label(update)} is being updated already ({busy[0].stage}, "
-                        f"{100 * busy[0].fraction:.0f} %): wait for it, or end it with "
-                        "locscale stop")
+        raise UserError(
+            f"{map_label(update)} is being updated already ({busy[0].stage}, "
+            f"{100 * busy[0].fraction:.0f} %): wait for it, or end it with "
+            "locscale stop"
+        )
 
 
 def _default_name(session, chosen, update):
@@ -247,7 +307,8 @@ def _asks_nothing_else(keywords, earlier):
         return False
     report = keywords.get("report")
     return not (keywords.get("save_to") or keywords.get("name")) and (
-        report is None or report == earlier.asked.get("report", True))
+        report is None or report == earlier.asked.get("report", True)
+    )
 
 
 def _asked(keywords, earlier):
@@ -256,11 +317,15 @@ def _asked(keywords, earlier):
     asked = {name: keywords.get(name) or before.get(name) for name in ("processes", "mpiexec")}
     if asked["processes"] and not keywords.get("processes"):
         from locscale_hybrid.cli.job_file import most_processes
+
         # the session may come from a larger machine
         asked["processes"] = min(asked["processes"], most_processes())
     report = keywords.get("report")
-    return {**asked, "name": keywords.get("name"),
-            "report": before.get("report", True) if report is None else report}
+    return {
+        **asked,
+        "name": keywords.get("name"),
+        "report": before.get("report", True) if report is None else report,
+    }
 
 
 def _size(size):

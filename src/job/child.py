@@ -11,7 +11,7 @@ from pathlib import Path
 
 _END = object()
 _SECONDS_TO_END = 5.0
-_SECONDS_FOR_LINES = 5.0    # from the end of the child to the last that it said
+_SECONDS_FOR_LINES = 5.0  # from the end of the child to the last that it said
 
 
 def python_of_application():
@@ -41,17 +41,24 @@ class Child:
 
     def __init__(self, job_file, errors, scratch):
         from locscale_hybrid.parallel.processes import python_executable, start_core
+
         self._errors = errors
         self._lines = queue.SimpleQueue()
-        self.process = start_core(job_file, python=python_executable(python_of_application()),
-                                  application=application_folder(), errors=errors,
-                                  scratch=scratch, hold=True)
+        self.process = start_core(
+            job_file,
+            python=python_executable(python_of_application()),
+            application=application_folder(),
+            errors=errors,
+            scratch=scratch,
+            hold=True,
+        )
         # A thread of its own: a grandchild may hold the pipe open after the child has ended.
         threading.Thread(target=self._read, daemon=True).start()
 
     def begin(self):
         """Have it read the job file: all that the file names is there."""
         from locscale_hybrid.parallel.processes import release_core
+
         release_core(self.process)
 
     def events(self, stop_requested):
@@ -86,6 +93,7 @@ class Child:
     def stop(self):
         """End the child, which ends its ranks; return its exit code."""
         from locscale_hybrid.parallel.processes import stop_core
+
         return stop_core(self.process)
 
     def last_words(self, lines=3):

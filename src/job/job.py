@@ -15,11 +15,16 @@ from .child import Child, describe_end
 from .run_folder import RunFolder
 
 STAGES = {
-    "checks": "checking the input", "mask": "finding the mask",
-    "pseudo-atoms": "placing pseudo-atoms", "hybrid model": "joining the model",
-    "adp": "refining B factors", "reference": "computing the reference map",
-    "scaling": "scaling", "output": "writing maps"}
-_STATUS_EVERY = 0.2         # s
+    "checks": "checking the input",
+    "mask": "finding the mask",
+    "pseudo-atoms": "placing pseudo-atoms",
+    "hybrid model": "joining the model",
+    "adp": "refining B factors",
+    "reference": "computing the reference map",
+    "scaling": "scaling",
+    "output": "writing maps",
+}
+_STATUS_EVERY = 0.2  # s
 
 
 class RunStopped(Exception):
@@ -128,8 +133,10 @@ class LocScaleJob(Task):
 
     def __str__(self):
         """One line of the Task Manager and of ``taskman list``."""
-        return (f"LocScale job {self.id} on {self.request.title}: {self.stage}, "
-                f"{100 * self.fraction:.0f} %")
+        return (
+            f"LocScale job {self.id} on {self.request.title}: {self.stage}, "
+            f"{100 * self.fraction:.0f} %"
+        )
 
     def start(self, *args, **keywords):
         """Run in the background; a failure appears as an error message."""
@@ -169,7 +176,7 @@ class LocScaleJob(Task):
         outcome = failure = None
         try:
             outcome = self._work()
-        except BaseException as error:      # ChimeraX would lose it
+        except BaseException as error:  # ChimeraX would lose it
             failure = self._for_the_user(error)
         finally:
             if self._child is not None:
@@ -199,6 +206,7 @@ class LocScaleJob(Task):
     def _for_the_user(self, error):
         """An error of the core as a UserError; others as they are."""
         from locscale_hybrid.errors import LocScaleError
+
         if isinstance(error, LocScaleError):
             return UserError(self._reworded(str(error)))
         return error
@@ -214,8 +222,9 @@ class LocScaleJob(Task):
         job_file = folder.path / "job.json"
         # It loads its libraries while the inputs are written.
         self._child = Child(job_file, folder.path / "stderr.txt", folder.scratch)
-        outcome.inputs, outcome.enclosed = request.handover.write(folder.inputs,
-                                                                  self._refuse_stopped)
+        outcome.inputs, outcome.enclosed = request.handover.write(
+            folder.inputs, self._refuse_stopped
+        )
         if request.packed:
             folder.unpack(request.packed)
         if "model" in outcome.inputs:
@@ -241,23 +250,34 @@ class LocScaleJob(Task):
         """Whether the result to update was made from the same, and by the same program."""
         from locscale_hybrid.parameters import HybridInputs, HybridParameters
         from locscale_hybrid.resume.changes import is_unchanged
+
         start = self.request.folder.previous_record
         files = {name: Path(path) for name, path in inputs.items()}
         return start is not None and is_unchanged(
             HybridInputs(**files, previous_record=start),
-            HybridParameters.from_dict(self.request.parameters))
+            HybridParameters.from_dict(self.request.parameters),
+        )
 
     def _write_job(self, path, inputs):
         """Write what the child is asked to do."""
         from locscale_hybrid.cli.job_file import Job, write_job
         from locscale_hybrid.outputs import output_paths
         from locscale_hybrid.parameters import HybridInputs, HybridParameters
+
         request, outputs = self.request, dict(self.request.outputs)
         mpiexec = None if request.mpiexec is None else Path(request.mpiexec)
         given = HybridInputs(**inputs, previous_record=request.folder.previous_record)
-        write_job(path, Job(given, HybridParameters.from_dict(request.parameters),
-                            output_paths(outputs.pop("map"), **outputs), request.processes,
-                            mpiexec, request.action))
+        write_job(
+            path,
+            Job(
+                given,
+                HybridParameters.from_dict(request.parameters),
+                output_paths(outputs.pop("map"), **outputs),
+                request.processes,
+                mpiexec,
+                request.action,
+            ),
+        )
 
     def _take(self, event, outcome):
         """Act on one event of the child; unknown events are ignored."""
@@ -277,8 +297,11 @@ class LocScaleJob(Task):
 
     def _reworded(self, message):
         """A message of the core in the words of the command."""
-        return in_command_words(message, str(self.request.folder.inputs),
-                                [source.frame.spec for source in self.request.handover.maps])
+        return in_command_words(
+            message,
+            str(self.request.folder.inputs),
+            [source.frame.spec for source in self.request.handover.maps],
+        )
 
     def _refuse_stopped(self):
         """Leave the run where the user has stopped it."""
@@ -289,8 +312,9 @@ class LocScaleJob(Task):
         """The error for a child that ended without a word of its own."""
         last = self._child.last_words()
         said = f" Its last words: {last}" if last else ""
-        return UserError(f"the LocScale calculation on {self.request.title} failed: "
-                         f"{describe_end(code)}.{said}")
+        return UserError(
+            f"the LocScale calculation on {self.request.title} failed: {describe_end(code)}.{said}"
+        )
 
     def _show(self, stage, fraction):
         """Keep where the run stands, and show it a few times a second."""
@@ -306,8 +330,9 @@ class LocScaleJob(Task):
     def _status(self):
         """Show the status line; on the main thread."""
         if not self.ended and self.session is not None:
-            self.session.logger.status(f"LocScale of {self.request.title}: {self.stage}, "
-                                       f"{100 * self.fraction:.0f} %")
+            self.session.logger.status(
+                f"LocScale of {self.request.title}: {self.stage}, {100 * self.fraction:.0f} %"
+            )
 
     def _log_finding(self, finding):
         """Log what the core found in the input; on the main thread."""
@@ -334,7 +359,7 @@ class LocScaleJob(Task):
             failure = error
         self.ended = True
         if self.result is None and not self.request.keep_folder:
-            self.request.folder.remove_in_background()    # the result could not be shown
+            self.request.folder.remove_in_background()  # the result could not be shown
         if self.id in session.tasks:
             session.tasks.remove(self)
         if self.stopped:

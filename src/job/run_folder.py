@@ -12,9 +12,9 @@ from pathlib import Path
 from ..scene.mmcif import is_same_model
 from .child import python_of_application
 
-LARGEST_PACKED = 8 << 20        # bytes that a session file may hold for the update of one result
-_GIVEN = "given model.cif"      # no output has a name with a space
-_LARGEST_FILE = 1 << 28         # bytes of a file unpacked
+LARGEST_PACKED = 8 << 20  # bytes that a session file may hold for the update of one result
+_GIVEN = "given model.cif"  # no output has a name with a space
+_LARGEST_FILE = 1 << 28  # bytes of a file unpacked
 
 
 class RunFolder:
@@ -44,8 +44,8 @@ class RunFolder:
         if self._keeper is None and self.path.exists():
             from locscale_hybrid.parallel.processes import python_executable
             from locscale_hybrid.parallel.temporary_folder import FolderKeeper
-            self._keeper = FolderKeeper.of(self.path,
-                                           python_executable(python_of_application()))
+
+            self._keeper = FolderKeeper.of(self.path, python_executable(python_of_application()))
 
     def clear_inputs(self):
         """Forget the input files of an earlier run, whose names may differ."""

@@ -13,7 +13,7 @@ from ..scene.frames import frame_of, map_label, require_same_grid
 from .options import OPTIONS
 
 STATE_VERSION = 1
-CHECK_AFTER = 1.0           # s without a change of the choices
+CHECK_AFTER = 1.0  # s without a change of the choices
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 
 
@@ -58,8 +58,11 @@ class Choices:
     def signature(self):
         """What a check of the input depends on."""
         models = (*self.maps, self.model, self.mask)
-        places = tuple(tuple(np.round(model.scene_position.matrix, 4).ravel())
-                       for model in models if model is not None)
+        places = tuple(
+            tuple(np.round(model.scene_position.matrix, 4).ravel())
+            for model in models
+            if model is not None
+        )
         return tuple(map(id, models)), places, self.half_maps, self.symmetry.strip()
 
 
@@ -76,7 +79,7 @@ class PanelLogic:
         self.session = session
         self.choices = choices or Choices()
         self.live_check = True
-        self.validate = False       # whether half map 2 judges what is sharpened again
+        self.validate = False  # whether half map 2 judges what is sharpened again
         self.findings = []
         self._check = None
         self._checked = self._seen = None
@@ -89,8 +92,9 @@ class PanelLogic:
         if not problems:
             notices += self._remarks()
             if self._checked == self.choices.signature:
-                notices += [Notice(found["level"], _sentence(found["message"]))
-                            for found in self.findings]
+                notices += [
+                    Notice(found["level"], _sentence(found["message"])) for found in self.findings
+                ]
         if self.check_running:
             notices.append(Notice(NOTE, "Looking at the maps …"))
         return notices
@@ -135,8 +139,11 @@ class PanelLogic:
         """The point group that the maps show, where another one is chosen; else None."""
         if self._checked != self.choices.signature:
             return None
-        symbols = [found["values"]["point_group"] for found in self.findings
-                   if found.get("code") == "symmetry-suggested"]
+        symbols = [
+            found["values"]["point_group"]
+            for found in self.findings
+            if found.get("code") == "symmetry-suggested"
+        ]
         return symbols[0] if symbols else None
 
     @property
@@ -186,9 +193,13 @@ class PanelLogic:
 
     def as_state(self):
         """Plain values and models, for a session file."""
-        return {"version": STATE_VERSION, **vars(self.choices),
-                "options": dict(self.choices.options), "live_check": self.live_check,
-                "validate": self.validate}
+        return {
+            "version": STATE_VERSION,
+            **vars(self.choices),
+            "options": dict(self.choices.options),
+            "live_check": self.live_check,
+            "validate": self.validate,
+        }
 
     @classmethod
     def from_state(cls, session, state):
@@ -219,13 +230,17 @@ class PanelLogic:
         if len(choices.maps) < needed:
             return ["Choose two half maps" if choices.half_maps else "Choose a full map"]
         if choices.half_maps and choices.map_1 is choices.map_2:
-            return [f"{map_label(choices.map_1)} is chosen twice: choose the other half map, or "
-                    "take it alone as full map"]
+            return [
+                f"{map_label(choices.map_1)} is chosen twice: choose the other half map, or "
+                "take it alone as full map"
+            ]
         problems = []
         try:
             frame = frame_of(choices.map_1)
-            others = [("second half map", choices.map_2 if choices.half_maps else None),
-                      ("mask", choices.mask)]
+            others = [
+                ("second half map", choices.map_2 if choices.half_maps else None),
+                ("mask", choices.mask),
+            ]
             for role, volume in others:
                 if volume is not None:
                     require_same_grid(frame, frame_of(volume), role=role)
@@ -241,19 +256,28 @@ class PanelLogic:
             return [Notice(NOTE, "No model: the whole mask will be filled with pseudo-atoms")]
         inside = _share_inside(model, frame_of(self.choices.map_1))
         if inside < 0.5:
-            return [Notice(WARNING, f"{inside:.0%} of the atoms of {map_label(model)} are in the "
-                           "box of the map. If it is not cut out of a larger map, fit the model "
-                           "into it first (fitmap).")]
+            return [
+                Notice(
+                    WARNING,
+                    f"{inside:.0%} of the atoms of {map_label(model)} are in the "
+                    "box of the map. If it is not cut out of a larger map, fit the model "
+                    "into it first (fitmap).",
+                )
+            ]
         return []
 
     def _start_check(self, signature):
         """Look at the input in the background, without a word in the log."""
         from ..commands.start import start_check
+
         self.close()
         self._checked, self.findings = signature, []
         choices = self.choices
-        keywords = {"mask": choices.mask, "sym": choices.symmetry.strip() or None,
-                    "model": None if choices.model is None else choices.model.atoms}
+        keywords = {
+            "mask": choices.mask,
+            "sym": choices.symmetry.strip() or None,
+            "model": None if choices.model is None else choices.model.atoms,
+        }
         self._check = start_check(self.session, choices.maps, keywords, wait=False, quiet=True)
 
 
@@ -272,6 +296,7 @@ def _symmetry_problem(symbol):
     """What is wrong with a symmetry symbol: a list of one sentence, or of none."""
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.symmetry.point_groups import parse_point_group
+
     try:
         parse_point_group(symbol.strip() or "C1")
     except InputError as error:

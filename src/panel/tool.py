@@ -23,7 +23,7 @@ from .option_widgets import OptionGroup
 from .options import GROUPS, OPTIONS, REMEMBERED
 
 NAME = "LocScale Hybrid"
-_REFRESH_EVERY = 0.2        # s
+_REFRESH_EVERY = 0.2  # s
 _COLOURS = {PROBLEM: "#c0392b", NOTE: "gray"}
 _OTHER_COLOUR = "#b9770e"
 
@@ -43,6 +43,7 @@ class LocScalePanel(ToolInstance):
     def __init__(self, session, tool_name, *, logic=None):
         super().__init__(session, tool_name)
         from chimerax.ui import MainToolWindow
+
         self.logic = logic or PanelLogic(session)
         if logic is None:
             kept = settings(session)
@@ -116,6 +117,7 @@ class LocScalePanel(ToolInstance):
     def _input_form(self):
         """Rows for maps, model, symmetry and mask."""
         from chimerax.map import Volume
+
         choices = self.logic.choices
         form = QFormLayout()
         self.kind_menu = QComboBox()
@@ -123,20 +125,23 @@ class LocScalePanel(ToolInstance):
         self.kind_menu.setCurrentIndex(0 if choices.half_maps else 1)
         self.kind_menu.currentIndexChanged.connect(self._choices_changed)
         form.addRow("Sharpen", self.kind_menu)
-        self.map_menus = [self._model_menu(Volume, value) for value in
-                          (choices.map_1, choices.map_2)]
+        self.map_menus = [
+            self._model_menu(Volume, value) for value in (choices.map_1, choices.map_2)
+        ]
         self.map_labels = [QLabel("Half map 1"), QLabel("Half map 2")]
         for label, menu in zip(self.map_labels, self.map_menus, strict=True):
             form.addRow(label, menu)
         from chimerax.atomic import AtomicStructure
+
         self.model_menu = self._model_menu(AtomicStructure, choices.model, none="none")
         form.addRow("Model", self.model_menu)
         self.symmetry_entry = QLineEdit(choices.symmetry)
         self.symmetry_entry.setToolTip("Point group of the map: C1, C4, D2, T, O, I, …")
         self.symmetry_entry.textChanged.connect(self._choices_changed)
         self.suggestion = QPushButton()
-        self.suggestion.setToolTip("The maps show this symmetry; take it if they were "
-                                   "reconstructed with it")
+        self.suggestion.setToolTip(
+            "The maps show this symmetry; take it if they were reconstructed with it"
+        )
         self.suggestion.clicked.connect(self._take_suggestion)
         self.suggestion.setVisible(False)
         row = QHBoxLayout()
@@ -154,9 +159,11 @@ class LocScalePanel(ToolInstance):
     def _model_menu(self, kind, value, none=None):
         """A menu of open models of one kind."""
         from chimerax.ui.widgets import ModelMenuButton
+
         more = {} if none is None else {"no_value_menu_text": none, "no_value_button_text": none}
-        menu = ModelMenuButton(self.session, class_filter=kind,
-                               autoselect=ModelMenuButton.AUTOSELECT_NONE, **more)
+        menu = ModelMenuButton(
+            self.session, class_filter=kind, autoselect=ModelMenuButton.AUTOSELECT_NONE, **more
+        )
         if value is not None:
             menu.value = value
         menu.value_changed.connect(self._choices_changed)
@@ -165,12 +172,14 @@ class LocScalePanel(ToolInstance):
     def _option_groups(self, parent):
         """Collapsed options in the groups that a user thinks in."""
         from chimerax.ui.widgets import CollapsiblePanel
+
         self.groups = {}
         panels = []
         for name in GROUPS:
             panel = CollapsiblePanel(parent, title=name)
-            group = OptionGroup([option for option in OPTIONS if option.group == name],
-                                self.logic.choices.options)
+            group = OptionGroup(
+                [option for option in OPTIONS if option.group == name], self.logic.choices.options
+            )
             panel.content_area.layout().addWidget(group.widget)
             self.groups[name] = group
             panels.append(panel)
@@ -191,11 +200,12 @@ class LocScalePanel(ToolInstance):
         row = QHBoxLayout()
         self.buttons = {}
         for text, tip, action in (
-                ("Start", "Run the command that is then in the log", self.start),
-                ("Stop", "End the run and all its processes", self.stop),
-                ("Compare", "Show the input in place of the result, or back", self.compare),
-                ("Re-sharpen", "Again with the model as it is now", self.update),
-                ("Help", "The page of this panel", self.display_help)):
+            ("Start", "Run the command that is then in the log", self.start),
+            ("Stop", "End the run and all its processes", self.stop),
+            ("Compare", "Show the input in place of the result, or back", self.compare),
+            ("Re-sharpen", "Again with the model as it is now", self.update),
+            ("Help", "The page of this panel", self.display_help),
+        ):
             button = QPushButton(text)
             button.setToolTip(tip)
             button.clicked.connect(lambda *_, action=action: action())
@@ -206,8 +216,9 @@ class LocScalePanel(ToolInstance):
     def _validate_box(self):
         """What belongs to the button that sharpens again."""
         self.validate_box = QCheckBox("Re-sharpen with full validation (slower)")
-        self.validate_box.setToolTip("Half map 2 judges the hybrid model again: nearly the time "
-                                     "of a first run")
+        self.validate_box.setToolTip(
+            "Half map 2 judges the hybrid model again: nearly the time of a first run"
+        )
         self.validate_box.setChecked(self.logic.validate)
         return self.validate_box
 
@@ -276,6 +287,6 @@ class LocScalePanel(ToolInstance):
 def _notice_html(notice):
     """One notice in its colour."""
     from html import escape
+
     colour = _COLOURS.get(notice.level, _OTHER_COLOUR)
     return f'<span style="color:{colour}">{escape(notice.text)}</span>'
-

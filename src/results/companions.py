@@ -28,11 +28,15 @@ def open_companions(session, like, volume, loaded, earlier, *, copied):
     -------
     list of Model
     """
-    old = {kind_of(model): model for model in earlier
-           if not model.deleted and kind_of(model) is not None}
+    old = {
+        kind_of(model): model
+        for model in earlier
+        if not model.deleted and kind_of(model) is not None
+    }
     made = {in_words(kind): values for kind, values in loaded.others.items()}
-    structures = {} if loaded.hybrid is None else _structures(session, volume, loaded.hybrid,
-                                                              copied)
+    structures = (
+        {} if loaded.hybrid is None else _structures(session, volume, loaded.hybrid, copied)
+    )
     if not made and not structures:
         _close_stale(session, volume, list(old.values()))
         return []
@@ -43,16 +47,28 @@ def open_companions(session, like, volume, loaded, earlier, *, copied):
             new_values(old[kind], values)
             models.append(old[kind])
         else:
-            models.append(new_volume(session, like, values, companion_name(volume, kind),
-                                     look_of=volume, shown=False, parent=group))
+            models.append(
+                new_volume(
+                    session,
+                    like,
+                    values,
+                    companion_name(volume, kind),
+                    look_of=volume,
+                    shown=False,
+                    parent=group,
+                )
+            )
     for kind, structure in structures.items():
         if kind in old:
             _take_place(session, structure, old[kind])
         else:
             session.models.add([structure], parent=group)
         models.append(structure)
-    _close_stale(session, volume, [model for kind, model in old.items()
-                                   if kind not in made and kind not in structures])
+    _close_stale(
+        session,
+        volume,
+        [model for kind, model in old.items() if kind not in made and kind not in structures],
+    )
     return models
 
 
@@ -71,11 +87,13 @@ def _close_stale(session, volume, models):
     session.logger.info(
         f"Closed, because the update of #{volume.id_string} {volume.name} did not make "
         f"{'it' if one else 'them'} again: {names}; the keyword outputs says what is made, and "
-        "what is renamed is left alone")
+        "what is renamed is left alone"
+    )
     groups = {model.parent for model in models}
     session.models.close(models)
-    session.models.close([group for group in groups
-                          if group.name.endswith(", more") and not group.child_models()])
+    session.models.close(
+        [group for group in groups if group.name.endswith(", more") and not group.child_models()]
+    )
 
 
 def _group(session, volume, earlier):
@@ -104,8 +122,10 @@ def _structures(session, volume, hybrid, copied):
 def _take_place(session, structure, old):
     """Close an earlier structure; the new one gets its number and looks like it."""
     number, parent, structure.display = old.id, old.parent, old.display
-    for parts, names in (("atoms", ("colors", "displays", "draw_modes")),
-                         ("residues", ("ribbon_colors", "ribbon_displays"))):
+    for parts, names in (
+        ("atoms", ("colors", "displays", "draw_modes")),
+        ("residues", ("ribbon_colors", "ribbon_displays")),
+    ):
         for name in names:
             _copy_look(getattr(structure, parts), getattr(old, parts), name)
     session.models.close([old])
@@ -127,6 +147,7 @@ def _pseudo_atoms(session, name, hybrid):
     from chimerax.atomic import AtomicStructure
 
     from locscale_hybrid.model.structure import PSEUDO_RESIDUE_NAME
+
     structure = AtomicStructure(session, name=name, auto_style=False)
     for number, position in enumerate(hybrid.positions, start=1):
         atom = structure.new_atom("C", "C")

@@ -2,10 +2,23 @@
 
 MODEL, COPIED, PSEUDO = "model", "model with symmetry copies", "pseudo-atoms"
 # What the core calls them, and what a person does.
-_WORDS = {"sharpened_half1": "sharpened half 1", "sharpened_half2": "sharpened half 2",
-          COPIED: MODEL}
-_KINDS = ("linear", "localB", "resolution", "provenance", "mask", "reference", MODEL, PSEUDO,
-          *_WORDS, *_WORDS.values())
+_WORDS = {
+    "sharpened_half1": "sharpened half 1",
+    "sharpened_half2": "sharpened half 2",
+    COPIED: MODEL,
+}
+_KINDS = (
+    "linear",
+    "localB",
+    "resolution",
+    "provenance",
+    "mask",
+    "reference",
+    MODEL,
+    PSEUDO,
+    *_WORDS,
+    *_WORDS.values(),
+)
 
 
 def in_words(kind):

@@ -22,8 +22,9 @@ def log_record(logger, kept, *, findings=True):
 def log_check(logger, title, findings):
     """Log that the check is over, and what to make of it."""
     warnings = sum(finding.get("level") == "warning" for finding in findings)
-    said = {0: "nothing to warn of", 1: "1 warning, above"}.get(warnings,
-                                                                f"{warnings} warnings, above")
+    said = {0: "nothing to warn of", 1: "1 warning, above"}.get(
+        warnings, f"{warnings} warnings, above"
+    )
     logger.info(f"LocScale check of {title}: {said}")
 
 
@@ -34,8 +35,10 @@ def record_html(kept, *, findings=True):
     if findings and kept.record.get("findings"):
         body += _row("findings", "<br>".join(map(_finding, kept.record["findings"])), markup=True)
     title = f"LocScale result #{kept.volume.id_string} {escape(kept.volume.name)}"
-    parts = [f'<table border="1" cellpadding="3" cellspacing="0"><tr><th colspan="2">{title}'
-             f"</th></tr>{body}</table>"]
+    parts = [
+        f'<table border="1" cellpadding="3" cellspacing="0"><tr><th colspan="2">{title}'
+        f"</th></tr>{body}</table>"
+    ]
     if kept.shell_line:
         needs = f", {kept.shell_needs}" if kept.shell_needs else ""
         parts.append(f"In a shell{needs}: <code>{escape(kept.shell_line)}</code>")
@@ -47,8 +50,9 @@ def record_html(kept, *, findings=True):
 
 def _finding(finding):
     """One finding as markup."""
-    return (f"<i>{escape(str(finding.get('level', '')))}</i>: "
-            f"{escape(str(finding.get('message', '')))}")
+    return (
+        f"<i>{escape(str(finding.get('level', '')))}</i>: {escape(str(finding.get('message', '')))}"
+    )
 
 
 def table_rows(record):
@@ -56,23 +60,40 @@ def table_rows(record):
     rows = []
     resolution = record.get("resolution", {})
     if "d_min_angstrom" in resolution:
-        rows.append(("resolution", f"{resolution['d_min_angstrom']:.2f} Å "
-                     f"({resolution.get('origin', '')})"))
+        rows.append(
+            ("resolution", f"{resolution['d_min_angstrom']:.2f} Å ({resolution.get('origin', '')})")
+        )
     mask = record.get("mask", {})
     if "volume_cubic_angstrom" in mask:
-        rows.append(("mask", f"{mask['volume_cubic_angstrom']:,.0f} Å³, about "
-                     f"{mask.get('mass_kilodalton', 0):.0f} kDa"))
+        rows.append(
+            (
+                "mask",
+                f"{mask['volume_cubic_angstrom']:,.0f} Å³, about "
+                f"{mask.get('mass_kilodalton', 0):.0f} kDa",
+            )
+        )
     region = record.get("parameters", {}).get("region")
     if region:
-        rows.append(("region alone", ", ".join(f"{axis} {low:.4g} to {high:.4g}" for axis, low, high
-                                               in zip("xyz", region[:3], region[3:],
-                                                      strict=True)) + " Å"))
+        rows.append(
+            (
+                "region alone",
+                ", ".join(
+                    f"{axis} {low:.4g} to {high:.4g}"
+                    for axis, low, high in zip("xyz", region[:3], region[3:], strict=True)
+                )
+                + " Å",
+            )
+        )
     rows += _model_rows(record.get("hybrid_model", {}))
     rows += _validation_rows(record)
     scaling = record.get("scaling", {})
     if scaling.get("bands"):
-        rows.append(("gain, median (5 to 95 %)",
-                     _gains(scaling["bands"], resolution.get("d_min_angstrom", 0))))
+        rows.append(
+            (
+                "gain, median (5 to 95 %)",
+                _gains(scaling["bands"], resolution.get("d_min_angstrom", 0)),
+            )
+        )
     if "weight" in scaling:
         statement = scaling.get("statement", "")
         named = f"{scaling['weight']} weight: "
@@ -84,17 +105,28 @@ def _model_rows(model):
     """Rows about the atoms."""
     if not model:
         return []
-    atoms, copied, pseudo = (model.get(f"{kind}_atoms", 0) for kind in ("model", "copied",
-                                                                        "pseudo"))
+    atoms, copied, pseudo = (
+        model.get(f"{kind}_atoms", 0) for kind in ("model", "copied", "pseudo")
+    )
     copies = f"{copied} of symmetry copies, " if copied else ""
-    rows = [("model", f"{atoms} atoms, {copies}{pseudo} pseudo-atoms; the model covers "
-             f"{model.get('model_coverage_of_mask', 0):.0%} of the mask" if atoms else
-             f"none: {pseudo} pseudo-atoms fill the mask")]
+    rows = [
+        (
+            "model",
+            f"{atoms} atoms, {copies}{pseudo} pseudo-atoms; the model covers "
+            f"{model.get('model_coverage_of_mask', 0):.0%} of the mask"
+            if atoms
+            else f"none: {pseudo} pseudo-atoms fill the mask",
+        )
+    ]
     for kind, quantiles in model.get("b_iso_square_angstrom", {}).items():
         if quantiles:
-            rows.append((f"B of the {kind.replace('_', '-')}",
-                         f"{quantiles.get('50%', 0):.0f} Å² (5 to 95 %: "
-                         f"{quantiles.get('5%', 0):.0f} to {quantiles.get('95%', 0):.0f})"))
+            rows.append(
+                (
+                    f"B of the {kind.replace('_', '-')}",
+                    f"{quantiles.get('50%', 0):.0f} Å² (5 to 95 %: "
+                    f"{quantiles.get('5%', 0):.0f} to {quantiles.get('95%', 0):.0f})",
+                )
+            )
     return rows
 
 
@@ -104,16 +136,31 @@ def _validation_rows(record):
     rows = []
     if update:
         number = update["pseudo_atoms"]
-        rows.append(("update", f"{number['kept']} pseudo-atoms stayed, {number['dropped']} went, "
-                     f"{number['added']} are new"))
+        rows.append(
+            (
+                "update",
+                f"{number['kept']} pseudo-atoms stayed, {number['dropped']} went, "
+                f"{number['added']} are new",
+            )
+        )
     free = (record.get("adp") or {}).get("refined_on_half_map_1")
     earlier = update.get("earlier_validation")
     if free:
-        rows.append(("FSC of the model", f"{free['fsc_work']:.3f} work, {free['fsc_free']:.3f} "
-                     "free (refined on half map 1 alone)"))
+        rows.append(
+            (
+                "FSC of the model",
+                f"{free['fsc_work']:.3f} work, {free['fsc_free']:.3f} "
+                "free (refined on half map 1 alone)",
+            )
+        )
     elif earlier:
-        rows.append(("FSC of the model", "not validated again; of the earlier hybrid model "
-                     f"{earlier['fsc_work']:.3f} work, {earlier['fsc_free']:.3f} free"))
+        rows.append(
+            (
+                "FSC of the model",
+                "not validated again; of the earlier hybrid model "
+                f"{earlier['fsc_work']:.3f} work, {earlier['fsc_free']:.3f} free",
+            )
+        )
     return rows
 
 
@@ -121,16 +168,23 @@ def _gains(bands, d_min):
     """Gains of the coarsest, a middle and the finest band that the resolution reaches."""
     last = max(sum(band["resolution_angstrom"] >= d_min for band in bands) - 1, 0)
     chosen = {place: bands[place] for place in (0, last // 2, last)}
-    return "; ".join(f"{band['resolution_angstrom']:.1f} Å: {band['gain_median']:.3g} "
-                     f"({band['gain_5_percent']:.3g} to {band['gain_95_percent']:.3g})"
-                     for band in chosen.values())
+    return "; ".join(
+        f"{band['resolution_angstrom']:.1f} Å: {band['gain_median']:.3g} "
+        f"({band['gain_5_percent']:.3g} to {band['gain_95_percent']:.3g})"
+        for band in chosen.values()
+    )
 
 
 # maps to colour a result by: palette, and what the link says
-_PALETTES = {"localB": ("cyanmaroon", "local B"), "resolution": ("cyanmaroon", "local resolution"),
-             "gain": ("cyanmaroon", "local gain at "),
-             "provenance": ("0,#bbbbbb:1,#6495ed:2,#ff8c00",
-                            "the source of the reference (model blue, pseudo-atoms orange)")}
+_PALETTES = {
+    "localB": ("cyanmaroon", "local B"),
+    "resolution": ("cyanmaroon", "local resolution"),
+    "gain": ("cyanmaroon", "local gain at "),
+    "provenance": (
+        "0,#bbbbbb:1,#6495ed:2,#ff8c00",
+        "the source of the reference (model blue, pseudo-atoms orange)",
+    ),
+}
 
 
 def _links(kept):
@@ -138,8 +192,9 @@ def _links(kept):
     spec = f"#{kept.volume.id_string}"
     links = [_command(f"locscale hybrid update {spec}", "sharpen again with the current model")]
     if kept.parameters.get("region") is not None:
-        links.append(_command(f"locscale hybrid update {spec} subregion all",
-                              "sharpen the whole map"))
+        links.append(
+            _command(f"locscale hybrid update {spec} subregion all", "sharpen the whole map")
+        )
     for model in kept.companions:
         if model.deleted or kind_of(model) is None:
             continue
@@ -147,8 +202,12 @@ def _links(kept):
         kind = kind_of(model)
         if kind.split("_")[0] in _PALETTES:
             palette, meaning = _PALETTES[kind.split("_")[0]]
-            links.append(_command(f"color sample {spec} map {its} palette {palette}",
-                                  f"colour by {meaning}{kind.partition('_')[2]}"))
+            links.append(
+                _command(
+                    f"color sample {spec} map {its} palette {palette}",
+                    f"colour by {meaning}{kind.partition('_')[2]}",
+                )
+            )
         else:
             links.append(_command(f"show {its} models", f"show {kind}"))
     for text, path in kept.files.items():

@@ -106,13 +106,18 @@ class ResultRecord:
         Its number may be another model's by then.
         """
         roles = ("half map 1", "half map 2") if len(self.maps) == 2 else ("map",)
-        inputs = [*zip(roles, self.maps, strict=False), ("mask", self.mask),
-                  ("weight", self.weight)]
+        inputs = [
+            *zip(roles, self.maps, strict=False),
+            ("mask", self.mask),
+            ("weight", self.weight),
+        ]
         open_now = {role: map_label(volume) for role, volume in inputs if _is_open(volume)}
         if self.models and len(self.open_models) == len(self.models):
             open_now["model"] = ", ".join(choice.label for choice in self.models)
-        return {role: open_now.get(role) or f"{_NUMBER.sub('', recorded)} (closed)"
-                for role, recorded in self.inputs.items()}
+        return {
+            role: open_now.get(role) or f"{_NUMBER.sub('', recorded)} (closed)"
+            for role, recorded in self.inputs.items()
+        }
 
     def as_state(self):
         """Return plain data and models, as a session file keeps them."""
@@ -124,23 +129,43 @@ class ResultRecord:
             "weight": self.weight if _is_open(self.weight) else None,
             "companions": [model for model in self.companions if _is_open(model)],
             "packed": self.packed if self.folder is None else self.folder.packed,
-            "plain": json.dumps({"parameters": self.parameters, "record": self.record,
-                                 "inputs": self.inputs, "shell_line": self.shell_line,
-                                 "shell_needs": self.shell_needs, "files": self.files,
-                                 "library": self.library, "asked": self.asked,
-                                 "saved_map": self.saved_map})}
+            "plain": json.dumps(
+                {
+                    "parameters": self.parameters,
+                    "record": self.record,
+                    "inputs": self.inputs,
+                    "shell_line": self.shell_line,
+                    "shell_needs": self.shell_needs,
+                    "files": self.files,
+                    "library": self.library,
+                    "asked": self.asked,
+                    "saved_map": self.saved_map,
+                }
+            ),
+        }
 
     @classmethod
     def from_state(cls, state):
         """Return the record of `as_state`."""
         plain = json.loads(state["plain"])
-        return cls(state["volume"], list(state["maps"]),
-                   [ModelChoice(*pair) for pair in state["models"]], state["mask"],
-                   state["weight"], plain["parameters"], plain["record"], plain["inputs"],
-                   plain["shell_line"], [model for model in state["companions"] if model],
-                   plain["files"], plain.get("library"),
-                   shell_needs=plain.get("shell_needs", ""), packed=state.get("packed") or {},
-                   asked=plain.get("asked", {}), saved_map=plain.get("saved_map", ""))
+        return cls(
+            state["volume"],
+            list(state["maps"]),
+            [ModelChoice(*pair) for pair in state["models"]],
+            state["mask"],
+            state["weight"],
+            plain["parameters"],
+            plain["record"],
+            plain["inputs"],
+            plain["shell_line"],
+            [model for model in state["companions"] if model],
+            plain["files"],
+            plain.get("library"),
+            shell_needs=plain.get("shell_needs", ""),
+            packed=state.get("packed") or {},
+            asked=plain.get("asked", {}),
+            saved_map=plain.get("saved_map", ""),
+        )
 
 
 class LocScaleResults(StateManager):
@@ -151,7 +176,8 @@ class LocScaleResults(StateManager):
         self._session = session
         self._handlers = [
             session.triggers.add_handler("remove models", self._models_closed),
-            session.triggers.add_handler("app quit", self._quit)]
+            session.triggers.add_handler("app quit", self._quit),
+        ]
 
     def add(self, record):
         """Keep the record of a new result, or of an updated one."""

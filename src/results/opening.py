@@ -67,6 +67,7 @@ def load_maps(outcome, wanted, folder):
     LoadedMaps
     """
     from locscale_hybrid.maps.contour import level_enclosing
+
     values = _values(outcome.result["map"])
     level = None if outcome.enclosed is None else level_enclosing(values, outcome.enclosed)
     loaded = LoadedMaps(values, level)
@@ -99,11 +100,13 @@ def _split(path, folder):
     import gemmi
 
     from locscale_hybrid.model.structure import PSEUDO_RESIDUE_NAME
+
     structure = gemmi.read_structure(str(path))
     pseudo = [site.atom for site in structure[0].all() if site.residue.name == PSEUDO_RESIDUE_NAME]
     positions = np.array([atom.pos.tolist() for atom in pseudo]).reshape(-1, 3)
-    b_iso, occupancies = (np.array([getattr(atom, name) for atom in pseudo])
-                          for name in ("b_iso", "occ"))
+    b_iso, occupancies = (
+        np.array([getattr(atom, name) for atom in pseudo]) for name in ("b_iso", "occ")
+    )
     for chain in structure[0]:
         for place in reversed(range(len(chain))):
             if chain[place].name == PSEUDO_RESIDUE_NAME:
@@ -119,4 +122,5 @@ def _split(path, folder):
 def _values(path):
     """Values of a map file; a copy, since the file may go."""
     from locscale_hybrid.maps.mrc import read_map
+
     return np.array(read_map(path).values)

@@ -10,8 +10,16 @@ from ..job.job import running_jobs
 from ..scene.frames import map_label
 from .manager import results
 
-_KINDS = ("linear", "sharpened_half1", "sharpened_half2", "localB", "resolution", "provenance",
-          "mask", "reference")
+_KINDS = (
+    "linear",
+    "sharpened_half1",
+    "sharpened_half2",
+    "localB",
+    "resolution",
+    "provenance",
+    "mask",
+    "reference",
+)
 
 
 def output_path(folder, name):
@@ -26,9 +34,12 @@ def output_path(folder, name):
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"the folder {folder} cannot be made ({error.strerror}): give saveTo a "
-                        "folder in one that exists and can be written") from None
+        raise UserError(
+            f"the folder {folder} cannot be made ({error.strerror}): give saveTo a "
+            "folder in one that exists and can be written"
+        ) from None
     from locscale_hybrid.files.atomic import LONGEST_STEM, short_name
+
     stem = re.sub(r"[^\w.,+-]+", "_", re.sub(r"\.(mrc|map|ccp4)\b", "", name)).strip("_.")
     stem = short_name(stem, LONGEST_STEM)
     return folder / f"{stem or 'locscale'}.mrc"
@@ -52,18 +63,23 @@ def saved_path(session, folder, name, *, update):
     path = output_path(folder, name)
     for kept in results(session).records:
         if kept.saved_map == str(path) and kept.volume is not update:
-            raise UserError(f"{path} belongs to the result {map_label(kept.volume)}, which is "
-                            "open: give saveTo another folder, give another name, or close "
-                            f"#{kept.volume.id_string} first")
+            raise UserError(
+                f"{path} belongs to the result {map_label(kept.volume)}, which is "
+                "open: give saveTo another folder, give another name, or close "
+                f"#{kept.volume.id_string} first"
+            )
     for job in running_jobs(session):
         if job.request.outputs["map"] == path:
-            raise UserError(f"{path} will be written by the run on {job.request.title} that is "
-                            f"going on ({job.stage}, {100 * job.fraction:.0f} %): give saveTo "
-                            "another folder, or give another name")
+            raise UserError(
+                f"{path} will be written by the run on {job.request.title} that is "
+                f"going on ({job.stage}, {100 * job.fraction:.0f} %): give saveTo "
+                "another folder, or give another name"
+            )
     _refuse_open_files(session, path)
     if path.exists() or path.with_suffix(".json").exists():
-        session.logger.info(f"{path} and the files beside it are of an earlier run and will be "
-                            "replaced at the end")
+        session.logger.info(
+            f"{path} and the files beside it are of an earlier run and will be replaced at the end"
+        )
     return path
 
 
@@ -73,5 +89,7 @@ def _refuse_open_files(session, path):
     for model in session.models.list(type=Volume):
         file = getattr(model.data, "path", None)
         if isinstance(file, str) and file and Path(file).absolute() in written:
-            raise UserError(f"{file} is open as {map_label(model)} and would be replaced: give "
-                            "saveTo another folder, or give another name")
+            raise UserError(
+                f"{file} is open as {map_label(model)} and would be replaced: give "
+                "saveTo another folder, or give another name"
+            )

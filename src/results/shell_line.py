@@ -45,16 +45,21 @@ def _line(request, files, start):
     from locscale_hybrid.outputs import output_paths
     from locscale_hybrid.parameters import HybridInputs, HybridParameters
     from locscale_hybrid.results.command_line import command_words
+
     parameters = HybridParameters.from_dict(request.parameters)
-    if start is None:       # half map 2 judges every full run
+    if start is None:  # half map 2 judges every full run
         parameters = replace(parameters, validate=False)
-    words = command_words(HybridInputs(**files, previous_record=start), parameters,
-                          output_paths(request.outputs["map"], report=request.outputs["report"]))
+    words = command_words(
+        HybridInputs(**files, previous_record=start),
+        parameters,
+        output_paths(request.outputs["map"], report=request.outputs["report"]),
+    )
     if request.processes is not None:
         words += ["-np", str(request.processes)]
     # Files in the folder of the run will go with it.
-    return shlex.join(Path(word).name if request.folder.path in Path(word).parents else word
-                      for word in words)
+    return shlex.join(
+        Path(word).name if request.folder.path in Path(word).parents else word for word in words
+    )
 
 
 def _saved_start(record, earlier, source_files):
@@ -66,9 +71,13 @@ def _saved_start(record, earlier, source_files):
         return None
     path, told = Path(earlier.saved_map).with_suffix(".json"), earlier.record
     outputs = told.get("outputs") or {}
-    if (outputs.get("record") != str(path) or record["outputs"]["record"] == str(path)
-            or not path.is_file() or not Path(outputs.get("model") or "").is_file()
-            or _started_from(record) == _started_from(told)):   # where that update had started
+    if (
+        outputs.get("record") != str(path)
+        or record["outputs"]["record"] == str(path)
+        or not path.is_file()
+        or not Path(outputs.get("model") or "").is_file()
+        or _started_from(record) == _started_from(told)
+    ):  # where that update had started
         return None
     saved = json.loads(path.read_text(encoding="utf-8"))
     if {**saved, "findings": None} != {**told, "findings": None}:
@@ -96,6 +105,7 @@ def name_sources(path, inputs, source_files):
         See `shell_line`.
     """
     from locscale_hybrid.files.atomic import replacing
+
     record = json.loads(path.read_text(encoding="utf-8"))
     entries, renamed = record.get("inputs", {}), {}
     for name in _MAPS:
@@ -119,10 +129,10 @@ def _hash_of_same_map(one, other):
 
     from locscale_hybrid.errors import LocScaleError
     from locscale_hybrid.maps.mrc import read_map_file
+
     try:
         one, other = read_map_file(Path(one)), read_map_file(Path(other))
     except (LocScaleError, OSError):
         return None
-    same = one.map.grid.same_as(other.map.grid) and np.array_equal(one.map.values,
-                                                                   other.map.values)
+    same = one.map.grid.same_as(other.map.grid) and np.array_equal(one.map.values, other.map.values)
     return other.sha256 if same else None

@@ -6,8 +6,8 @@ from .frames import map_label
 from .mmcif import residues_of
 
 # As in the core's model.parts.
-SAME_PLACE = 3.0        # Å, median distance between equal atoms of two conformers
-MOST_ATOMS = 0.5        # share of the atoms that two conformers have in common, at least
+SAME_PLACE = 3.0  # Å, median distance between equal atoms of two conformers
+MOST_ATOMS = 0.5  # share of the atoms that two conformers have in common, at least
 
 
 def first_conformers(choices):
@@ -56,15 +56,21 @@ def _places(atoms):
     atoms = atoms.filter(atoms.element_numbers > 1)
     residues, place = residues_of(atoms)
     keys = list(zip(residues.chain_ids, residues.numbers.tolist(), residues.names, strict=True))
-    return {(*keys[i], name): xyz for i, name, xyz
-            in zip(place.tolist(), atoms.names, atoms.scene_coords, strict=True)}
+    return {
+        (*keys[i], name): xyz
+        for i, name, xyz in zip(place.tolist(), atoms.names, atoms.scene_coords, strict=True)
+    }
 
 
 def _finding(first, left):
     """Say which conformer is used."""
     used, other = (map_label(choice.structure) for choice in (first, left[0]))
     number = f"#{left[0].structure.id_string}"
-    return {"code": "several-models", "level": "warning", "values": {"models": len(left) + 1},
-            "message": f"{used} and {other} are conformers of one model, as in an ensemble of "
-            f"{len(left) + 1}. The first is used; to use another one, name it alone, for example "
-            f"model {number}."}
+    return {
+        "code": "several-models",
+        "level": "warning",
+        "values": {"models": len(left) + 1},
+        "message": f"{used} and {other} are conformers of one model, as in an ensemble of "
+        f"{len(left) + 1}. The first is used; to use another one, name it alone, for example "
+        f"model {number}.",
+    }

@@ -6,7 +6,7 @@ import numpy as np
 from chimerax.core.errors import UserError
 from chimerax.geometry import Place
 
-TOLERANCE = 1e-3            # voxels, as the core's Grid.same_as
+TOLERANCE = 1e-3  # voxels, as the core's Grid.same_as
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,23 @@ def frame_of(volume):
     axes = matrix[:, :3] / np.asarray(data.step)
     if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-5):
         angles = ", ".join(f"{angle:.4g}" for angle in data.cell_angles)
-        raise UserError(f"{map_label(volume)} has cell angles {angles}: put it on a grid with "
-                        f"perpendicular axes first (volume resample)")
+        raise UserError(
+            f"{map_label(volume)} has cell angles {angles}: put it on a grid with "
+            f"perpendicular axes first (volume resample)"
+        )
     # A rotated grid stands at its own origin: turn about it, so that coordinates in the frame
     # are origin + step * index, as in the file that is written.
     turned = Place(axes=axes.T, origin=matrix[:, 3] - axes @ np.asarray(data.origin))
     if np.array_equal(axes, np.eye(3)):
         turned = Place()
-    return MapFrame(map_label(volume), f"#{volume.id_string}", tuple(data.size), tuple(data.step),
-                    tuple(data.origin), volume.scene_position * turned)
+    return MapFrame(
+        map_label(volume),
+        f"#{volume.id_string}",
+        tuple(data.size),
+        tuple(data.step),
+        tuple(data.origin),
+        volume.scene_position * turned,
+    )
 
 
 def require_same_grid(first, other, *, role):
@@ -118,4 +126,5 @@ def require_same_grid(first, other, *, role):
     raise UserError(
         f"the {role} is not on the grid of the first map: {first.describe()}; "
         f"{other.describe()}{apart}. Put it on that grid with the command "
-        f"volume resample {other.spec} onGrid {first.spec}, and give the new map instead")
+        f"volume resample {other.spec} onGrid {first.spec}, and give the new map instead"
+    )

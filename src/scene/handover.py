@@ -28,8 +28,12 @@ class InputMap:
     def of(cls, volume):
         """The full data of an open map, whatever part of it is shown."""
         data = volume.data
-        return cls(frame_of(volume), data, volume.scene_position,
-                   data.cached_data((0, 0, 0), data.size, (1, 1, 1)))
+        return cls(
+            frame_of(volume),
+            data,
+            volume.scene_position,
+            data.cached_data((0, 0, 0), data.size, (1, 1, 1)),
+        )
 
     @property
     def file_name(self):
@@ -97,6 +101,7 @@ class Handover:
             Number of voxels that the contour of the first map encloses.
         """
         from locscale_hybrid.maps.contour import voxels_enclosed
+
         fields = ("half_map_1", "half_map_2") if len(self.maps) == 2 else ("full_map",)
         given = dict(zip(fields, self.maps, strict=True))
         given.update(mask=self.mask, weight_map=self.weight)
@@ -124,6 +129,7 @@ class Handover:
             return values
         from locscale_hybrid.maps.grid import Grid
         from locscale_hybrid.maps.subvolume import box_of
+
         return values[box_of(self.region, Grid(values.shape, self.frame.step, self.frame.origin))]
 
 
@@ -134,10 +140,11 @@ def file_name(label, ending):
     enough for every file system.
     """
     from locscale_hybrid.files.atomic import LONGEST_STEM, short_name
+
     name = re.sub(r"[^\w#.,+ -]", "_", label)
     stem, end = name, ending
     if name.lower().endswith(ending):
-        stem, end = name[:-len(ending)], name[-len(ending):]
+        stem, end = name[: -len(ending)], name[-len(ending) :]
     return short_name(stem, LONGEST_STEM) + end
 
 
@@ -166,14 +173,24 @@ def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None, l
     sources = tuple(InputMap.of(volume) for volume in maps)
     frame = sources[0].frame
     extra = {}
-    for role, volume in (("second half map", maps[1] if len(maps) == 2 else None),
-                         ("mask", mask), ("weight map", weight)):
+    for role, volume in (
+        ("second half map", maps[1] if len(maps) == 2 else None),
+        ("mask", mask),
+        ("weight map", weight),
+    ):
         if volume is not None:
             extra[role] = InputMap.of(volume)
             require_same_grid(frame, extra[role].frame, role=role)
     table = atom_table(atoms, frame) if atoms is not None else None
-    return Handover(sources, table, extra.get("mask"), extra.get("weight map"),
-                    contour_level(maps[0]), model_name, library)
+    return Handover(
+        sources,
+        table,
+        extra.get("mask"),
+        extra.get("weight map"),
+        contour_level(maps[0]),
+        model_name,
+        library,
+    )
 
 
 def contour_level(volume):
@@ -181,8 +198,7 @@ def contour_level(volume):
     return volume.minimum_surface_level
 
 
-def new_volume(session, like, values, name, *, look_of=None, level=None, shown=True,
-               parent=None):
+def new_volume(session, like, values, name, *, look_of=None, level=None, shown=True, parent=None):
     """Open a map on the grid of an input map.
 
     Parameters
@@ -205,13 +221,16 @@ def new_volume(session, like, values, name, *, look_of=None, level=None, shown=T
     Volume
     """
     from chimerax.map import volume_from_grid_data
-    volume = volume_from_grid_data(_grid_data(like.data, values, name), session,
-                                   open_model=False, show_dialog=False)
+
+    volume = volume_from_grid_data(
+        _grid_data(like.data, values, name), session, open_model=False, show_dialog=False
+    )
     if level is not None:
         volume.set_parameters(surface_levels=[level])
     if look_of is not None:
-        volume.copy_settings_from(look_of, copy_style=False, copy_thresholds=False,
-                                  copy_xform=False)
+        volume.copy_settings_from(
+            look_of, copy_style=False, copy_thresholds=False, copy_xform=False
+        )
     volume.position = like.position if look_of is None else look_of.scene_position
     volume.display = shown
     session.models.add([volume], parent=parent)
@@ -224,26 +243,37 @@ def new_values(volume, values):
     if array is not None and array.shape == values.shape and array.flags.writeable:
         array[...] = values
         volume.data.values_changed()
-    else:               # it came from a file, or was saved to one
+    else:  # it came from a file, or was saved to one
         volume.replace_data(_grid_data(volume.data, values, volume.name))
 
 
 def _grid_data(like, values, name):
     """Grid data with the geometry of another one."""
     from chimerax.map_data import ArrayGridData
-    return ArrayGridData(values, origin=like.origin, step=like.step,
-                         cell_angles=like.cell_angles, rotation=like.rotation, name=name)
+
+    return ArrayGridData(
+        values,
+        origin=like.origin,
+        step=like.step,
+        cell_angles=like.cell_angles,
+        rotation=like.rotation,
+        name=name,
+    )
 
 
 def _write_map(folder, source, values):
     """Write one input map through the core's own writer; return its path."""
     from locscale_hybrid.maps.grid import Grid, Map
     from locscale_hybrid.maps.mrc import write_map
+
     frame = source.frame
     path = Path(folder) / source.file_name
     # The file goes with the run: nothing is gained by waiting for the disk.
-    write_map(path, Map(values, Grid(values.shape, frame.step, frame.origin), source.frame.name),
-              durable=False)
+    write_map(
+        path,
+        Map(values, Grid(values.shape, frame.step, frame.origin), source.frame.name),
+        durable=False,
+    )
     return path
 
 
@@ -252,7 +282,9 @@ def _check_number(maps):
     if len(maps) in (1, 2):
         return
     if not maps:
-        raise UserError("no map given: name two open half maps, or one full map, for example "
-                        "locscale hybrid #1 #2 model #3")
+        raise UserError(
+            "no map given: name two open half maps, or one full map, for example "
+            "locscale hybrid #1 #2 model #3"
+        )
     names = ", ".join(map(map_label, maps))
     raise UserError(f"{len(maps)} maps given ({names}): name two half maps, or one full map")

@@ -5,14 +5,30 @@ from pathlib import Path
 
 import numpy as np
 
-SESSION_ROUNDING = 1e-4     # Å, beyond that of coordinates, which a session file keeps as float32
+SESSION_ROUNDING = 1e-4  # Å, beyond that of coordinates, which a session file keeps as float32
 
-_COLUMNS = ("group_PDB", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id",
-            "label_asym_id", "label_entity_id", "label_seq_id", "pdbx_PDB_ins_code",
-            "Cartn_x", "Cartn_y", "Cartn_z", "occupancy", "B_iso_or_equiv",
-            "auth_seq_id", "auth_asym_id", "pdbx_PDB_model_num")
+_COLUMNS = (
+    "group_PDB",
+    "id",
+    "type_symbol",
+    "label_atom_id",
+    "label_alt_id",
+    "label_comp_id",
+    "label_asym_id",
+    "label_entity_id",
+    "label_seq_id",
+    "pdbx_PDB_ins_code",
+    "Cartn_x",
+    "Cartn_y",
+    "Cartn_z",
+    "occupancy",
+    "B_iso_or_equiv",
+    "auth_seq_id",
+    "auth_asym_id",
+    "pdbx_PDB_model_num",
+)
 _QUOTED_AT_START = "_#$'\";[]"
-_AT_A_TIME = 2000           # rows
+_AT_A_TIME = 2000  # rows
 _RESERVED = ("data_", "loop_", "save_", "stop_", "global_")
 
 
@@ -90,11 +106,18 @@ def atom_table(atoms, frame):
     residues, residue_of = residues_of(atoms)
     return AtomTable(
         dict(names=atoms.names, elements=_element_names(atoms)),
-        dict(residue_names=residues.names, chains=residues.chain_ids,
-             insertion_codes=residues.insertion_codes, numbers=np.array(residues.numbers),
-             polymer_types=np.array(residues.polymer_types)),
-        residue_of, residues.structures.pointers, _with_alternates(atoms, residues, residue_of),
-        frame)
+        dict(
+            residue_names=residues.names,
+            chains=residues.chain_ids,
+            insertion_codes=residues.insertion_codes,
+            numbers=np.array(residues.numbers),
+            polymer_types=np.array(residues.polymer_types),
+        ),
+        residue_of,
+        residues.structures.pointers,
+        _with_alternates(atoms, residues, residue_of),
+        frame,
+    )
 
 
 def residues_of(atoms):
@@ -114,8 +137,10 @@ def residues_of(atoms):
         Place among them of each atom's residue.
     """
     from chimerax.atomic import Residues
-    different, first, place = np.unique(atoms.residues.pointers, return_index=True,
-                                        return_inverse=True)
+
+    different, first, place = np.unique(
+        atoms.residues.pointers, return_index=True, return_inverse=True
+    )
     order = np.argsort(first)
     rank = np.empty(len(order), dtype=int)
     rank[order] = np.arange(len(order))
@@ -128,8 +153,10 @@ def by_structure(atoms):
     owners = residues.structures
     if len(owners.unique()) == 1:
         return [(owners[0], atoms)]
-    return [(structure, atoms.filter((owners.pointers == pointer)[residue_of]))
-            for structure, pointer in zip(owners.unique(), owners.unique().pointers, strict=True)]
+    return [
+        (structure, atoms.filter((owners.pointers == pointer)[residue_of]))
+        for structure, pointer in zip(owners.unique(), owners.unique().pointers, strict=True)
+    ]
 
 
 def write_atoms(path, table):
@@ -144,12 +171,25 @@ def write_atoms(path, table):
     places = _decimals("%.9f", table.positions)
     elements, chains = table.column("elements"), _quoted(table.chains)
     columns = (
-        np.where(table.polymer, "ATOM", "HETATM"), np.arange(1, n + 1).astype(str),
-        _quoted(np.where(elements == "LP", "X", elements)), _quoted(table.column("names")),
-        _quoted(table.rows.alt_locs, "."), _quoted(table.column("residue_names")), chains,
-        np.full(n, "?"), np.full(n, "."), _quoted(table.column("insertion_codes"), "?"),
-        places[:, 0], places[:, 1], places[:, 2], _decimals("%.6f", table.rows.occupancies),
-        _decimals("%.6f", table.rows.b_iso), table.column("numbers"), chains, np.full(n, "1"))
+        np.where(table.polymer, "ATOM", "HETATM"),
+        np.arange(1, n + 1).astype(str),
+        _quoted(np.where(elements == "LP", "X", elements)),
+        _quoted(table.column("names")),
+        _quoted(table.rows.alt_locs, "."),
+        _quoted(table.column("residue_names")),
+        chains,
+        np.full(n, "?"),
+        np.full(n, "."),
+        _quoted(table.column("insertion_codes"), "?"),
+        places[:, 0],
+        places[:, 1],
+        places[:, 2],
+        _decimals("%.6f", table.rows.occupancies),
+        _decimals("%.6f", table.rows.b_iso),
+        table.column("numbers"),
+        chains,
+        np.full(n, "1"),
+    )
     head = "data_model\nloop_\n" + "".join(f"_atom_site.{name}\n" for name in _COLUMNS)
     with open(path, "w", encoding="utf-8") as file:
         file.write(head)
@@ -166,8 +206,8 @@ def is_same_model(one, other):
             continue
         words, others = (line.split(" ") for line in pair)
         if len(words) != len(others) or any(
-                own != its and not _is_close(own, its)
-                for own, its in zip(words, others, strict=True)):
+            own != its and not _is_close(own, its) for own, its in zip(words, others, strict=True)
+        ):
             return False
     return True
 
@@ -218,6 +258,7 @@ class _Rows:
 def _element_names(atoms):
     """Symbols of the elements, each asked for once."""
     from chimerax.atomic import Element
+
     numbers, place = np.unique(atoms.element_numbers, return_inverse=True)
     return _text([Element.get_element(int(number)).name for number in numbers])[place]
 
@@ -235,16 +276,25 @@ def _with_alternates(atoms, residues, residue_of):
     """One row for each atom, and one for each alternate location where there are several."""
     several = np.array(atoms.num_alt_locs) > 1
     single = np.flatnonzero(~several)
-    columns = [[single], [np.full(len(single), "", dtype="U1")],
-               [_scene_places(atoms, residues, residue_of)[single]],
-               [atoms.occupancies[single]], [atoms.bfactors[single]]]
+    columns = [
+        [single],
+        [np.full(len(single), "", dtype="U1")],
+        [_scene_places(atoms, residues, residue_of)[single]],
+        [atoms.occupancies[single]],
+        [atoms.bfactors[single]],
+    ]
     for place in np.flatnonzero(several):
         atom = atoms[int(place)]
         with atom.suppress_alt_loc_change_notifications():
             for location in atom.alt_locs:
                 atom.alt_loc = location
-                row = (place, location.strip(), np.array(atom.scene_coord), atom.occupancy,
-                       atom.bfactor)
+                row = (
+                    place,
+                    location.strip(),
+                    np.array(atom.scene_coord),
+                    atom.occupancy,
+                    atom.bfactor,
+                )
                 for column, value in zip(columns, row, strict=True):
                     column.append([value])
     index, *others = (np.concatenate(column) for column in columns)
@@ -262,8 +312,12 @@ def _quote(value, empty):
     """One value as mmCIF writes it."""
     if not value:
         return empty
-    plain = (not any(letter in value for letter in " \t'\"") and value not in (".", "?")
-             and value[0] not in _QUOTED_AT_START and not value.lower().startswith(_RESERVED))
+    plain = (
+        not any(letter in value for letter in " \t'\"")
+        and value not in (".", "?")
+        and value[0] not in _QUOTED_AT_START
+        and not value.lower().startswith(_RESERVED)
+    )
     if plain:
         return value
     return f'"{value}"' if "'" in value else f"'{value}'"

@@ -5,10 +5,10 @@ from chimerax.core.errors import UserError
 
 from .frames import frame_of
 
-RANGE = 6.0                 # Å around the atoms of a zone
+RANGE = 6.0  # Å around the atoms of a zone
 WHOLE = "all"
 SHOWN = "shown"
-_DIGITS = 4                 # of the corners, Å: they stand in the log and in the record
+_DIGITS = 4  # of the corners, Å: they stand in the log and in the record
 
 
 def chosen_region(volume, keywords):
@@ -37,11 +37,14 @@ def chosen_region(volume, keywords):
     zone, subregion = keywords.get("zone"), keywords.get("subregion")
     around = keywords.get("range")
     if zone is not None and subregion is not None:
-        raise UserError("zone and subregion both say which part of the map is sharpened: give one "
-                        "of them")
+        raise UserError(
+            "zone and subregion both say which part of the map is sharpened: give one of them"
+        )
     if around is not None and zone is None:
-        raise UserError(f"range {around:g} tells how far a zone reaches: give atoms too, for "
-                        "example zone #3:10-40 range 6")
+        raise UserError(
+            f"range {around:g} tells how far a zone reaches: give atoms too, for "
+            "example zone #3:10-40 range 6"
+        )
     if zone is None and subregion in (None, WHOLE):
         return subregion is not None, None
     frame = frame_of(volume)
@@ -75,6 +78,7 @@ def _require_voxels(corners, frame):
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.maps.grid import Grid
     from locscale_hybrid.maps.subvolume import box_of
+
     try:
         box_of(corners, Grid(frame.size[::-1], frame.step, frame.origin))
     except InputError as error:

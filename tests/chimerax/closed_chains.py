@@ -15,6 +15,7 @@ _demoted = []
 def watch():
     """Note every chain that outlives its model from now on."""
     from chimerax.atomic import StructureSeq
+
     demote = StructureSeq._cpp_seq_demotion
 
     def note(chain):
@@ -28,6 +29,6 @@ def take_left():
     """Return the names of the chains that are held after all; they can do no harm from now on."""
     left = [chain for chain in (reference() for reference in _demoted) if chain is not None]
     _demoted.clear()
-    for chain in left:      # the reference that ChimeraX will give back
+    for chain in left:  # the reference that ChimeraX will give back
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(chain))
     return [chain.name for chain in left]

@@ -24,6 +24,7 @@ def chimerax_session(tmp_path_factory):
     """The session; ChimeraX keeps its commands in module globals, so there is one a process."""
     from chimerax_core import start_session
     from closed_chains import watch
+
     streams = sys.stdout, sys.stderr, sys.excepthook
     session = start_session(str(tmp_path_factory.mktemp("chimerax home")))
     sys.stdout, sys.stderr, sys.excepthook = streams
@@ -36,6 +37,7 @@ def session(chimerax_session):
     """An empty session with an empty log; nothing of a test is left to the next."""
     from chimerax_core import process_events, run
     from closed_chains import take_left
+
     chimerax_session.log.messages.clear()
     chimerax_session.log.statuses.clear()
     yield chimerax_session
@@ -48,17 +50,21 @@ def session(chimerax_session):
 def run(session):
     """Run a command and return its value."""
     from chimerax_core import run as run_command
+
     return lambda text: run_command(session, text)
 
 
 @pytest.fixture
 def refused(run):
     """Run a command that must end in a UserError; return its text."""
+
     def refuse(text):
         from chimerax.core.errors import UserError
+
         with pytest.raises(UserError) as error:
             run(text)
         return str(error.value)
+
     return refuse
 
 
@@ -71,8 +77,11 @@ def fake_core(monkeypatch, tmp_path):
         with open(errors, "wb") as stream:
             return subprocess.Popen(
                 [sys.executable, str(HERE / "fake_core.py"), "--job", str(job)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream,
-                start_new_session=True)
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                start_new_session=True,
+            )
 
     monkeypatch.setattr(processes, "start_core", start)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -83,6 +92,7 @@ def fake_core(monkeypatch, tmp_path):
 def opened(run, tmp_path, fake_core):
     """Two half maps as #1 and #2 and a model as #3."""
     from helpers import write_map, write_model
+
     run("open " + write_map(tmp_path / "half1.mrc", seed=1))
     run("open " + write_map(tmp_path / "half2.mrc", seed=2))
     run("open " + write_model(tmp_path / "model.pdb"))

@@ -32,8 +32,15 @@ class ModelMenuButton(QtWidgets.QPushButton):
     AUTOSELECT_NONE = None
     value_changed = pyqtSignal()
 
-    def __init__(self, session, *, class_filter, autoselect=None, no_value_menu_text=None,
-                 no_value_button_text="No model chosen"):
+    def __init__(
+        self,
+        session,
+        *,
+        class_filter,
+        autoselect=None,
+        no_value_menu_text=None,
+        no_value_button_text="No model chosen",
+    ):
         super().__init__(no_value_button_text)
         self._session, self._kind, self._empty = session, class_filter, no_value_button_text
         self._none = no_value_menu_text
@@ -90,6 +97,11 @@ def install(monkeypatch):
     ui, widgets = types.ModuleType("chimerax.ui"), types.ModuleType("chimerax.ui.widgets")
     ui.MainToolWindow = MainToolWindow
     widgets.ModelMenuButton, widgets.CollapsiblePanel = ModelMenuButton, CollapsiblePanel
-    for name, module in (("Qt", shim), ("Qt.QtCore", QtCore), ("Qt.QtWidgets", QtWidgets),
-                         ("chimerax.ui", ui), ("chimerax.ui.widgets", widgets)):
+    for name, module in (
+        ("Qt", shim),
+        ("Qt.QtCore", QtCore),
+        ("Qt.QtWidgets", QtWidgets),
+        ("chimerax.ui", ui),
+        ("chimerax.ui.widgets", widgets),
+    ):
         monkeypatch.setitem(sys.modules, name, module)

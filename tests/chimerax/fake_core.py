@@ -16,23 +16,35 @@ def say(**event):
 
 
 def main():
-    if not sys.stdin.readline():        # told to stop before the inputs were there
+    if not sys.stdin.readline():  # told to stop before the inputs were there
         return 130
     job = json.loads(Path(sys.argv[sys.argv.index("--job") + 1]).read_text(encoding="utf-8"))
     behaviour = os.environ.get("FAKE_CORE", "ok")
-    print("a library says hello", flush=True)          # a reader must live with that
+    print("a library says hello", flush=True)  # a reader must live with that
     say(event="stage", name="checks", index=1, of=8)
-    say(event="finding", level="warning", code="sharpened-input",
+    say(
+        event="finding",
+        level="warning",
+        code="sharpened-input",
         message="#1 half1.mrc looks sharpened: its Wilson B is 11 Å² between 10 and 3.4 Å; give "
-                "unsharpened half maps")
-    say(event="finding", level="note", code="estimated-resolution",
-        message="the resolution is an estimate, 3.4 Å; give it with -res if it is known")
+        "unsharpened half maps",
+    )
+    say(
+        event="finding",
+        level="note",
+        code="estimated-resolution",
+        message="the resolution is an estimate, 3.4 Å; give it with -res if it is known",
+    )
     say(event="something-new", text="ignored by readers")
     if job["action"] == "check":
         if job["parameters"]["point_group"] == "C1":
-            say(event="finding", level="note", code="symmetry-suggested",
+            say(
+                event="finding",
+                level="note",
+                code="symmetry-suggested",
                 message="the map looks D2-symmetric about voxel (14, 12, 10)",
-                values={"point_group": "D2", "correlation": 0.97})
+                values={"point_group": "D2", "correlation": 0.97},
+            )
         return 0
     say(event="stage", name="scaling", index=7, of=8)
     say(event="progress", fraction=0.5)
@@ -56,6 +68,7 @@ def main():
 def finish(job):
     """Write twice the first map, and half of it as the linear map."""
     from locscale_hybrid.maps.mrc import read_map_and_frame, write_map
+
     volume, frame = read_map_and_frame(next(iter(job["inputs"].values())))
     target = Path(job["outputs"]["map"])
     linear = target.with_name(target.stem + "_linear.mrc")

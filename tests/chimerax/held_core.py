@@ -8,7 +8,7 @@ import sys
 import time
 
 STAGE = sys.argv[1]
-sys.argv = [sys.argv[0], *sys.argv[sys.argv.index("locscale_hybrid") + 1:]]
+sys.argv = [sys.argv[0], *sys.argv[sys.argv.index("locscale_hybrid") + 1 :]]
 
 
 def wait():
@@ -20,6 +20,7 @@ def main():
     from locscale_hybrid import pipeline
     from locscale_hybrid.progress import Progress
     from locscale_hybrid.results import writing
+
     start, write = Progress.start, writing.write_map
     begun = set()
 

@@ -10,7 +10,7 @@ from locscale_hybrid.symmetry.point_groups import parse_point_group
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (48, 48, 48), 1.3, 3.4
-_OFFSET = (9.0, 10.0, 9.0)      # Å, of a chain from the centre of the assembly
+_OFFSET = (9.0, 10.0, 9.0)  # Å, of a chain from the centre of the assembly
 
 
 def make_case(folder: Path) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from closed_chains import take_left
 
-ALONE = '''
+ALONE = """
 import gc, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -25,16 +25,24 @@ gc.disable()
 {leave_a_cycle}
 run(session, "close session")
 gc.collect()
-'''
-CYCLES = {"a cycle": "cycle = [session.models.list()[0].chains[0]]; cycle.append(cycle); del cycle",
-          "mmCIF": "run(session, f\"save {folder / 'saved.cif'} models #1\")"}
+"""
+CYCLES = {
+    "a cycle": "cycle = [session.models.list()[0].chains[0]]; cycle.append(cycle); del cycle",
+    "mmCIF": "run(session, f\"save {folder / 'saved.cif'} models #1\")",
+}
 
 
 def end_of_chimerax_alone(folder, leave_a_cycle):
     """Exit code of ChimeraX without a line of ours; freed memory is filled, so no luck decides."""
     here = Path(__file__).parent
-    command = [sys.executable, "-c", ALONE.format(leave_a_cycle=leave_a_cycle), str(folder),
-               str(here / "harness"), str(here)]
+    command = [
+        sys.executable,
+        "-c",
+        ALONE.format(leave_a_cycle=leave_a_cycle),
+        str(folder),
+        str(here / "harness"),
+        str(here),
+    ]
     environment = {**os.environ, "PYTHONMALLOC": "debug"}
     return subprocess.run(command, env=environment, capture_output=True).returncode
 

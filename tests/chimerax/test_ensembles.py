@@ -9,6 +9,7 @@ from helpers import write_model
 @pytest.fixture
 def ensemble(session, run, opened, tmp_path):
     """A file of three models, opened as #4.1 to #4.3; returns how to open another one."""
+
     def open_models(*shifts, name="nmr.pdb"):
         write_model(tmp_path / "one.pdb")
         one = gemmi.read_structure(str(tmp_path / "one.pdb"))
@@ -27,6 +28,7 @@ def ensemble(session, run, opened, tmp_path):
         structure.setup_entities()
         structure.write_pdb(str(tmp_path / name))
         run(f'open "{tmp_path / name}"')
+
     open_models((0, 0, 0), (0.4, 0.1, 0), (0, 0.7, 0.2))
     return open_models
 
@@ -36,6 +38,7 @@ def chosen(session, run, words):
     from chimerax.atomic import AtomsArg
     from chimerax.locscale.commands.selection import choose
     from chimerax.map import Volume
+
     maps = session.models.list(type=Volume)[:2]
     return choose(maps, {"model": AtomsArg.parse(words, session)[0]}, None)
 
@@ -49,8 +52,10 @@ def test_first_conformer_of_an_ensemble_is_used(session, run, ensemble, words):
 
 
 def test_ensemble_is_said_in_the_log_by_run_and_check(session, run, ensemble):
-    said = ("#4.1 nmr.pdb and #4.2 nmr.pdb are conformers of one model, as in an ensemble of 3. "
-            "The first is used; to use another one, name it alone, for example model #4.2.")
+    said = (
+        "#4.1 nmr.pdb and #4.2 nmr.pdb are conformers of one model, as in an ensemble of 3. "
+        "The first is used; to use another one, name it alone, for example model #4.2."
+    )
     assert said in [finding["message"] for finding in run("locscale check #1 #2 model #4")]
     assert run("locscale hybrid #1 #2 model #4")
     assert said in session.log.text("warning")
@@ -77,8 +82,8 @@ def test_core_and_shell_call_the_same_conformers(chimerax_session):
     from chimerax.locscale.scene import conformers
 
     from locscale_hybrid.model import parts
-    assert (conformers.SAME_PLACE, conformers.MOST_ATOMS) == (
-        parts._SAME_PLACE, parts._MOST_ATOMS)
+
+    assert (conformers.SAME_PLACE, conformers.MOST_ATOMS) == (parts._SAME_PLACE, parts._MOST_ATOMS)
 
 
 def test_copies_in_several_places_are_all_used(session, run, ensemble):

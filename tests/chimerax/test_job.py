@@ -52,6 +52,7 @@ def test_core_without_a_result_is_an_error(refused, opened, fake_core):
 
 def test_background_failure_reaches_the_log(session, run, opened, fake_core):
     from chimerax_core import process_events
+
     fake_core("raise")
     job = run("locscale hybrid #1 #2 wait false")
     assert process_events(session, lambda: job.ended)
@@ -76,6 +77,7 @@ def test_failure_in_the_thread_itself_reaches_the_user(session, run, opened, mon
 
 def test_background_run_delivers_on_the_main_thread(session, run, opened):
     from chimerax_core import process_events
+
     job = run("locscale hybrid #1 #2 wait false")
     assert job.result is None
     assert "LocScale job" in str(job) and "#1 half1.mrc" in str(job)
@@ -87,11 +89,13 @@ def test_background_run_delivers_on_the_main_thread(session, run, opened):
 def hanging(session, run, fake_core, count=1):
     """Start runs that hang; return the jobs and the process ids of their children."""
     from chimerax_core import process_events
+
     fake_core("hang")
     jobs = [run("locscale hybrid #1 #2 wait false") for _ in range(count)]
     files = [job.request.folder.outputs / "pid" for job in jobs]
-    assert process_events(session, lambda: all(file.exists() and file.read_text()
-                                               for file in files))
+    assert process_events(
+        session, lambda: all(file.exists() and file.read_text() for file in files)
+    )
     return jobs, [int(file.read_text()) for file in files]
 
 
@@ -104,9 +108,11 @@ def gone(pid):
 
 
 @pytest.mark.parametrize("command", ["locscale stop", "taskman kill {id}"])
-def test_stopped_run_leaves_no_process_and_no_file(session, run, opened, fake_core, tmp_path,
-                                                   command):
+def test_stopped_run_leaves_no_process_and_no_file(
+    session, run, opened, fake_core, tmp_path, command
+):
     from chimerax_core import process_events
+
     (job,), (pid,) = hanging(session, run, fake_core)
     run(command.format(id=job.id))
     assert process_events(session, lambda: job.ended and gone(pid))
@@ -120,11 +126,12 @@ def test_stopped_run_leaves_no_process_and_no_file(session, run, opened, fake_co
 def test_result_is_taken_that_is_read_after_the_core_has_ended(run, opened, monkeypatch):
     """The machine is busy: the thread that reads its lines comes late."""
     from chimerax.locscale.job.child import Child
+
     read = Child._read
 
     def late(self):
         self.process.wait()
-        time.sleep(0.5)     # longer than a line is waited for
+        time.sleep(0.5)  # longer than a line is waited for
         read(self)
 
     monkeypatch.setattr(Child, "_read", late)
@@ -133,6 +140,7 @@ def test_result_is_taken_that_is_read_after_the_core_has_ended(run, opened, monk
 
 def test_two_runs_at_once_are_kept_apart(session, run, opened, fake_core):
     from chimerax_core import process_events
+
     jobs, pids = hanging(session, run, fake_core, count=2)
     assert jobs[0].request.folder.path != jobs[1].request.folder.path
     jobs[0].terminate()
@@ -144,6 +152,7 @@ def test_two_runs_at_once_are_kept_apart(session, run, opened, fake_core):
 
 def test_closing_the_session_ends_its_runs(session, run, opened, fake_core, tmp_path):
     from chimerax_core import process_events
+
     _, pids = hanging(session, run, fake_core)
     run("close session")
     assert process_events(session, lambda: gone(pids[0]))
@@ -158,6 +167,7 @@ def test_quitting_waits_until_the_processes_are_gone(session, run, opened, fake_
 
 def test_maps_closed_meanwhile_are_survived(session, run, opened, fake_core):
     from chimerax_core import process_events
+
     job = run("locscale hybrid #1 #2 model #3 wait false")
     run("close #1-3")
     assert process_events(session, lambda: job.ended)
@@ -172,16 +182,20 @@ def test_nothing_to_stop_is_said(session, run):
 
 def test_check_returns_the_findings(session, run, opened, tmp_path):
     findings = run("locscale check #1 #2 model #3")
-    assert [finding["code"] for finding in findings] == ["sharpened-input", "estimated-resolution",
-                                                          "symmetry-suggested"]
+    assert [finding["code"] for finding in findings] == [
+        "sharpened-input",
+        "estimated-resolution",
+        "symmetry-suggested",
+    ]
     assert "LocScale check of #1 half1.mrc: 1 warning" in session.log.text("info")
     from chimerax_core import process_events
+
     assert process_events(session, lambda: not folders_left(tmp_path))
 
 
-
-def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(refused, opened, monkeypatch,
-                                                                  tmp_path):
+def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(
+    refused, opened, monkeypatch, tmp_path
+):
     from chimerax.locscale.scene import handover
 
     from locscale_hybrid.errors import InputError
@@ -191,6 +205,6 @@ def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(refused, opene
 
     monkeypatch.setattr(handover, "_write_map", fail)
     assert refused("locscale hybrid #1 #2") == (
-        "half.mrc cannot be written: No space left on device; make room or the keyword "
-        "saveTo")
+        "half.mrc cannot be written: No space left on device; make room or the keyword saveTo"
+    )
     assert not folders_left(tmp_path)

@@ -34,7 +34,7 @@ def test_core_reads_and_writes_where_chimerax_does(run, tmp_path, axes, origin, 
     volume, frame = read_map_and_frame(tmp_path / "in.mrc")
     write_map(tmp_path / "out.mrc", volume, frame=frame)
     for name in ("in.mrc", "out.mrc"):
-        shown, = run(f'open "{tmp_path / name}"')
+        (shown,) = run(f'open "{tmp_path / name}"')
         assert np.array_equal(shown.full_matrix(), volume.values)
         assert np.abs(np.subtract(shown.data.origin, volume.grid.origin)).max() < 1.5e-3
         assert shown.data.step == pytest.approx(volume.grid.voxel_size, rel=1e-6)
@@ -49,12 +49,18 @@ def blobs(shape=(22, 24, 26)):
     return 100 / values.max() * values
 
 
-@pytest.mark.parametrize(("axes", "origin", "start", "kind"), [
-    ((1, 2, 3), (0, 0, 0), (0, 0, 0), np.float32),
-    ((3, 1, 2), (-17.3, 40, 5), (0, 0, 0), np.float32),
-    ((2, 1, 3), (0, 0, 0), (5, -7, 11), np.float32), ((1, 2, 3), (3, 4, 5), (5, -7, 11), np.int16),
-    ((3, 2, 1), (0, 0, 3), (0, 0, 0), np.uint16), ((1, 2, 3), (0, 0, 0), (-40, 2, 9), np.float16),
-    ((1, 3, 2), (0, 0, 0), (0, 0, 0), np.int8)])
+@pytest.mark.parametrize(
+    ("axes", "origin", "start", "kind"),
+    [
+        ((1, 2, 3), (0, 0, 0), (0, 0, 0), np.float32),
+        ((3, 1, 2), (-17.3, 40, 5), (0, 0, 0), np.float32),
+        ((2, 1, 3), (0, 0, 0), (5, -7, 11), np.float32),
+        ((1, 2, 3), (3, 4, 5), (5, -7, 11), np.int16),
+        ((3, 2, 1), (0, 0, 3), (0, 0, 0), np.uint16),
+        ((1, 2, 3), (0, 0, 0), (-40, 2, 9), np.float16),
+        ((1, 3, 2), (0, 0, 0), (0, 0, 0), np.int8),
+    ],
+)
 def test_fitmap_brings_an_output_back_to_its_place(run, tmp_path, axes, origin, start, kind):
     given = blobs()
     stored = np.ascontiguousarray(given.astype(kind).transpose([3 - axis for axis in axes[::-1]]))
@@ -69,7 +75,7 @@ def test_fitmap_brings_an_output_back_to_its_place(run, tmp_path, axes, origin, 
     volume, frame = read_map_and_frame(tmp_path / "in.mrc")
     write_map(tmp_path / "out.mrc", volume, frame=frame)
     run(f'open "{tmp_path / "in.mrc"}"')
-    made, = run(f'open "{tmp_path / "out.mrc"}"')
+    (made,) = run(f'open "{tmp_path / "out.mrc"}"')
     middle = np.array([volume.grid.position_of(np.array(given.shape) / 2)])
     run("volume #2 level 25")
     # a start a third of a voxel away, so that staying where it was is no success

@@ -26,7 +26,8 @@ def test_map_of_density_is_no_weight(refused, run, opened):
 def test_opposed_halves_are_mended_by_a_command(refused, run, opened):
     run("volume scale #2 factor -1")
     assert "inverted: type volume scale #4 factor -1 if it is that one, and give the new map " in (
-        refused("locscale check #1 #4"))
+        refused("locscale check #1 #4")
+    )
     run("volume scale #4 factor -1")
     assert run("locscale check #1 #5") is not None
 
@@ -41,29 +42,37 @@ def test_inverted_contrast_is_mended_by_a_command(refused, run, opened):
 
 def test_hand_is_mended_by_a_command(run, opened):
     run("volume flip #1 #2 axis z")
-    said = [found["message"] for found in run("locscale check #4 #5 model #3")
-            if found["code"] == "hand-inverted"]
+    said = [
+        found["message"]
+        for found in run("locscale check #4 #5 model #3")
+        if found["code"] == "hand-inverted"
+    ]
     assert "; type volume flip #4 #5 axis" in said[0] and said[0].endswith("give the new maps")
     command = said[0].split("type ")[1].split(",")[0]
     run(command)
-    assert "hand-inverted" not in [found["code"] for found in
-                                   run("locscale check #6 #7 model #3")]
+    assert "hand-inverted" not in [found["code"] for found in run("locscale check #6 #7 model #3")]
 
 
 def test_servalcat_is_installed_by_a_command_of_chimerax(refused, opened):
     import importlib.util
+
     if importlib.util.find_spec("servalcat"):
         pytest.skip("it is installed")
     assert refused("locscale hybrid #1 #2 model #3 refiner servalcat") == (
         "servalcat is not installed in ChimeraX's Python: type pip install servalcat in the "
-        "command line of ChimeraX, or leave out refiner servalcat")
+        "command line of ChimeraX, or leave out refiner servalcat"
+    )
 
 
 def test_what_has_no_effect_is_told(session, run, opened):
-    run("locscale hybrid #1 #2 model #3 sym D2 stride 3 taper hann validate true "
-        "subregion 10,10,10,100,100,100")
+    run(
+        "locscale hybrid #1 #2 model #3 sym D2 stride 3 taper hann validate true "
+        "subregion 10,10,10,100,100,100"
+    )
     told = session.log.text("info")
-    assert ("stride 3 and taper hann without effect: the map is scaled by bands, and only windows "
-            "have that; give scaling windows too, or leave it out") in told
+    assert (
+        "stride 3 and taper hann without effect: the map is scaled by bands, and only windows "
+        "have that; give scaling windows too, or leave it out"
+    ) in told
     assert "validate without effect: it is for an update" in told
     assert "x 13 to 61.1, y 13 to 61.1, z 13 to 61.1 Å" in told

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from real_case import SHAPE, VOXEL, make_case
 
-MARGIN = 5.0        # Å around the atoms of the zone
+MARGIN = 5.0  # Å around the atoms of the zone
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,19 @@ def box_by_indices(low, high):
 def box_around(path, residues):
     """Which voxels lie in the box around the atoms of residues, as the file has them."""
     chain = gemmi.read_structure(str(path))[0]["A"]
-    places = np.array([atom.pos.tolist() for residue in chain for atom in residue
-                       if residue.seqid.num in residues])
+    places = np.array(
+        [
+            atom.pos.tolist()
+            for residue in chain
+            for atom in residue
+            if residue.seqid.num in residues
+        ]
+    )
     low, high = places.min(axis=0) - MARGIN, places.max(axis=0) + MARGIN
     inside = np.ones(SHAPE, dtype=bool)
-    for axis, at in enumerate(np.meshgrid(*(VOXEL * np.arange(n) for n in SHAPE),
-                                          indexing="ij")[::-1]):
+    for axis, at in enumerate(
+        np.meshgrid(*(VOXEL * np.arange(n) for n in SHAPE), indexing="ij")[::-1]
+    ):
         inside &= (at >= low[axis]) & (at <= high[axis])
     return inside
 
@@ -42,7 +49,7 @@ def is_part(part, whole, inside):
 def test_part_of_the_map_is_that_of_the_whole_in_its_place(session, run, case):
     for path in case.values():
         run(f'open "{path}"')
-    run("turn 1,2,3 40 models #1-3; move 11,-7,5 models #1-3")      # as one
+    run("turn 1,2,3 40 models #1-3; move 11,-7,5 models #1-3")  # as one
     first = next(model for model in session.models.list() if model.id_string == "1")
     asked = "locscale hybrid #1 #2 model #3 processes 1 refiner none"
     result = run(asked)
@@ -62,7 +69,10 @@ def test_part_of_the_map_is_that_of_the_whole_in_its_place(session, run, case):
     for made in (zone, result):
         assert made.scene_position.same(first.scene_position)
         assert (made.data.size, made.data.origin, made.data.step) == (
-            first.data.size, first.data.origin, first.data.step)
+            first.data.size,
+            first.data.origin,
+            first.data.step,
+        )
 
     run("locscale hybrid update #4 subregion all processes 1")
     assert np.array_equal(result.full_matrix(), whole)

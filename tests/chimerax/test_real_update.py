@@ -26,8 +26,10 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     said = " ".join(session.log.text("info").split())
     assert "mask: taken over from the earlier run, since nothing" in said
     assert "an update of the earlier result: of its pseudo-atoms" in said
-    assert ("In a shell, as a full run, for only this session holds what the update started from, "
-            "and once the edited model is saved: ") in said
+    assert (
+        "In a shell, as a full run, for only this session holds what the update started from, "
+        "and once the edited model is saved: "
+    ) in said
     assert "half map 2 has not judged this hybrid model" in said
     assert "not validated again; of the earlier hybrid model" in said
 
@@ -44,8 +46,10 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     run("locscale hybrid update #4 processes 1 seed 2")
     record = run("locscale info #4")
     assert record["update"] is None and record["parameters"]["validate"] is False
-    assert ("the hybrid model is made anew, not as an update of the earlier result: the seed was 1 "
-            "and is 2") in session.log.text("info")
+    assert (
+        "the hybrid model is made anew, not as an update of the earlier result: the seed was 1 "
+        "and is 2"
+    ) in session.log.text("info")
 
 
 def values_of(volume):
@@ -53,9 +57,11 @@ def values_of(volume):
 
 
 def test_update_without_a_change_says_so_and_does_nothing(session, run, result, tmp_path):
-    said = ("Nothing has changed since #4 half1.mrc LocScale was made: maps, model and options are "
-            "the same, so it stays as it is. Edit the model or change an option; locscale hybrid "
-            "without update makes a full run")
+    said = (
+        "Nothing has changed since #4 half1.mrc LocScale was made: maps, model and options are "
+        "the same, so it stays as it is. Edit the model or change an option; locscale hybrid "
+        "without update makes a full run"
+    )
     before = values_of(result)
     assert run("locscale hybrid update #4") is result
     run("delete #3/A:10-16")
@@ -79,8 +85,9 @@ def test_update_without_a_change_says_so_and_does_nothing(session, run, result, 
     assert (values_of(result) == edited).all() and len(list((tmp_path / "out").iterdir())) == 5
 
 
-def test_the_same_model_opened_again_is_no_change_and_is_followed_from_then_on(session, run, case,
-                                                                              result):
+def test_the_same_model_opened_again_is_no_change_and_is_followed_from_then_on(
+    session, run, case, result
+):
     run(f'open "{case["model.cif"]}"')
     run("locscale hybrid update #4 model #5; close #3; locscale hybrid update #4")
     assert session.log.text("info").count("Nothing has changed since #4") == 2
@@ -94,8 +101,10 @@ def test_change_of_the_scaling_alone_is_no_full_run(session, run, result):
     assert "an update of the earlier result with the same model: the hybrid model is that" in said
     assert "full run" not in said and "made anew" not in said and "adp:" not in said
     run("locscale hybrid update #4 resolution 5")
-    assert ("the hybrid model is made anew, not as an update of the earlier result: the resolution "
-            "was the one found in the maps and is 5 Å") in session.log.text("info")
+    assert (
+        "the hybrid model is made anew, not as an update of the earlier result: the resolution "
+        "was the one found in the maps and is 5 Å"
+    ) in session.log.text("info")
 
 
 def test_update_of_a_result_on_disk_is_one_in_a_shell_too(session, run, case, tmp_path):
@@ -107,10 +116,13 @@ def test_update_of_a_result_on_disk_is_one_in_a_shell_too(session, run, case, tm
 
     from locscale_hybrid.cli.main import main
     from locscale_hybrid.maps.mrc import read_map
+
     for path in case.values():
         run(f'open "{path}"')
-    run("locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none name first "
-        f'outputs model saveTo "{tmp_path / "out"}"')
+    run(
+        "locscale hybrid #1 #2 model #3 sym D2 processes 1 refiner none name first "
+        f'outputs model saveTo "{tmp_path / "out"}"'
+    )
     first = tmp_path / "out" / "first.json"
     inputs = json.loads(first.read_text())["inputs"]
     assert inputs["half_map_1"]["path"] == str(case["half1.mrc"])
@@ -123,7 +135,8 @@ def test_update_of_a_result_on_disk_is_one_in_a_shell_too(session, run, case, tm
     edited, output = tmp_path / "edited.cif", tmp_path / "third.mrc"
     run(f"save {edited} models #3")
     line = kept.shell_line.replace(str(case["model.cif"]), str(edited)).replace(
-        str(tmp_path / "out" / "second.mrc"), str(output))
+        str(tmp_path / "out" / "second.mrc"), str(output)
+    )
     assert main(shlex.split(line)[1:]) == 0
     record = json.loads(output.with_suffix(".json").read_text())
     assert record["update"]["pseudo_atoms"] == kept.record["update"]["pseudo_atoms"]
@@ -131,25 +144,37 @@ def test_update_of_a_result_on_disk_is_one_in_a_shell_too(session, run, case, tm
     assert abs(read_map(output).values - values).max() < 1e-3 * values.std()
 
     run("delete #3/A:1; locscale hybrid update #4")
-    assert f"--warm_start {tmp_path / 'out' / 'second.json'}" in results(session).of(
-        result).shell_line
+    assert (
+        f"--warm_start {tmp_path / 'out' / 'second.json'}" in results(session).of(result).shell_line
+    )
     run("delete #3/A:2; locscale hybrid update #4")
     assert "as a full run, for only this session holds" in results(session).of(result).shell_needs
 
 
 def open_ids(session):
     """Name by number of what goes with the result."""
-    return {model.id_string: model.name.partition(", ")[2] for model in session.models.list()
-            if ", " in model.name}
+    return {
+        model.id_string: model.name.partition(", ")[2]
+        for model in session.models.list()
+        if ", " in model.name
+    }
 
 
 def test_update_brings_what_it_makes_again_up_to_date_and_closes_the_rest(session, run, result):
     run("close #4")
-    result = run("locscale hybrid #1 #2 model #3 sym D2 processes 1 outputs linear,localB,model,"
-                 "halves refiner none")
+    result = run(
+        "locscale hybrid #1 #2 model #3 sym D2 processes 1 outputs linear,localB,model,"
+        "halves refiner none"
+    )
     by_name = {name: number for number, name in open_ids(session).items()}
-    assert {"linear", "localB", "sharpened half 1", "sharpened half 2", "pseudo-atoms",
-            "model with symmetry copies"} < set(by_name)
+    assert {
+        "linear",
+        "localB",
+        "sharpened half 1",
+        "sharpened half 2",
+        "pseudo-atoms",
+        "model with symmetry copies",
+    } < set(by_name)
     shown = [by_name[kind] for kind in ("linear", "pseudo-atoms", "model with symmetry copies")]
     run(f"show #{'#'.join(shown)} models; color #{by_name['pseudo-atoms']} red")
     run("delete #3/A:10-16; rename #4 sharp")
@@ -167,7 +192,7 @@ def test_update_brings_what_it_makes_again_up_to_date_and_closes_the_rest(sessio
     assert not session.log.text("error", "bug")
 
     session.log.messages.clear()
-    run(f"rename #{by_name['linear']} \"my linear\"")
+    run(f'rename #{by_name["linear"]} "my linear"')
     run("locscale hybrid update #4 outputs gain fdr 0.02")
     names = set(open_ids(session).values())
     assert names and all(name == "more" or name.startswith("gain_") for name in names)
@@ -192,8 +217,9 @@ def restored(session, run, folder):
     return run("locscale info #4")
 
 
-def test_update_after_restoring_starts_from_what_the_session_file_holds(session, run, result,
-                                                                        tmp_path):
+def test_update_after_restoring_starts_from_what_the_session_file_holds(
+    session, run, result, tmp_path
+):
     before = restored(session, run, tmp_path)
     run("locscale hybrid update #4")
     assert "Nothing has changed since #4" in session.log.text("info"), "coordinates were rounded"
@@ -201,8 +227,10 @@ def test_update_after_restoring_starts_from_what_the_session_file_holds(session,
     run("locscale hybrid update #4 processes 1")
     record = run("locscale info #4")
     assert record["update"]["pseudo_atoms"]["kept"] > 0
-    assert (record["update"]["earlier_validation"]["fsc_free"]
-            == before["adp"]["refined_on_half_map_1"]["fsc_free"])
+    assert (
+        record["update"]["earlier_validation"]["fsc_free"]
+        == before["adp"]["refined_on_half_map_1"]["fsc_free"]
+    )
     assert "made anew" not in session.log.text("info")
     # again, of the update, which is one by then
     restored(session, run, tmp_path)
@@ -211,10 +239,12 @@ def test_update_after_restoring_starts_from_what_the_session_file_holds(session,
     assert run("locscale info #4")["update"]["updates_since_full_run"] == 2
 
 
-def test_model_that_is_too_large_for_a_session_file_makes_a_full_run(session, run, case, tmp_path,
-                                                                     monkeypatch):
+def test_model_that_is_too_large_for_a_session_file_makes_a_full_run(
+    session, run, case, tmp_path, monkeypatch
+):
     from chimerax.locscale.job import run_folder
     from chimerax.locscale.results.manager import results
+
     monkeypatch.setattr(run_folder, "LARGEST_PACKED", 100)
     for path in case.values():
         run(f'open "{path}"')
@@ -222,17 +252,21 @@ def test_model_that_is_too_large_for_a_session_file_makes_a_full_run(session, ru
     restored(session, run, tmp_path)
     assert results(session).newest.packed == {}
     run("locscale hybrid update #4 processes 1")
-    assert ("This update is a full run: the session file does not hold the hybrid model of the "
-            "earlier one, to start from, because it is larger than 8 MB") in session.log.text()
+    assert (
+        "This update is a full run: the session file does not hold the hybrid model of the "
+        "earlier one, to start from, because it is larger than 8 MB"
+    ) in session.log.text()
     assert run("locscale info #4")["update"] is None
 
 
-@pytest.mark.parametrize("spoil", [lambda content: content[:-9], lambda content: b"nonsense",
-                                   lambda content: None])
+@pytest.mark.parametrize(
+    "spoil", [lambda content: content[:-9], lambda content: b"nonsense", lambda content: None]
+)
 def test_damage_of_what_a_session_file_holds_is_as_if_it_held_nothing(chimerax_session, spoil):
     import zlib
 
     from chimerax.locscale.job.run_folder import RunFolder
+
     folder = RunFolder()
     try:
         folder.unpack({"../run.json": zlib.compress(b"{}")})

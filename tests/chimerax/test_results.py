@@ -6,11 +6,13 @@ from helpers import write_model
 
 def record_of(session, volume):
     from chimerax.locscale.results.manager import results
+
     return results(session).of(volume)
 
 
 def test_log_holds_inputs_shell_line_and_links(session, run, opened):
     from chimerax.locscale.results.log_text import record_html
+
     result = run("locscale hybrid #1 #2 model #3 sym D2 window 30")
     html = record_html(record_of(session, result))
     assert "half map 1 #1 half1.mrc, half map 2 #2 half2.mrc, model #3 model.pdb" in html
@@ -24,14 +26,17 @@ def test_log_holds_inputs_shell_line_and_links(session, run, opened):
 def test_shell_line_says_what_has_to_be_saved_for_it(session, run, opened):
     """Files of the run itself go with it, so that their paths would help nobody."""
     from chimerax.locscale.results.log_text import record_html
+
     result = run("locscale hybrid #1 #2 model #3")
     assert "In a shell: <code>locscale -hm " in record_html(record_of(session, result))
     run("volume copy #1")
     copy = next(model for model in session.models.list() if model.name == "half1.mrc copy")
     kept = record_of(session, run(f"locscale hybrid #{copy.id_string}"))
-    assert ("In a shell, once what has no path there is saved under that name: <code>locscale "
-            f"-em {chr(39)}#{copy.id_string} half1.mrc copy.mrc{chr(39)}".replace("'", "&#x27;")
-            in record_html(kept))
+    assert (
+        "In a shell, once what has no path there is saved under that name: <code>locscale "
+        f"-em {chr(39)}#{copy.id_string} half1.mrc copy.mrc{chr(39)}".replace("'", "&#x27;")
+        in record_html(kept)
+    )
     assert "locscale-" not in kept.shell_line
 
 
@@ -39,6 +44,7 @@ def test_input_that_was_closed_is_told_by_its_name_alone(session, run, opened, f
     """The result may get its number."""
     from chimerax.locscale.results.log_text import record_html
     from chimerax_core import process_events
+
     job = run("locscale hybrid #1 #2 model #3 wait false")
     run("close #1")
     assert process_events(session, lambda: job.ended)
@@ -51,6 +57,7 @@ def test_input_that_was_closed_is_told_by_its_name_alone(session, run, opened, f
 
 def test_results_of_the_same_map_have_names_of_their_own(session, run, opened, fake_core):
     from chimerax_core import process_events
+
     assert run("locscale hybrid #1 #2").name == "half1.mrc LocScale"
     assert run("locscale hybrid #1 #2").name == "half1.mrc LocScale 2"
     jobs = [run("locscale hybrid #1 #2 wait false") for _ in range(2)]
@@ -65,6 +72,7 @@ def test_results_of_the_same_map_have_names_of_their_own(session, run, opened, f
 
 def test_processes_and_report_are_kept_for_an_update(session, run, opened, tmp_path):
     from chimerax.locscale.results.manager import results
+
     result = run("locscale hybrid #1 #2 processes 1 report false")
     run("locscale hybrid update #4 window 30")
     shell = record_of(session, result).shell_line
@@ -85,7 +93,8 @@ def test_files_of_an_open_result_are_not_written_over(session, run, refused, ope
     path = tmp_path / "out" / "sharp.mrc"
     assert refused(f"locscale hybrid #1 #2 window 30 {save}") == (
         f"{path} belongs to the result #4 sharp, which is open: give saveTo another folder, give "
-        "another name, or close #4 first")
+        "another name, or close #4 first"
+    )
     note = f"{path} and the files beside it are of an earlier run and will be replaced at the end"
     assert note not in session.log.text("info")
     run(f"locscale hybrid update #4 window 30 {save}")
@@ -99,18 +108,23 @@ def test_files_of_an_open_result_are_not_written_over(session, run, refused, ope
 def test_file_of_an_open_map_is_not_written_over(refused, run, opened, tmp_path):
     assert refused(f'locscale hybrid #1 #2 name half2 saveTo "{tmp_path}"') == (
         f"{tmp_path / 'half2.mrc'} is open as #2 half2.mrc and would be replaced: give saveTo "
-        "another folder, or give another name")
+        "another folder, or give another name"
+    )
 
 
-def test_files_that_a_run_is_going_to_write_are_its_own(session, run, refused, opened, fake_core,
-                                                        tmp_path):
+def test_files_that_a_run_is_going_to_write_are_its_own(
+    session, run, refused, opened, fake_core, tmp_path
+):
     from chimerax_core import process_events
+
     fake_core("hang")
     job = run(f'locscale hybrid #1 #2 name a saveTo "{tmp_path / "out"}" wait false')
     assert process_events(session, lambda: job.fraction == 0.5)
     said = refused(f'locscale hybrid #1 #2 name a saveTo "{tmp_path / "out"}"')
-    assert said.startswith(f"{tmp_path / 'out' / 'a.mrc'} will be written by the run on #1 "
-                           "half1.mrc that is going on (scaling, 50 %): give saveTo another ")
+    assert said.startswith(
+        f"{tmp_path / 'out' / 'a.mrc'} will be written by the run on #1 "
+        "half1.mrc that is going on (scaling, 50 %): give saveTo another "
+    )
     run("locscale stop")
     assert process_events(session, lambda: job.ended)
 
@@ -145,6 +159,7 @@ def test_update_takes_the_model_as_it_is_now(session, run, opened):
     result = run("locscale hybrid #1 #2 model #3")
     run("delete #3:1-2")
     from chimerax.locscale.commands import selection
+
     choice = selection.choose(None, {}, record_of(session, result))
     assert len(choice.atoms) == 16
 
@@ -152,6 +167,7 @@ def test_update_takes_the_model_as_it_is_now(session, run, opened):
 def test_chosen_atoms_stay_chosen(session, run, opened):
     result = run("locscale hybrid #1 #2 model #3:1-4")
     from chimerax.locscale.commands import selection
+
     assert len(selection.choose(None, {}, record_of(session, result)).atoms) == 16
     run("delete #3:1")
     assert len(selection.choose(None, {}, record_of(session, result)).atoms) == 12
@@ -167,20 +183,24 @@ def test_update_without_its_maps_says_what_to_open(refused, run, opened):
 
 def test_update_of_another_grid_is_refused(refused, run, opened, tmp_path):
     from helpers import write_map
+
     run("locscale hybrid #1 #2")
     run("open " + write_map(tmp_path / "big.mrc", shape=(22, 24, 28)))
     assert "has 28 x 24 x 20 voxels and cannot take a map of 28 x 24 x 22" in refused(
-        "locscale hybrid #5 update #4")
+        "locscale hybrid #5 update #4"
+    )
 
 
 def test_second_update_at_the_same_time_is_refused(session, refused, run, opened, fake_core):
     from chimerax_core import process_events
+
     run("locscale hybrid #1 #2")
     fake_core("hang")
     job = run("locscale hybrid update #4 wait false")
     assert process_events(session, lambda: job.fraction == 0.5)
     assert "#4 half1.mrc LocScale is being updated already (scaling, 50 %)" in refused(
-        "locscale hybrid update #4")
+        "locscale hybrid update #4"
+    )
     run("locscale stop")
     assert process_events(session, lambda: job.ended)
     fake_core("ok")
@@ -204,8 +224,7 @@ def test_result_and_record_survive_a_session_file(session, run, opened, tmp_path
     assert [model.name for model in kept.companions] == ["sharp, linear"]
     again = run("locscale hybrid update #4")
     assert again is restored and [surface.level for surface in again.surfaces] == [5]
-    assert len([model for model in session.models.list()
-                if model.name == "sharp, linear"]) == 1
+    assert len([model for model in session.models.list() if model.name == "sharp, linear"]) == 1
 
 
 def test_chosen_atoms_survive_a_session_file(session, run, opened, tmp_path):
@@ -214,6 +233,7 @@ def test_chosen_atoms_survive_a_session_file(session, run, opened, tmp_path):
     run(f'open "{tmp_path / "state.cxs"}"')
     from chimerax.locscale.commands import selection
     from chimerax.locscale.results.manager import results
+
     assert len(selection.choose(None, {}, results(session).newest).atoms) == 16
 
 
@@ -246,12 +266,14 @@ def test_files_of_a_closed_result_go_in_a_thread(session, run, opened, monkeypat
     import threading
 
     from chimerax_core import process_events
+
     result = run("locscale hybrid #1 #2")
     folder = record_of(session, result).folder
     threads = []
     remove = folder.remove
-    monkeypatch.setattr(folder, "remove", lambda: (threads.append(threading.current_thread()),
-                                                   remove()))
+    monkeypatch.setattr(
+        folder, "remove", lambda: (threads.append(threading.current_thread()), remove())
+    )
     assert folder.path.is_dir()
     run("close #4")
     assert record_of(session, result) is None

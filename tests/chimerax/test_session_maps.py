@@ -11,12 +11,14 @@ from helpers import write_map, write_model
 
 def volumes(session):
     from chimerax.map import Volume
+
     return [model for model in session.models.list() if isinstance(model, Volume)]
 
 
 def written(job_or_folder, name):
     """Values, voxel size and origin of an input file of a run."""
     from locscale_hybrid.maps.mrc import read_map
+
     volume = read_map(job_or_folder / name)
     return volume.values, volume.grid
 
@@ -24,11 +26,14 @@ def written(job_or_folder, name):
 @pytest.fixture
 def handed(session):
     """Write what the session hands over to a folder; returns files and enclosed voxels."""
+
     def write(folder, *maps, model=None, **more):
         from chimerax.locscale.scene.handover import hand_over
+
         folder.mkdir(exist_ok=True)
         atoms = None if model is None else model.atoms
         return hand_over(list(maps), atoms=atoms, **more).write(folder)
+
     return write
 
 
@@ -59,12 +64,13 @@ def test_unsaved_copies_are_computed_as_they_are(session, run, opened, handed, t
     assert np.array_equal(values, 3 * volumes(session)[0].full_matrix())
 
 
-def test_model_is_written_where_it_stands_in_the_frame_of_the_map(session, run, opened, handed,
-                                                                  tmp_path):
+def test_model_is_written_where_it_stands_in_the_frame_of_the_map(
+    session, run, opened, handed, tmp_path
+):
     first, second = volumes(session)
     model = session.models.list()[-1]
     before = np.array(model.atoms.coords)
-    run("turn y 33 models #1-3; move x 12.3456789 models #1-3")     # together: nothing changes
+    run("turn y 33 models #1-3; move x 12.3456789 models #1-3")  # together: nothing changes
     handed(tmp_path / "in", first, second, model=model)
     assert np.abs(positions(tmp_path / "in" / "model.cif") - before).max() < 2e-6
     run("move 1.23456,2,3 models #3 coordinateSystem #1")
@@ -77,8 +83,9 @@ def test_position_is_finer_than_the_three_decimals_of_pdb(session, run, opened, 
     model = session.models.list()[-1]
     model.atoms.coords = np.array(model.atoms.coords) + 0.0001234
     handed(tmp_path / "in", volumes(session)[0], model=model)
-    assert np.abs(positions(tmp_path / "in" / "model.cif")
-                  - np.array(model.atoms.coords)).max() < 1e-6
+    assert (
+        np.abs(positions(tmp_path / "in" / "model.cif") - np.array(model.atoms.coords)).max() < 1e-6
+    )
 
 
 def test_alternate_locations_keep_their_occupancies(session, run, handed, tmp_path):
@@ -88,8 +95,9 @@ def test_alternate_locations_keep_their_occupancies(session, run, handed, tmp_pa
     for line in path.read_text().splitlines():
         if line[12:16].strip() == "CA":
             lines.append(line[:16] + "A" + line[17:54] + "  0.70" + line[60:])
-            lines.append(line[:16] + "B" + line[17:30] + "  20.000" + line[38:54] + "  0.30"
-                         + line[60:])
+            lines.append(
+                line[:16] + "B" + line[17:30] + "  20.000" + line[38:54] + "  0.30" + line[60:]
+            )
         else:
             lines.append(line)
     path.write_text("\n".join(lines))
@@ -105,11 +113,14 @@ def test_alternate_locations_keep_their_occupancies(session, run, handed, tmp_pa
 def test_structures_with_the_same_chain_are_told_apart(session, run, opened, handed, tmp_path):
     run("open " + write_model(tmp_path / "other.cif", start=(14, 12, 24)))
     from chimerax.atomic import AtomicStructure, concatenate
+
     models = [model for model in session.models.list() if isinstance(model, AtomicStructure)]
     from chimerax.locscale.scene.handover import hand_over
+
     (tmp_path / "in").mkdir()
-    hand_over([volumes(session)[0]],
-              atoms=concatenate([model.atoms for model in models])).write(tmp_path / "in")
+    hand_over([volumes(session)[0]], atoms=concatenate([model.atoms for model in models])).write(
+        tmp_path / "in"
+    )
     chains = gemmi.read_structure(str(tmp_path / "in" / "model.cif"))[0]
     assert [chain.name for chain in chains] == ["A", "A-2"]
     assert [chain.count_atom_sites() for chain in chains] == [24, 24]
@@ -131,7 +142,7 @@ def test_second_half_moved_in_the_scene_is_refused_with_its_shift(run, refused, 
 
 
 def test_remedy_of_a_moved_half_map_works(session, run, opened):
-    run("move x 2.4 models #2")                 # two voxels
+    run("move x 2.4 models #2")  # two voxels
     run("volume resample #2 onGrid #1")
     assert run("locscale hybrid #1 #4").name == "half1.mrc LocScale"
 
@@ -139,7 +150,8 @@ def test_remedy_of_a_moved_half_map_works(session, run, opened):
 def test_mask_on_another_grid_is_refused(run, refused, opened, tmp_path):
     run("open " + write_map(tmp_path / "mask.mrc", origin=(0, 0, 1)))
     assert "the mask is not on the grid of the first map" in refused(
-        "locscale hybrid #1 #2 mask #4")
+        "locscale hybrid #1 #2 mask #4"
+    )
 
 
 def test_skewed_map_is_refused_with_its_angles(session, run, refused, opened):
@@ -177,7 +189,7 @@ def test_result_encloses_the_same_volume(session, run, opened):
     run("volume #1 level 4.5")
     first = volumes(session)[0]
     result = run("locscale hybrid #1 #2")
-    level, = (surface.level for surface in result.surfaces)
+    (level,) = (surface.level for surface in result.surfaces)
     assert (result.full_matrix() >= level).sum() == (first.full_matrix() >= 4.5).sum()
 
 
@@ -190,6 +202,7 @@ def test_inputs_are_not_changed(session, run, opened):
 
 def test_rounding_of_a_session_file_makes_no_other_model(chimerax_session, tmp_path):
     from chimerax.locscale.scene.mmcif import is_same_model
+
     first, other = tmp_path / "a.cif", tmp_path / "b.cif"
     atom = "ATOM 1 N N . LEU A ? . ? {} 38.017928200 27.9 1.000000 58.115101 1 A 1\n"
     first.write_text(atom.format("40.300302300"))
@@ -213,7 +226,10 @@ def test_name_and_folder_can_be_given(run, opened, tmp_path):
     result = run(f'locscale hybrid #1 name "my map" saveTo "{tmp_path / "kept"}"')
     assert result.name == "my map"
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
-        "my_map.json", "my_map.mrc", "my_map_linear.mrc"]
+        "my_map.json",
+        "my_map.mrc",
+        "my_map_linear.mrc",
+    ]
 
 
 def test_outputs_are_opened_hidden(session, run, opened):
@@ -230,9 +246,23 @@ def test_unicode_and_spaces_in_names(session, run, tmp_path, fake_core):
     assert run(f'locscale hybrid #1 saveTo "{folder / "aus"}"').name == "hälfte 1.mrc LocScale"
 
 
-NAMES = ["a" * 240, "密" * 90, "密" * 39 + "é" * 20, "🧬" * 80, "🧬 map", "a/b\\c:d*?", "../../etc",
-         "line\nbreak\ttab\x07bell", ".", "..", "", "  ", "x.mrc/", "é" * 200 + ".mrc",
-         "a" * 200 + ".MRC"]
+NAMES = [
+    "a" * 240,
+    "密" * 90,
+    "密" * 39 + "é" * 20,
+    "🧬" * 80,
+    "🧬 map",
+    "a/b\\c:d*?",
+    "../../etc",
+    "line\nbreak\ttab\x07bell",
+    ".",
+    "..",
+    "",
+    "  ",
+    "x.mrc/",
+    "é" * 200 + ".mrc",
+    "a" * 200 + ".MRC",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -253,7 +283,7 @@ def test_result_of_a_map_of_any_name_is_saved(session, run, opened, tmp_path, na
         model.name = name
     result = run(f'locscale hybrid #1 #2 model #3 saveTo "{tmp_path / "out"}"')
     saved = [path.name for path in (tmp_path / "out").iterdir()]
-    assert len(saved) == 3      # the map, the linear map, the record
+    assert len(saved) == 3  # the map, the linear map, the record
     assert_sane(saved)
     assert not result.deleted
 

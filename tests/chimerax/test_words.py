@@ -8,65 +8,112 @@ import pytest
 @pytest.fixture(scope="module")
 def words(chimerax_session):
     from chimerax.locscale import keywords
+
     return keywords
 
 
 def test_message_of_the_core_is_worded_for_chimerax(words):
     text = words.in_command_words(
         "/tmp/x/inputs/#1 half 1.mrc looks masked; give -ma, or -mres 4 (see --weight), not -x",
-        "/tmp/x/inputs")
-    assert text == ("#1 half 1.mrc looks masked; give mask, or modelResolution 4 (see weight), "
-                    "not -x")
+        "/tmp/x/inputs",
+    )
+    assert text == (
+        "#1 half 1.mrc looks masked; give mask, or modelResolution 4 (see weight), not -x"
+    )
 
 
-@pytest.mark.parametrize("said, meant", [
-    ("adaptive needs two half maps; give them with -hm",
-     "adaptive needs two half maps; give two half maps"),
-    ("give it with -res if it is known", "give it with the keyword resolution if it is known"),
-    ("give half maps, or a mask with -ma", "give half maps, or a mask with the keyword mask"),
-    ("run with --refiner own", "run with refiner own"),
-    ("give the voxel size with --apix if the header is wrong",
-     "give the voxel size with the command volume voxelSize if the header is wrong"),
-    ("set TMPDIR to a folder with room, or name one with -op",
-     "set TMPDIR to a folder with room and start ChimeraX again"),
-    ("mask: taken from /tmp/a b/stages/mask-1.npz, since nothing that it depends on has changed",
-     "mask: taken over from the earlier run, since nothing that it depends on has changed"),
-    ("an update of half1_LocScale.json: of its pseudo-atoms 3 stay",
-     "an update of the earlier result: of its pseudo-atoms 3 stay"),
-    ("the map looks D2-symmetric: give D2 as the point group if it was reconstructed with it",
-     "the map looks D2-symmetric: give sym D2 if it was reconstructed with it"),
-    ("half map 2 has not judged it, --validate makes it do so",
-     "half map 2 has not judged it, validate true makes it do so"),
-    ("the rest is scaled by the global curve alone; fill it with --complete_model, or give a mask",
-     "the rest is scaled by the global curve alone; fill it with completeModel true, or give a "
-     "mask"),
-    ("servalcat is not installed in this Python: pip install servalcat, or leave out --refiner "
-     "servalcat",
-     "servalcat is not installed in ChimeraX's Python: type pip install servalcat in the command "
-     "line of ChimeraX, or leave out refiner servalcat"),
-    ("1000 processes are too many for 2 cores: at most 8 are started; give fewer with -np, or "
-     "leave it out to use all cores",
-     "1000 processes are too many for 2 cores: at most 8 are started; give fewer with the keyword "
-     "processes, or leave it out to use all cores"),
-    ("it does not see /tmp/x: give a folder that all hosts share with -op",
-     "it does not see /tmp/x: set TMPDIR to a folder that all hosts share and start ChimeraX "
-     "again"),
-    ("--stride 3 and --taper hann without effect: give --scaling windows too",
-     "stride 3 and taper hann without effect: give scaling windows too")])
+@pytest.mark.parametrize(
+    "said, meant",
+    [
+        (
+            "adaptive needs two half maps; give them with -hm",
+            "adaptive needs two half maps; give two half maps",
+        ),
+        ("give it with -res if it is known", "give it with the keyword resolution if it is known"),
+        ("give half maps, or a mask with -ma", "give half maps, or a mask with the keyword mask"),
+        ("run with --refiner own", "run with refiner own"),
+        (
+            "give the voxel size with --apix if the header is wrong",
+            "give the voxel size with the command volume voxelSize if the header is wrong",
+        ),
+        (
+            "set TMPDIR to a folder with room, or name one with -op",
+            "set TMPDIR to a folder with room and start ChimeraX again",
+        ),
+        (
+            "mask: taken from /tmp/a b/stages/mask-1.npz, since nothing that it depends on has changed",
+            "mask: taken over from the earlier run, since nothing that it depends on has changed",
+        ),
+        (
+            "an update of half1_LocScale.json: of its pseudo-atoms 3 stay",
+            "an update of the earlier result: of its pseudo-atoms 3 stay",
+        ),
+        (
+            "the map looks D2-symmetric: give D2 as the point group if it was reconstructed with it",
+            "the map looks D2-symmetric: give sym D2 if it was reconstructed with it",
+        ),
+        (
+            "half map 2 has not judged it, --validate makes it do so",
+            "half map 2 has not judged it, validate true makes it do so",
+        ),
+        (
+            "the rest is scaled by the global curve alone; fill it with --complete_model, or give a mask",
+            "the rest is scaled by the global curve alone; fill it with completeModel true, or give a "
+            "mask",
+        ),
+        (
+            "servalcat is not installed in this Python: pip install servalcat, or leave out --refiner "
+            "servalcat",
+            "servalcat is not installed in ChimeraX's Python: type pip install servalcat in the command "
+            "line of ChimeraX, or leave out refiner servalcat",
+        ),
+        (
+            "1000 processes are too many for 2 cores: at most 8 are started; give fewer with -np, or "
+            "leave it out to use all cores",
+            "1000 processes are too many for 2 cores: at most 8 are started; give fewer with the keyword "
+            "processes, or leave it out to use all cores",
+        ),
+        (
+            "it does not see /tmp/x: give a folder that all hosts share with -op",
+            "it does not see /tmp/x: set TMPDIR to a folder that all hosts share and start ChimeraX "
+            "again",
+        ),
+        (
+            "--stride 3 and --taper hann without effect: give --scaling windows too",
+            "stride 3 and taper hann without effect: give scaling windows too",
+        ),
+    ],
+)
 def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
     assert words.in_command_words(said, "/nowhere") == meant
 
 
-@pytest.mark.parametrize("maps, said, meant", [
-    (["#1"], "as it is (at best 0.1); multiply the map by -1",
-     "as it is (at best 0.1); type volume scale #1 factor -1, and give the new map"),
-    (["#1", "#2"], "one has its contrast inverted; invert it",
-     "one has its contrast inverted: type volume scale #2 factor -1 if it is that one, and give "
-     "the new map instead"),
-    (["#1", "#2"], "flip the map along z",
-     "type volume flip #1 #2 axis z, and give the new maps"),
-    (["#1"], "flip the map along x, y and z",
-     "type volume flip #1 axis xyz, and give the new map")])
+@pytest.mark.parametrize(
+    "maps, said, meant",
+    [
+        (
+            ["#1"],
+            "as it is (at best 0.1); multiply the map by -1",
+            "as it is (at best 0.1); type volume scale #1 factor -1, and give the new map",
+        ),
+        (
+            ["#1", "#2"],
+            "one has its contrast inverted; invert it",
+            "one has its contrast inverted: type volume scale #2 factor -1 if it is that one, and give "
+            "the new map instead",
+        ),
+        (
+            ["#1", "#2"],
+            "flip the map along z",
+            "type volume flip #1 #2 axis z, and give the new maps",
+        ),
+        (
+            ["#1"],
+            "flip the map along x, y and z",
+            "type volume flip #1 axis xyz, and give the new map",
+        ),
+    ],
+)
 def test_what_mends_a_map_is_a_command(words, maps, said, meant):
     assert words.in_command_words(said, "/nowhere", maps) == meant
 
@@ -76,31 +123,55 @@ def test_phrases_are_still_those_of_the_core(words):
     from pathlib import Path
 
     import locscale_hybrid
-    source = "".join("".join(texts_of(path)) for path in
-                     sorted(Path(locscale_hybrid.__file__).parent.rglob("*.py")))
-    for said in ("fill it with --complete_model", "multiply the map by -1", "flip the map along {}",
-                 "contrast inverted; invert it", "in this Python: {}", "pip install servalcat"):
+
+    source = "".join(
+        "".join(texts_of(path))
+        for path in sorted(Path(locscale_hybrid.__file__).parent.rglob("*.py"))
+    )
+    for said in (
+        "fill it with --complete_model",
+        "multiply the map by -1",
+        "flip the map along {}",
+        "contrast inverted; invert it",
+        "in this Python: {}",
+        "pip install servalcat",
+    ):
         assert said in source
 
 
 # They speak to a shell, to a launcher of ranks, or of files that ChimeraX has not.
-NOT_IN_CHIMERAX = ("cli/", "pipeliner/", "parallel/processes", "parallel/launchers",
-                   "parallel/executors", "parallel/mpi/comm_world", "parallel/mpi/dispatch",
-                   "results/command_line", "results/writing", "results/report/", "outputs")
+NOT_IN_CHIMERAX = (
+    "cli/",
+    "pipeliner/",
+    "parallel/processes",
+    "parallel/launchers",
+    "parallel/executors",
+    "parallel/mpi/comm_world",
+    "parallel/mpi/dispatch",
+    "results/command_line",
+    "results/writing",
+    "results/report/",
+    "outputs",
+)
 
 
 def texts_of(module):
     """Texts of a module but its docstrings, with {} in place of values."""
     import ast
+
     tree = ast.parse(module.read_text(encoding="utf-8"))
     left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             left_out |= set(map(id, node.values))
-            yield "".join(part.value if isinstance(part, ast.Constant) else "{}"
-                          for part in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (
-                id(node) not in left_out):
+            yield "".join(
+                part.value if isinstance(part, ast.Constant) else "{}" for part in node.values
+            )
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (id(node) not in left_out)
+        ):
             yield node.value
 
 
@@ -109,14 +180,17 @@ def test_no_message_of_the_core_names_an_option_of_the_shell_in_chimerax(words):
     from pathlib import Path
 
     import locscale_hybrid
+
     core, left, n_read = Path(locscale_hybrid.__file__).parent, [], 0
     for module in sorted(core.rglob("*.py")):
         if module.relative_to(core).as_posix().startswith(NOT_IN_CHIMERAX):
             continue
         n_read += 1
-        left += [text for text in map(lambda text: words.in_command_words(text, "/nowhere"),
-                                      texts_of(module))
-                 if " " in text.strip() and re.search(r"(?<![\w}-])--?[a-z]\w*", text)]
+        left += [
+            text
+            for text in map(lambda text: words.in_command_words(text, "/nowhere"), texts_of(module))
+            if " " in text.strip() and re.search(r"(?<![\w}-])--?[a-z]\w*", text)
+        ]
     # of servalcat's own command line, of styles, and of a record that is repeated in a shell
     assert n_read > 80
     assert [text for text in left if "--from" not in text] == []
@@ -144,21 +218,43 @@ def test_all_outputs_are_those_of_the_core(words):
 
 def test_table_of_an_empty_record_is_empty(chimerax_session):
     from chimerax.locscale.results.log_text import table_rows
+
     assert table_rows({}) == []
 
 
 def test_table_shows_units_and_escapes_markup(chimerax_session):
     from chimerax.locscale.results.log_text import table_rows
-    rows = dict(table_rows({
-        "resolution": {"d_min_angstrom": 3.2, "origin": "half-map FSC <0.143>"},
-        "mask": {"volume_cubic_angstrom": 343651.0, "mass_kilodalton": 278.3},
-        "hybrid_model": {"model_atoms": 7256, "copied_atoms": 0, "pseudo_atoms": 3140,
-                         "model_coverage_of_mask": 0.68,
-                         "b_iso_square_angstrom": {"model": {"5%": 108.0, "50%": 134.0,
-                                                             "95%": 172.0}, "pseudo_atoms": {}}},
-        "scaling": {"weight": "adaptive", "statement": "adaptive weight: by band", "bands": [
-            {"resolution_angstrom": 8.3, "gain_median": 1.53, "gain_5_percent": 1.42,
-             "gain_95_percent": 1.6}]}}))
+
+    rows = dict(
+        table_rows(
+            {
+                "resolution": {"d_min_angstrom": 3.2, "origin": "half-map FSC <0.143>"},
+                "mask": {"volume_cubic_angstrom": 343651.0, "mass_kilodalton": 278.3},
+                "hybrid_model": {
+                    "model_atoms": 7256,
+                    "copied_atoms": 0,
+                    "pseudo_atoms": 3140,
+                    "model_coverage_of_mask": 0.68,
+                    "b_iso_square_angstrom": {
+                        "model": {"5%": 108.0, "50%": 134.0, "95%": 172.0},
+                        "pseudo_atoms": {},
+                    },
+                },
+                "scaling": {
+                    "weight": "adaptive",
+                    "statement": "adaptive weight: by band",
+                    "bands": [
+                        {
+                            "resolution_angstrom": 8.3,
+                            "gain_median": 1.53,
+                            "gain_5_percent": 1.42,
+                            "gain_95_percent": 1.6,
+                        }
+                    ],
+                },
+            }
+        )
+    )
     assert rows["resolution"] == "3.20 Å (half-map FSC <0.143>)"
     assert rows["mask"] == "343,651 Å³, about 278 kDa"
     assert rows["B of the model"] == "134 Å² (5 to 95 %: 108 to 172)"
@@ -170,25 +266,44 @@ def test_table_shows_units_and_escapes_markup(chimerax_session):
 
 def test_table_without_a_model_says_so(chimerax_session):
     from chimerax.locscale.results.log_text import table_rows
+
     assert table_rows({"hybrid_model": {"model_atoms": 0, "pseudo_atoms": 749}}) == [
-        ("model", "none: 749 pseudo-atoms fill the mask")]
+        ("model", "none: 749 pseudo-atoms fill the mask")
+    ]
 
 
 def test_gains_end_with_the_resolution(chimerax_session):
     """Beyond it there is none."""
     from chimerax.locscale.results.log_text import table_rows
-    bands = [{"resolution_angstrom": d, "gain_median": d / 10, "gain_5_percent": 0.1,
-              "gain_95_percent": 2.0} for d in (8.0, 6.0, 4.0, 3.0, 2.0)]
+
+    bands = [
+        {
+            "resolution_angstrom": d,
+            "gain_median": d / 10,
+            "gain_5_percent": 0.1,
+            "gain_95_percent": 2.0,
+        }
+        for d in (8.0, 6.0, 4.0, 3.0, 2.0)
+    ]
     rows = dict(table_rows({"resolution": {"d_min_angstrom": 3.9}, "scaling": {"bands": bands}}))
     assert [part.split(" Å")[0] for part in rows["gain, median (5 to 95 %)"].split("; ")] == [
-        "8.0", "6.0", "4.0"]
+        "8.0",
+        "6.0",
+        "4.0",
+    ]
 
 
-@pytest.mark.parametrize("code, said", [(-9, "killed by signal 9 (out of memory?)"),
-                                        (-15, "killed by signal 15"),
-                                        (1, "exit code 1 and no result")])
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        (-9, "killed by signal 9 (out of memory?)"),
+        (-15, "killed by signal 15"),
+        (1, "exit code 1 and no result"),
+    ],
+)
 def test_end_without_a_word_is_described(chimerax_session, code, said):
     from chimerax.locscale.job.child import describe_end
+
     assert said in describe_end(code)
 
 
@@ -198,6 +313,7 @@ def test_python_is_the_one_that_chimerax_names(chimerax_session, monkeypatch, tm
 
     from chimerax.core import python_utils
     from chimerax.locscale.job.child import python_of_application
+
     program = tmp_path / "python3.11"
     program.write_text("#!/bin/sh\n")
     monkeypatch.setattr(python_utils, "chimerax_python_executable", lambda: str(program))
@@ -211,11 +327,17 @@ def test_python_is_the_one_that_chimerax_names(chimerax_session, monkeypatch, tm
 
 def test_maps_on_request_have_links_that_colour_the_result(chimerax_session):
     from chimerax.locscale.results.log_text import _links
+
     kinds = ("localB", "gain_5.0A", "resolution", "provenance", "mask")
-    companions = [SimpleNamespace(name=f"a LocScale, {kind}", id_string=f"5.{i}", deleted=False)
-                  for i, kind in enumerate(kinds)]
-    _, *links = _links(SimpleNamespace(volume=SimpleNamespace(id_string="4"), files={},
-                                       parameters={}, companions=companions))
+    companions = [
+        SimpleNamespace(name=f"a LocScale, {kind}", id_string=f"5.{i}", deleted=False)
+        for i, kind in enumerate(kinds)
+    ]
+    _, *links = _links(
+        SimpleNamespace(
+            volume=SimpleNamespace(id_string="4"), files={}, parameters={}, companions=companions
+        )
+    )
     assert "color sample #4 map #5.0 palette cyanmaroon" in links[0]
     assert "colour by local gain at 5.0A" in links[1]
     assert "colour by local resolution" in links[2]

@@ -27,7 +27,7 @@ from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (60, 64, 62), 1.2, 3.0
 N_RESIDUES, N_GIVEN = 120, 72
-NEAR = 3.0     # Å, from an atom
+NEAR = 3.0  # Å, from an atom
 PARAMETERS = HybridParameters(resolution=RESOLUTION, outputs=frozenset({"model", "mask"}))
 
 
@@ -60,15 +60,21 @@ def case(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(case, tmp_path_factory):
-    return run_hybrid(case.inputs(case.full), PARAMETERS,
-                      output_paths(tmp_path_factory.mktemp("whole") / "out.mrc"))
+    return run_hybrid(
+        case.inputs(case.full),
+        PARAMETERS,
+        output_paths(tmp_path_factory.mktemp("whole") / "out.mrc"),
+    )
 
 
 @pytest.fixture(scope="module")
 def completed(case, tmp_path_factory):
     parameters = dataclasses.replace(PARAMETERS, reseed_check=True)
-    return run_hybrid(case.inputs(case.partial), parameters,
-                      output_paths(tmp_path_factory.mktemp("completed") / "out.mrc"))
+    return run_hybrid(
+        case.inputs(case.partial),
+        parameters,
+        output_paths(tmp_path_factory.mktemp("completed") / "out.mrc"),
+    )
 
 
 def left_out(case):
@@ -87,10 +93,12 @@ def _near(voxels, positions):
 
 @pytest.mark.parametrize("kind", ["output", "linear"])
 def test_where_40_percent_were_deleted_the_result_is_that_of_the_full_model(
-        case, whole, completed, kind):
+    case, whole, completed, kind
+):
     there = left_out(case)
-    expected, found = (read_map(getattr(result, kind)).values[there]
-                       for result in (whole, completed))
+    expected, found = (
+        read_map(getattr(result, kind)).values[there] for result in (whole, completed)
+    )
     ratio = np.sqrt(np.mean(found**2) / np.mean(expected**2))
     assert 0.85 < ratio < 1.15
     assert np.corrcoef(expected, found)[0, 1] > 0.95
@@ -114,7 +122,7 @@ def test_a_half_map_2_of_noise_is_flagged_and_its_empty_map_is_not_written(case,
     progress = Progress()
     with pytest.raises(StageError, match="the display map is 0 everywhere"):
         run_hybrid(inputs, PARAMETERS, output_paths(tmp_path / "out.mrc"), progress=progress)
-    flagged, = (finding for finding in progress.findings if finding.code == "half-2-noise")
+    (flagged,) = (finding for finding in progress.findings if finding.code == "half-2-noise")
     assert flagged.level == "warning"
     assert flagged.values["tau"] == TAUS[0]
     assert [path.name for path in tmp_path.iterdir()] == ["noise.mrc"]

@@ -28,8 +28,9 @@ def case():
     half_1, half_2, _ = half_maps(structure, SHAPE, VOXEL, D_MIN, seed=5, blur=80, solvent=0.3)
     maps = ObservedMaps(averaged(half_1, half_2), half_1, half_2, "halves")
     sites = [site.atom for site in structure[0].all()]
-    atoms = Scatterers(half_1.grid, [atom.pos.tolist() for atom in sites],
-                       [atom.element.name for atom in sites])
+    atoms = Scatterers(
+        half_1.grid, [atom.pos.tolist() for atom in sites], [atom.element.name for atom in sites]
+    )
     return maps, atoms, np.array([atom.b_iso for atom in sites])
 
 
@@ -40,8 +41,14 @@ def no_pseudo(atoms):
 def test_tau_is_near_the_one_with_the_largest_free_fsc(case):
     maps, atoms, b = case
     done = []
-    result = refine_adps(refinement_data(maps, D_MIN), atoms, np.full(len(b), 40.0),
-                         no_pseudo(atoms), kind="halves", progress=done.append)
+    result = refine_adps(
+        refinement_data(maps, D_MIN),
+        atoms,
+        np.full(len(b), 40.0),
+        no_pseudo(atoms),
+        kind="halves",
+        progress=done.append,
+    )
     best = max(result.scan, key=lambda trial: trial.free)
     around = sorted(trial.tau for trial in result.scan)
     place = around.index(best.tau)
@@ -61,8 +68,10 @@ def test_the_scan_does_not_look_at_half_map_2_except_to_judge(case):
     start = np.full(len(b), 100.0)
     other = maps.half_2.with_values(maps.half_2.values[::-1].copy())
     swapped = ObservedMaps(maps.average, maps.half_1, other, "halves")
-    plain, judged = (refine_adps(refinement_data(given, D_MIN), atoms, start, no_pseudo(atoms),
-                                 kind="halves") for given in (maps, swapped))
+    plain, judged = (
+        refine_adps(refinement_data(given, D_MIN), atoms, start, no_pseudo(atoms), kind="halves")
+        for given in (maps, swapped)
+    )
     assert judged.scan[0].free < 0.2 * plain.scan[0].free
 
 
@@ -70,8 +79,9 @@ def test_a_half_map_2_of_noise_selects_the_strongest_prior_and_is_flagged(case):
     maps, atoms, b = case
     noise = np.random.default_rng(1).normal(0, maps.half_2.values.std(), SHAPE)
     half_2 = maps.half_2.with_values(noise.astype(np.float32))
-    data = refinement_data(ObservedMaps(averaged(maps.half_1, half_2), maps.half_1, half_2,
-                                        "halves"), D_MIN)
+    data = refinement_data(
+        ObservedMaps(averaged(maps.half_1, half_2), maps.half_1, half_2, "halves"), D_MIN
+    )
     result = refine_adps(data, atoms, np.full(len(b), 100.0), no_pseudo(atoms), kind="halves")
     assert result.tau == TAUS[0]
     (finding,) = result.findings
@@ -95,8 +105,9 @@ def test_errors_of_coordinates_do_not_pass_for_disorder(case):
     assert np.array_equal(wrong.positions, atoms.positions + noise)
     plain = refine_adps(data, wrong, start, no_pseudo(atoms), kind="halves", tau=result.tau)
     assert np.std(result.b_iso - b) < 0.9 * np.std(plain.b_iso - b)
-    known = refine_adps(data, wrong, start, no_pseudo(atoms), kind="halves", tau=result.tau,
-                        shifts=True)
+    known = refine_adps(
+        data, wrong, start, no_pseudo(atoms), kind="halves", tau=result.tau, shifts=True
+    )
     assert np.std(known.b_iso - b) < 0.9 * np.std(plain.b_iso - b)
 
 
@@ -115,8 +126,14 @@ def test_one_map_is_refined_with_tau_10_and_said_not_to_be_validated(case, kind)
 
 def test_a_tau_that_is_given_is_used_and_said_not_to_be_validated(case):
     maps, atoms, b = case
-    result = refine_adps(refinement_data(maps, D_MIN), atoms, np.full(len(b), 100.0),
-                         no_pseudo(atoms), kind="halves", tau=6.5)
+    result = refine_adps(
+        refinement_data(maps, D_MIN),
+        atoms,
+        np.full(len(b), 100.0),
+        no_pseudo(atoms),
+        kind="halves",
+        tau=6.5,
+    )
     assert result.tau == 6.5 and not result.validated
     assert "tau was given; tau 6.5 Å² was used" in result.findings[0].message
 
@@ -125,8 +142,9 @@ def test_beyond_6_angstrom_model_and_pseudo_atoms_have_one_b_each(case):
     maps, atoms, b = case
     is_pseudo = atoms.positions[:, 2] > np.median(atoms.positions[:, 2])
     hybrid = Scatterers(atoms.grid, atoms.positions, np.where(is_pseudo, PSEUDO, atoms.species))
-    result = refine_adps(refinement_data(maps, 7.0), hybrid, np.full(len(b), 100.0), is_pseudo,
-                         kind="halves")
+    result = refine_adps(
+        refinement_data(maps, 7.0), hybrid, np.full(len(b), 100.0), is_pseudo, kind="halves"
+    )
     assert np.ptp(result.b_iso[is_pseudo]) == 0 and np.ptp(result.b_iso[~is_pseudo]) == 0
     assert result.b_iso.min() > 80 and result.b_iso.max() < 260
     (finding,) = result.findings
@@ -140,8 +158,12 @@ def test_pseudo_atoms_are_corrected_by_local_power_unless_told_not_to(case):
     species = np.where(is_pseudo, PSEUDO, atoms.species)
     given = Scatterers(atoms.grid, atoms.positions, species)
     data = refinement_data(maps, D_MIN)
-    plain, local = (refine_adps(data, given, np.full(len(b), 100.0), is_pseudo, kind="halves",
-                                tau=8.0, wilson=wilson) for wilson in (False, True))
+    plain, local = (
+        refine_adps(
+            data, given, np.full(len(b), 100.0), is_pseudo, kind="halves", tau=8.0, wilson=wilson
+        )
+        for wilson in (False, True)
+    )
     assert (plain.occupancies == 1).all()
     assert np.array_equal(plain.b_iso[~is_pseudo], local.b_iso[~is_pseudo])
     assert not np.array_equal(plain.b_iso[is_pseudo], local.b_iso[is_pseudo])
@@ -155,8 +177,9 @@ def test_fsc_of_the_model_with_the_maps_is_high_to_d_min_and_none_for_one_map(ca
     assert fsc.average.at(8.0) > 0.9
     assert abs(fsc.average.at(2.3)) < fsc.average.at(4.0)
     assert len(fsc.half_1.correlation) == len(fsc.average.correlation)
-    alone = model_fsc(refinement_data(ObservedMaps(maps.average, None, None, "single"), D_MIN),
-                      atoms, b + 80)
+    alone = model_fsc(
+        refinement_data(ObservedMaps(maps.average, None, None, "single"), D_MIN), atoms, b + 80
+    )
     assert alone.half_1 is None and alone.work is None
 
 
@@ -172,8 +195,9 @@ def test_a_model_that_half_map_2_does_not_confirm_is_a_finding():
     assert finding.message.endswith("Check that both half maps are of one reconstruction")
     pseudo = overfitting(ModelFsc(curve, curve, curve, 0.40, 0.10, (0.31, 0.30)))
     assert "without pseudo-atoms fits them with 0.310 and 0.300, so it is the" in pseudo.message
-    assert pseudo.message.endswith("Give a mask of the particle alone with -ma, or a more "
-                                   "complete model")
+    assert pseudo.message.endswith(
+        "Give a mask of the particle alone with -ma, or a more complete model"
+    )
     assert pseudo.values["fsc_free_model"] == 0.3
     noisy = overfitting(ModelFsc(curve, curve, curve, 0.40, 0.10, (0.3, 0.1)))
     assert noisy.message.endswith("and that half map 2 is not noisier")
@@ -183,12 +207,14 @@ def test_what_fits_noise_is_found_by_leaving_the_pseudo_atoms_out(case):
     maps, atoms, b = case
     data = refinement_data(maps, D_MIN)
     crowd = np.random.default_rng(3).uniform(5, 50, (4000, 3))
-    crowded = Scatterers(atoms.grid, np.vstack([atoms.positions, crowd]),
-                         np.append(atoms.species, [PSEUDO] * 4000))
+    crowded = Scatterers(
+        atoms.grid, np.vstack([atoms.positions, crowd]), np.append(atoms.species, [PSEUDO] * 4000)
+    )
     is_pseudo = np.arange(len(crowded)) >= len(b)
     given = ModelFsc(model_fsc(data, atoms, b).average, None, None, 0.7, 0.4)
-    found = with_model_alone(given, data, crowded, np.append(b + 80, np.full(4000, 90.0)),
-                             is_pseudo)
+    found = with_model_alone(
+        given, data, crowded, np.append(b + 80, np.full(4000, 90.0)), is_pseudo
+    )
     plain = model_fsc(data, atoms, b + 80)
     assert found.alone == pytest.approx((plain.work, plain.free), abs=0.01)
     fine = replace(given, free=0.68)
@@ -198,16 +224,19 @@ def test_what_fits_noise_is_found_by_leaving_the_pseudo_atoms_out(case):
 def test_the_scan_stops_at_the_first_tau_past_the_best(case, monkeypatch):
     maps, atoms, b = case
     monkeypatch.setattr(adp, "TAUS", (3.0, 8.0, 200.0, 300.0, 400.0))
-    result = refine_adps(refinement_data(maps, D_MIN), atoms, np.full(len(b), 100.0),
-                         no_pseudo(atoms), kind="halves")
+    result = refine_adps(
+        refinement_data(maps, D_MIN), atoms, np.full(len(b), 100.0), no_pseudo(atoms), kind="halves"
+    )
     free = [trial.free for trial in result.scan]
     assert free[-1] < max(free)
     assert free[:-1] == sorted(free[:-1])
 
 
 def test_tau_is_the_top_of_a_parabola_over_ln_tau():
-    trials = tuple(TauTrial(tau, 0.5, 0.5 - 0.01 * np.log(tau / 9.5) ** 2)
-                   for tau in (3.0, 5.0, 8.0, 12.0, 18.0))
+    trials = tuple(
+        TauTrial(tau, 0.5, 0.5 - 0.01 * np.log(tau / 9.5) ** 2)
+        for tau in (3.0, 5.0, 8.0, 12.0, 18.0)
+    )
     assert _vertex(trials) == pytest.approx(9.5, abs=0.01)
 
 
@@ -215,6 +244,7 @@ def test_tau_is_the_top_of_a_parabola_over_ln_tau():
 def test_the_first_or_last_tau_of_a_scan_is_taken_as_it_is(best):
     free = [0.1, 0.1, 0.1]
     free[best] = 0.2
-    trials = tuple(TauTrial(tau, 0.5, value) for tau, value in zip((3.0, 5.0, 8.0), free,
-                                                                   strict=True))
+    trials = tuple(
+        TauTrial(tau, 0.5, value) for tau, value in zip((3.0, 5.0, 8.0), free, strict=True)
+    )
     assert _vertex(trials) == (3.0, 5.0, 8.0)[best]

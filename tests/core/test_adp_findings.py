@@ -54,8 +54,10 @@ def test_equal_models_neither_gain_nor_lose():
     assert not FreeGain(0.5, 0.5, 0.0).is_real and not FreeGain(0.5, 0.5, 0.0).is_loss
 
 
-@pytest.mark.parametrize("after, real, loss", [(0.504, False, False), (0.506, True, False),
-                                               (0.496, False, False), (0.494, False, True)])
+@pytest.mark.parametrize(
+    "after, real, loss",
+    [(0.504, False, False), (0.506, True, False), (0.496, False, False), (0.494, False, True)],
+)
 def test_gains_and_losses_within_the_error_are_none(after, real, loss):
     gain = FreeGain(0.5, after, 0.001)
     assert (gain.is_real, gain.is_loss) == (real, loss)
@@ -94,7 +96,8 @@ def test_wrong_b_are_worse_than_one_b():
     (finding,) = worse_than_one_b(half_map_2(2), ATOMS, fitted(wrong))
     assert finding.level == "warning" and finding.code == "b-against-half-2"
     assert finding.message.startswith(
-        "B factors refined on half map 1 fit half map 2 worse than one B for all atoms: mean FSC ")
+        "B factors refined on half map 1 fit half map 2 worse than one B for all atoms: mean FSC "
+    )
     assert "or keep the B of the model with --refiner none" in finding.message
     assert finding.values["fsc_free"] < finding.values["fsc_free_one_b"]
 
@@ -111,5 +114,6 @@ def test_a_long_last_step_is_said():
     assert finding.code == "b-not-converged" and finding.level == "warning"
     assert finding.message == (
         "B factors have not converged: the last of 2 steps changed them by 14 Å² rms and lowered "
-        "the target by 100. Give more steps with --refmac_iterations")
+        "the target by 100. Give more steps with --refmac_iterations"
+    )
     assert not_converged(replace(fit, last_step=3.0)) == []

@@ -25,18 +25,42 @@ def written(tmp_path, *, without=(), change=None):
 
 
 def atoms(model):
-    return [(site.chain.name, str(site.residue.seqid), site.residue.name, site.atom.name,
-             site.atom.element.name, site.atom.pos.tolist(), site.atom.occ)
-            for site in model.structure[0].all()]
+    return [
+        (
+            site.chain.name,
+            str(site.residue.seqid),
+            site.residue.name,
+            site.atom.name,
+            site.atom.element.name,
+            site.atom.pos.tolist(),
+            site.atom.occ,
+        )
+        for site in model.structure[0].all()
+    ]
 
 
-@pytest.mark.parametrize("without", [
-    ("type_symbol",), ("label_atom_id",), ("label_comp_id", "label_asym_id", "label_atom_id",
-                                           "label_seq_id", "label_alt_id", "label_entity_id"),
-    ("id",), ("occupancy",), ("B_iso_or_equiv",),
-    ("group_PDB", "pdbx_PDB_model_num"), ("label_alt_id",)])
+@pytest.mark.parametrize(
+    "without",
+    [
+        ("type_symbol",),
+        ("label_atom_id",),
+        (
+            "label_comp_id",
+            "label_asym_id",
+            "label_atom_id",
+            "label_seq_id",
+            "label_alt_id",
+            "label_entity_id",
+        ),
+        ("id",),
+        ("occupancy",),
+        ("B_iso_or_equiv",),
+        ("group_PDB", "pdbx_PDB_model_num"),
+        ("label_alt_id",),
+    ],
+)
 def test_columns_that_can_be_made_up_for_are_not_missed(tmp_path, without):
-    if "label_atom_id" in without:      # what takes its place
+    if "label_atom_id" in without:  # what takes its place
         document = small_model(18).make_mmcif_document()
         block = document.sole_block()
         loop = block.find_loop("_atom_site.id").get_loop()
@@ -61,15 +85,25 @@ def test_label_columns_take_the_place_of_auth_columns(tmp_path):
     path = written(tmp_path, without=("auth_asym_id", "auth_seq_id"), change=change)
     found, expected = atoms(read_model(path)), atoms(read_model(written(tmp_path)))
     assert [atom[1:] for atom in found] == [atom[1:] for atom in expected]
-    assert {atom[0] for atom in found} == {"Axp"}       # what gemmi calls the subchain
+    assert {atom[0] for atom in found} == {"Axp"}  # what gemmi calls the subchain
 
 
-@pytest.mark.parametrize("without", [("Cartn_y",), ("Cartn_z",), ("auth_seq_id", "label_seq_id"),
-                                     ("label_comp_id", "auth_comp_id")])
+@pytest.mark.parametrize(
+    "without",
+    [
+        ("Cartn_y",),
+        ("Cartn_z",),
+        ("auth_seq_id", "label_seq_id"),
+        ("label_comp_id", "auth_comp_id"),
+    ],
+)
 def test_column_that_cannot_be_made_up_for_is_named(tmp_path, without):
     present = [name for name in without if name != "auth_comp_id"]
-    with pytest.raises(InputError, match=f"atoms without the column _atom_site.{without[0]}. Write "
-                       "the file again with this column"):
+    with pytest.raises(
+        InputError,
+        match=f"atoms without the column _atom_site.{without[0]}. Write "
+        "the file again with this column",
+    ):
         read_model(written(tmp_path, without=present))
 
 
@@ -85,8 +119,11 @@ def test_charge_beside_the_element_is_left_out(tmp_path):
 def test_element_of_a_ligand_without_its_column_is_refused_where_unclear(tmp_path):
     path = written(tmp_path, without=("type_symbol",))
     path.write_text(path.read_text().replace(" CA ", " CD ").replace(" LEU ", " LIG "))
-    with pytest.raises(InputError, match=r"unclear \(CD of LIG; .*Give the elements in a column "
-                       "_atom_site.type_symbol"):
+    with pytest.raises(
+        InputError,
+        match=r"unclear \(CD of LIG; .*Give the elements in a column "
+        "_atom_site.type_symbol",
+    ):
         read_model(path)
 
 
@@ -115,8 +152,9 @@ def test_long_chain_is_one_chain(tmp_path):
 def test_chains_that_take_turns_row_by_row_are_read_as_chains(tmp_path):
     plain = small_model(9).make_mmcif_document()
     loop = plain.sole_block().find_loop("_atom_site.id").get_loop()
-    rows = [list(loop.values[i * loop.width():(i + 1) * loop.width()])
-            for i in range(loop.length())]
+    rows = [
+        list(loop.values[i * loop.width() : (i + 1) * loop.width()]) for i in range(loop.length())
+    ]
     place = {tag.split(".")[1]: i for i, tag in enumerate(loop.tags)}
     many = []
     for copy in range(30):

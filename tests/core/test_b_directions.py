@@ -100,6 +100,7 @@ def testconjugate_gradients_solve_what_a_dense_solver_solves():
     root = rng.normal(size=(40, 40))
     matrix = root @ root.T + 5 * np.eye(40)
     right = rng.normal(size=40)
-    made = conjugate_gradients(lambda x: matrix @ x, np.diag(matrix).copy(), right,
-                                tolerance=1e-10, n_max=200)
+    made = conjugate_gradients(
+        lambda x: matrix @ x, np.diag(matrix).copy(), right, tolerance=1e-10, n_max=200
+    )
     np.testing.assert_allclose(made, np.linalg.solve(matrix, right), rtol=1e-6)

@@ -58,8 +58,11 @@ def test_a_root_component_is_finished_into_the_band():
     bands = BandFilter.of_grid(GRID, 12.0)
     sorted_ = bands.gather(noise())
     for band in (0, 3, bands.n_bands - 1):
-        np.testing.assert_allclose(bands.finish(bands.root_component(sorted_, band), band),
-                                   bands.component(sorted_, band), atol=1e-6)
+        np.testing.assert_allclose(
+            bands.finish(bands.root_component(sorted_, band), band),
+            bands.component(sorted_, band),
+            atol=1e-6,
+        )
 
 
 def test_a_finished_band_has_nothing_outside_its_frequencies():
@@ -118,8 +121,9 @@ def test_the_grid_of_a_box_keeps_its_voxels_in_place():
     box = (slice(4, 14), slice(6, 26), slice(10, 30))
     part = grid_of_box(grid, box)
     assert part.shape == (10, 20, 20)
-    np.testing.assert_allclose(part.position_of(np.zeros(3)),
-                               grid.position_of(np.array([4, 6, 10])))
+    np.testing.assert_allclose(
+        part.position_of(np.zeros(3)), grid.position_of(np.array([4, 6, 10]))
+    )
 
 
 def test_a_box_fades_out_at_inner_faces_only():
@@ -147,8 +151,9 @@ def test_power_on_blocks_of_4_voxels_differs_from_the_full_grid_by_less_than_0_6
 def test_power_on_the_full_grid_is_the_gaussian_average_of_the_square():
     values = noise()
     local = LocalAverage(GRID.shape, (1.2, 1.1, 1.0), 4.0, block=1)
-    expected = ndimage.gaussian_filter(values.astype(np.float64) ** 2, (4.0, 4 / 1.1, 4 / 1.2),
-                                       mode="wrap", truncate=4)
+    expected = ndimage.gaussian_filter(
+        values.astype(np.float64) ** 2, (4.0, 4 / 1.1, 4 / 1.2), mode="wrap", truncate=4
+    )
     np.testing.assert_allclose(local.power(values), expected, rtol=1e-5)
 
 
@@ -159,8 +164,9 @@ def test_block_means_of_uneven_blocks_are_means():
     assert means.shape == (3, 2, 2)
     np.testing.assert_allclose(means.mean(), values.mean(), rtol=1e-5)
     third = (values[:4].sum(axis=0) + values[4] / 3) * 3 / 13
-    np.testing.assert_allclose(means[0, 1, 1], (third[5:, 5:].sum() + third[5:, 4].sum() / 2)
-                               / 5 / 4.5, rtol=1e-5)
+    np.testing.assert_allclose(
+        means[0, 1, 1], (third[5:, 5:].sum() + third[5:, 4].sum() / 2) / 5 / 4.5, rtol=1e-5
+    )
 
 
 def test_a_constant_stays_a_constant_when_it_is_spread():
@@ -196,8 +202,9 @@ def test_noise_does_not_change_the_relative_slope():
     reference = bands.gather(noise(grid.shape))
     signal = reference * np.exp(-80.0 / 4 * np.square(bands.position / 20.0))
     one, two = (0.05 * bands.gather(noise(grid.shape, seed)) for seed in (1, 2))
-    slope = relative_slope(bands, {"average": signal + one, "difference": two,
-                                   "reference": reference}, 2)
+    slope = relative_slope(
+        bands, {"average": signal + one, "difference": two, "reference": reference}, 2
+    )
     assert slope * 4 * 20.0**2 == pytest.approx(80.0, rel=0.1)
 
 

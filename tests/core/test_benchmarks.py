@@ -35,10 +35,10 @@ def speed(monkeypatch):
 @pytest.fixture
 def peer(tmp_path):
     """Make a program that notes what it is asked for, and works for 0.3 CPU seconds."""
+
     def make(code=0):
         program = tmp_path / "locscale"
-        program.write_text(PEER.format(python=sys.executable, log=str(tmp_path / "log"),
-                                       code=code))
+        program.write_text(PEER.format(python=sys.executable, log=str(tmp_path / "log"), code=code))
         program.chmod(0o755)
         return program
 
@@ -48,11 +48,11 @@ def peer(tmp_path):
 @pytest.fixture
 def without_ours(speed, monkeypatch, tmp_path):
     """No simulation and no run of our own: only the other program is started."""
+
     class Made:
         def __init__(self, name):
             group = "D2" if "D2" in name else "C1"
-            self.answer = {"folder": str(tmp_path / name), "point_group": group,
-                           "resolution": 3.0}
+            self.answer = {"folder": str(tmp_path / name), "point_group": group, "resolution": 3.0}
 
     own = {"cpu_seconds": 0.1, "wall_seconds": 0.2, "peak_gib": 0.1}
     monkeypatch.setattr(speed, "run_job", lambda job, name, folder: Made(name))
@@ -67,8 +67,11 @@ def test_the_other_program_is_timed_in_turn_with_ours(speed, without_ours, peer,
     assert list(ratios.values()) == pytest.approx([seconds / 0.1 for seconds in timed])
     asked = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert len(asked) == 2 * speed.REPEATS
-    assert asked[0][:3] == ["-hm", str(tmp_path / "enolase-3.0/half1.mrc"),
-                            str(tmp_path / "enolase-3.0/half2.mrc")]
+    assert asked[0][:3] == [
+        "-hm",
+        str(tmp_path / "enolase-3.0/half1.mrc"),
+        str(tmp_path / "enolase-3.0/half2.mrc"),
+    ]
     assert asked[-1][-2:] == ["-sym", "D2"] and "-sym" not in asked[0]
 
 
@@ -80,27 +83,40 @@ def test_an_error_of_the_other_program_ends_the_table(speed, without_ours, peer,
 def test_rows_are_shown_as_one_table(speed):
     cost = {"cpu_seconds": 2.0, "wall_seconds": 130.0, "peak_gib": 0.25}
     lines = speed.shown([speed.row("bands", "a case", cost, 1000.0)]).splitlines()
-    assert lines[0].split("|")[1:-1] == [f" {name} " for name in
-                                         ("what ", "  case", "CPU s", "wall s", "peak GiB",
-                                          "voxels/CPU s")]
+    assert lines[0].split("|")[1:-1] == [
+        f" {name} " for name in ("what ", "  case", "CPU s", "wall s", "peak GiB", "voxels/CPU s")
+    ]
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
-        "bands", "a case", "2", "130", "0.25", "500"]
+        "bands",
+        "a case",
+        "2",
+        "130",
+        "0.25",
+        "500",
+    ]
 
 
 def test_an_alarm_counts_as_true_with_its_cause_and_as_false_without(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     names = ("false_alarms", "simulated", "table")
     alarms = importlib.import_module("false_alarms")
-    said = {"clean": set(), "false": {"masked-input"}, "found": {"masked-input", "hand-inverted"},
-            "missed": set()}
+    said = {
+        "clean": set(),
+        "false": {"masked-input"},
+        "found": {"masked-input", "hand-inverted"},
+        "missed": set(),
+    }
     monkeypatch.setattr(alarms, "warnings_of", lambda subject: said[subject.halves])
-    subjects = [("a", alarms.Subject("clean")), ("b", alarms.Subject("false")),
-                ("c", alarms.Subject("found", cause="masked-input")),
-                ("d", alarms.Subject("missed", cause="masked-input"))]
+    subjects = [
+        ("a", alarms.Subject("clean")),
+        ("b", alarms.Subject("false")),
+        ("c", alarms.Subject("found", cause="masked-input")),
+        ("d", alarms.Subject("missed", cause="masked-input")),
+    ]
     counts = alarms.defaultdict(alarms.Counts)
     assert alarms.counted(iter(subjects), counts) == (2, 2)
     found = counts["masked-input"]
     assert (found.false, found.true, found.spoilt, found.where) == (1, 1, 2, ["b"])
-    assert "hand-inverted" not in counts   # what else a fault causes is no false alarm
+    assert "hand-inverted" not in counts  # what else a fault causes is no false alarm
     for name in names:
         sys.modules.pop(name, None)

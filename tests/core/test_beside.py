@@ -45,14 +45,17 @@ def test_steps_go_side_by_side_with_two_workers_and_room():
 
 
 def test_a_run_that_is_refused_meanwhile_ends_with_its_own_code():
-    program = ("import sys, numpy, scipy.fft\n"
-               "from locscale_hybrid.parallel.threads import beside\n"
-               "values = numpy.zeros((64, 64, 64), 'f')\n"
-               "def work():\n"
-               "    for _ in range(100):\n"
-               "        scipy.fft.rfftn(values)\n"
-               "beside(work, together=True)\n"
-               "sys.exit(2)\n")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                          timeout=300, check=False)
+    program = (
+        "import sys, numpy, scipy.fft\n"
+        "from locscale_hybrid.parallel.threads import beside\n"
+        "values = numpy.zeros((64, 64, 64), 'f')\n"
+        "def work():\n"
+        "    for _ in range(100):\n"
+        "        scipy.fft.rfftn(values)\n"
+        "beside(work, together=True)\n"
+        "sys.exit(2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
+    )
     assert (done.returncode, done.stderr) == (2, "")

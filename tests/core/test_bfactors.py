@@ -22,16 +22,18 @@ SHAPE, VOXEL, BLUR = (52, 50, 60), 1.1, 80.0
 
 
 def observed(structure, shape, voxel, resolution, blur):
-    half_1, half_2, _ = half_maps(structure, shape, voxel, resolution, seed=4, blur=blur,
-                                  solvent=0.3)
+    half_1, half_2, _ = half_maps(
+        structure, shape, voxel, resolution, seed=4, blur=blur, solvent=0.3
+    )
     average = half_1.with_values((half_1.values + half_2.values) / 2)
     return ObservedMaps(average, half_1, half_2, "halves")
 
 
 def atoms_of(structure, grid):
     sites = [site.atom for site in structure[0].all()]
-    atoms = Scatterers(grid, [atom.pos.tolist() for atom in sites],
-                       [atom.element.name for atom in sites])
+    atoms = Scatterers(
+        grid, [atom.pos.tolist() for atom in sites], [atom.element.name for atom in sites]
+    )
     return atoms, np.array([atom.b_iso for atom in sites])
 
 
@@ -46,8 +48,14 @@ def case():
 
 def test_refined_b_are_the_true_ones_up_to_a_level(case):
     data, atoms, b = case
-    fit = b_steps(data.average, atoms, np.full(len(b), 100.0), neighbours_of(atoms.positions),
-                  tau=8.0, n_steps=5)
+    fit = b_steps(
+        data.average,
+        atoms,
+        np.full(len(b), 100.0),
+        neighbours_of(atoms.positions),
+        tau=8.0,
+        n_steps=5,
+    )
     assert np.corrcoef(fit.b_iso, b)[0, 1] > 0.95
     assert np.std(fit.b_iso - b) < 9.0
     assert abs(np.mean(fit.b_iso - b) - BLUR) < 15.0
@@ -57,9 +65,14 @@ def test_refined_b_are_the_true_ones_up_to_a_level(case):
 def test_refined_b_do_not_depend_on_the_start(case):
     data, atoms, b = case
     neighbours = neighbours_of(atoms.positions)
-    low, high, odd = (b_steps(data.average, atoms, start, neighbours, tau=8.0, n_steps=5).b_iso
-                      for start in (np.full(len(b), 40.0), np.full(len(b), 100.0),
-                                    default_rng(0).uniform(60, 200, len(b))))
+    low, high, odd = (
+        b_steps(data.average, atoms, start, neighbours, tau=8.0, n_steps=5).b_iso
+        for start in (
+            np.full(len(b), 40.0),
+            np.full(len(b), 100.0),
+            default_rng(0).uniform(60, 200, len(b)),
+        )
+    )
     assert np.corrcoef(low, high)[0, 1] > 0.999
     assert np.abs(low - high).max() < 1.0
     assert np.corrcoef(low, odd)[0, 1] > 0.999
@@ -72,8 +85,9 @@ def test_a_sharpened_map_gives_the_same_differences_of_b(case):
     # B of the sharpest atoms would be -80
     sharpening = np.exp(np.float32(180 / 4) * data.band.s_squared)
     shells = np.exp(180 / 4 * data.band.frequency**2) ** 2
-    sharp = replace(data.average, observed=data.average.observed * sharpening,
-                    noise=data.average.noise * shells)
+    sharp = replace(
+        data.average, observed=data.average.observed * sharpening, noise=data.average.noise * shells
+    )
     made = b_steps(sharp, atoms, start, neighbours, tau=8.0, n_steps=6).b_iso
     assert at_bounds(made) == (0, 0)
     assert np.corrcoef(made, plain)[0, 1] > 0.995
@@ -113,17 +127,31 @@ def test_b_of_symmetry_copies_are_equal():
     maps = observed(structure, grid.shape, 1.2, 3.6, 60.0)
     data, n = refinement_data(maps, 3.6), len(b)
     mates = np.stack([np.arange(2 * n), np.r_[np.arange(n, 2 * n), np.arange(n)]])
-    fit = b_steps(data.average, atoms, np.full(2 * n, 90.0), neighbours_of(pair), tau=8.0,
-                  n_steps=3, mates=mates)
+    fit = b_steps(
+        data.average,
+        atoms,
+        np.full(2 * n, 90.0),
+        neighbours_of(pair),
+        tau=8.0,
+        n_steps=3,
+        mates=mates,
+    )
     np.testing.assert_allclose(fit.b_iso[:n], fit.b_iso[n:])
 
 
 def test_an_atom_without_density_runs_to_the_upper_bound_and_is_counted(case):
     data, atoms, b = case
-    stray = Scatterers(atoms.grid, np.vstack([atoms.positions, [[6.0, 6.0, 6.0]]]),
-                       np.append(atoms.species, "U"))
-    fit = b_steps(data.average, stray, np.full(len(b) + 1, 100.0),
-                  neighbours_of(stray.positions), tau=8.0, n_steps=8)
+    stray = Scatterers(
+        atoms.grid, np.vstack([atoms.positions, [[6.0, 6.0, 6.0]]]), np.append(atoms.species, "U")
+    )
+    fit = b_steps(
+        data.average,
+        stray,
+        np.full(len(b) + 1, 100.0),
+        neighbours_of(stray.positions),
+        tau=8.0,
+        n_steps=8,
+    )
     assert fit.b_iso[-1] == B_BOUNDS[1]
     assert at_bounds(fit.b_iso)[1] == 1
 
@@ -132,8 +160,7 @@ def test_a_new_level_with_atoms_at_a_bound_gives_the_model_of_the_new_b(case):
     data, atoms, b = case
     start = np.where(np.arange(len(b)) < 3, 390.0, b)  # the level of the data is 80 higher
     model = atoms.coefficients(start, data.band)
-    levelled, moved, _ = _levelled(data.average, atoms, start, model,
-                                   evaluate(data.average, model))
+    levelled, moved, _ = _levelled(data.average, atoms, start, model, evaluate(data.average, model))
     assert (levelled[:3] == B_BOUNDS[1]).all() and levelled[3:].max() < B_BOUNDS[1]
     expected = atoms.coefficients(levelled, data.band)
     assert np.abs(moved - expected).sum() < 1e-3 * np.abs(expected).sum()
@@ -185,8 +212,14 @@ def test_altlocs_metals_and_partial_occupancies_get_their_b():
     model = model_of(structure, "model")
     assert len(model) == 72 * 8 + 3 * 4 and {"Fe", "Zn"} < set(model.elements)
     atoms = Scatterers(maps.average.grid, model.positions, model.elements, model.occupancies)
-    fit = b_steps(refinement_data(maps, 3.0).average, atoms, np.full(len(model), 100.0),
-                  neighbours_of(atoms.positions), tau=8.0, n_steps=5)
+    fit = b_steps(
+        refinement_data(maps, 3.0).average,
+        atoms,
+        np.full(len(model), 100.0),
+        neighbours_of(atoms.positions),
+        tau=8.0,
+        n_steps=5,
+    )
     off = fit.b_iso - model.b_iso - np.median(fit.b_iso - model.b_iso)
     assert np.corrcoef(fit.b_iso, model.b_iso)[0, 1] > 0.95
     odd = (model.occupancies < 1) | (model.elements == "Fe") | (model.elements == "Zn")
@@ -202,8 +235,10 @@ def test_coarse_data_give_one_b_to_each_of_two_groups():
     space = FourierSpace(grid)
     signal = space.backward(atoms.structure_factors(true, space))
     rng = default_rng(6)
-    halves = [Map(signal + rng.normal(0, 0.02 * signal.std(), grid.shape).astype(np.float32), grid)
-              for _ in range(2)]
+    halves = [
+        Map(signal + rng.normal(0, 0.02 * signal.std(), grid.shape).astype(np.float32), grid)
+        for _ in range(2)
+    ]
     average = Map((halves[0].values + halves[1].values) / 2, grid)
     data = refinement_data(ObservedMaps(average, *halves, "halves"), 7.0)
     made = group_levels(data.average, atoms, np.full(len(true), 80.0), (outer, ~outer))

@@ -82,11 +82,15 @@ def test_atoms_are_cut_as_gemmi_lists_them():
     grid = Grid(shape, (1.0, 1.0, 1.0), tuple(low))
     part = cut_to_box(whole, grid)
     end = np.array(grid.origin) + np.array(grid.cell) - 0.5
-    expected = [site for site in whole.structure[0].all()
-                if (np.array(site.atom.pos.tolist()) >= low - 0.5).all()
-                and (np.array(site.atom.pos.tolist()) < end).all()]
+    expected = [
+        site
+        for site in whole.structure[0].all()
+        if (np.array(site.atom.pos.tolist()) >= low - 0.5).all()
+        and (np.array(site.atom.pos.tolist()) < end).all()
+    ]
     assert [site.atom.serial for site in part.structure[0].all()] == [
-        site.atom.serial for site in expected]
+        site.atom.serial for site in expected
+    ]
     scatterers = [site for site in expected if not site.atom.is_hydrogen()]
     assert part.positions.tolist() == [site.atom.pos.tolist() for site in scatterers]
     assert np.array_equal(atom_positions(part.structure)[part.atom_index], part.positions)
@@ -98,8 +102,10 @@ def test_atoms_are_cut_as_gemmi_lists_them():
 def test_model_inside_its_box_is_the_same_object():
     full, crop, _ = boxes()
     assert cut_to_box(enolase(), full) is enolase()
-    assert len(fringe_around(full, enolase().positions, enolase().elements,
-                             enolase().occupancies)) == 0
+    assert (
+        len(fringe_around(full, enolase().positions, enolase().elements, enolase().occupancies))
+        == 0
+    )
     part = cut_to_box(enolase(), crop)
     assert cut_to_box(part, crop) is part
     assert len(part) == in_box(crop, enolase().positions).sum()
@@ -128,18 +134,24 @@ def cut_case():
     full, crop, part = boxes(1.2)
     structure = enolase().structure.clone()
     halves = half_maps(structure, full.shape, 1.2, 3.4, 5, origin=full.origin)[:2]
-    return crop, observe_halves(*(Map(np.ascontiguousarray(half.values[part]), crop, half.name)
-                                  for half in halves))
+    return crop, observe_halves(
+        *(Map(np.ascontiguousarray(half.values[part]), crop, half.name) for half in halves)
+    )
 
 
 def test_whole_model_in_a_cut_map_passes_the_checks_with_the_count():
     crop, observed = cut_case()
-    found = [finding for finding in check_inputs(observed, enolase(), resolution=3.4)
-             if finding.code not in ("masked-input", "b-all-equal")]
+    found = [
+        finding
+        for finding in check_inputs(observed, enolase(), resolution=3.4)
+        if finding.code not in ("masked-input", "b-all-equal")
+    ]
     outside = len(enolase()) - int(in_box(crop, enolase().positions).sum())
     assert [finding.code for finding in found] == ["atoms-outside"]
-    assert f"{outside} of 3647 atoms of 3enl.pdb.gz are outside the box of the map and are left " \
+    assert (
+        f"{outside} of 3647 atoms of 3enl.pdb.gz are outside the box of the map and are left "
         "out" in found[0].message
+    )
 
 
 @pytest.mark.parametrize("far", [9999.999, -999.999, 2000.0])
@@ -178,15 +190,25 @@ def test_a_run_with_the_whole_model_is_one_with_the_model_cut_to_the_map(tmp_pat
     maps = []
     for name, structure in (("whole", whole), ("cut", cut)):
         structure.make_mmcif_document().write_file(str(tmp_path / f"{name}.cif"))
-        inputs = HybridInputs(tmp_path / "half1.mrc", tmp_path / "half2.mrc",
-                              model=tmp_path / f"{name}.cif")
+        inputs = HybridInputs(
+            tmp_path / "half1.mrc", tmp_path / "half2.mrc", model=tmp_path / f"{name}.cif"
+        )
         done = run_hybrid(
-            inputs, HybridParameters(complete_model=False, resolution=3.2,
-                                     outputs=frozenset(["reference", "model"])),
-            output_paths(tmp_path / f"{name}.mrc"))
+            inputs,
+            HybridParameters(
+                complete_model=False, resolution=3.2, outputs=frozenset(["reference", "model"])
+            ),
+            output_paths(tmp_path / f"{name}.mrc"),
+        )
         kept = read_model(done.files["model"], keep_pseudo_atoms=True)
-        maps.append((read_map(done.files["reference"]).values, read_map(done.linear).values,
-                     kept.b_iso, [finding.code for finding in done.findings]))
+        maps.append(
+            (
+                read_map(done.files["reference"]).values,
+                read_map(done.linear).values,
+                kept.b_iso,
+                [finding.code for finding in done.findings],
+            )
+        )
     (reference, linear, b_iso, codes), (_, plain, plain_b, plain_codes) = maps
     assert b_iso == pytest.approx(plain_b, abs=0.02)
     assert np.corrcoef(reference.ravel(), truth.values[:, :42].ravel())[0, 1] > 0.985

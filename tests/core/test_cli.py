@@ -24,6 +24,7 @@ HALVES = ["-hm", "half1.mrc", "half2.mrc"]
 
 # ---- what is answered ---------------------------------------------------------------------------
 
+
 def test_version_is_parsed_by_other_programs(capsys):
     assert cli_main.main(["--version"]) == 0
     assert capsys.readouterr().out == f"locscale-hybrid {__version__}\n"
@@ -35,14 +36,24 @@ def test_help_fits_eighty_columns_and_is_grouped(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     groups = [line.rstrip(":") for line in lines if re.fullmatch(r"[a-zA-Z -]+:", line)]
-    assert groups == ["maps and model", "output", "symmetry", "resolution and mask",
-                      "local scaling", "pseudo-atoms and B factors", "processes",
-                      "repeating and resuming", "messages"]
+    assert groups == [
+        "maps and model",
+        "output",
+        "symmetry",
+        "resolution and mask",
+        "local scaling",
+        "pseudo-atoms and B factors",
+        "processes",
+        "repeating and resuming",
+        "messages",
+    ]
 
 
 def test_command_line_loads_no_numerics():
-    code = ("import sys; from locscale_hybrid.cli.main import main; main(['--version']); "
-            "assert not {'numpy', 'scipy', 'gemmi', 'mpi4py', 'chimerax'} & set(sys.modules)")
+    code = (
+        "import sys; from locscale_hybrid.cli.main import main; main(['--version']); "
+        "assert not {'numpy', 'scipy', 'gemmi', 'mpi4py', 'chimerax'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
@@ -53,8 +64,9 @@ def pipeline(monkeypatch):
 
     def run_hybrid(inputs, parameters, outputs, *, executor, progress):
         calls.append((inputs, parameters, outputs, executor))
-        return toy_program.run_hybrid(inputs, parameters, outputs, executor=executor,
-                                      progress=progress)
+        return toy_program.run_hybrid(
+            inputs, parameters, outputs, executor=executor, progress=progress
+        )
 
     module = types.ModuleType("locscale_hybrid.pipeline")
     module.run_hybrid = run_hybrid
@@ -93,8 +105,12 @@ def test_check_writes_nothing(pipeline, words, tmp_path, capsys):
 
 
 def test_job_file_is_run(pipeline, tmp_path, capfd):
-    job = {"inputs": {"full_map": "full.mrc"}, "outputs": {"map": "out.mrc"}, "processes": 1,
-           "parameters": {"point_group": "O"}}
+    job = {
+        "inputs": {"full_map": "full.mrc"},
+        "outputs": {"map": "out.mrc"},
+        "processes": 1,
+        "parameters": {"point_group": "O"},
+    }
     (tmp_path / "job.json").write_text(json.dumps(job))
     assert cli_main.main(["--job", str(tmp_path / "job.json"), "--progress", "json"]) == 0
     inputs, parameters, outputs, _ = pipeline.calls[0]
@@ -131,26 +147,53 @@ def failing(pipeline, error):
     pipeline.run_hybrid = run_hybrid
 
 
-@pytest.mark.parametrize(("error", "code", "sentence"), [
-    (InputError("half maps differ in box"), 2, "locscale: half maps differ in box\n"),
-    (StageError("rank 1 of 2 failed"), 3, "locscale: rank 1 of 2 failed\n"),
-    (KeyboardInterrupt(), 130, "locscale: interrupted; no file is left half written\n"),
-    (MemoryError(), 3, "locscale: there is not enough memory: use fewer processes"),
-    (OSError(12, "Cannot allocate memory"), 3, "locscale: there is not enough memory: use fewer"),
-    (ImportError("/x/gemmi_ext.so: failed to map segment from shared object"), 3,
-     "locscale: there is not enough memory: use fewer processes"),
-    (RuntimeError("can't start new thread"), 3, "locscale: no further thread can be started: use "
-     "fewer processes with -np, or raise the limits of memory and processes"),
-    (OSError(28, "No space left on device", "/x"), 3, "locscale: the disk is full at /x (No space "
-     "left on device): make room, set TMPDIR to a folder with room, or name one with -op\n"),
-    (PermissionError(13, "Permission denied", "/x"), 3, "locscale: the system refused something "
-     "at /x (Permission denied): check the files and folders of the run, and run it again"),
-    (SystemExit(5), 3, "locscale: the run failed: SystemExit: 5; this is a fault"),
-    (ZeroDivisionError("division by zero"), 3,
-     "locscale: the run failed: ZeroDivisionError: division by zero; this is a fault of the "
-     "program: run it again with --debug")])
-def test_errors_are_one_sentence_and_a_code(pipeline, words, tmp_path, capsys, error, code,
-                                            sentence):
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (InputError("half maps differ in box"), 2, "locscale: half maps differ in box\n"),
+        (StageError("rank 1 of 2 failed"), 3, "locscale: rank 1 of 2 failed\n"),
+        (KeyboardInterrupt(), 130, "locscale: interrupted; no file is left half written\n"),
+        (MemoryError(), 3, "locscale: there is not enough memory: use fewer processes"),
+        (
+            OSError(12, "Cannot allocate memory"),
+            3,
+            "locscale: there is not enough memory: use fewer",
+        ),
+        (
+            ImportError("/x/gemmi_ext.so: failed to map segment from shared object"),
+            3,
+            "locscale: there is not enough memory: use fewer processes",
+        ),
+        (
+            RuntimeError("can't start new thread"),
+            3,
+            "locscale: no further thread can be started: use "
+            "fewer processes with -np, or raise the limits of memory and processes",
+        ),
+        (
+            OSError(28, "No space left on device", "/x"),
+            3,
+            "locscale: the disk is full at /x (No space "
+            "left on device): make room, set TMPDIR to a folder with room, or name one with -op\n",
+        ),
+        (
+            PermissionError(13, "Permission denied", "/x"),
+            3,
+            "locscale: the system refused something "
+            "at /x (Permission denied): check the files and folders of the run, and run it again",
+        ),
+        (SystemExit(5), 3, "locscale: the run failed: SystemExit: 5; this is a fault"),
+        (
+            ZeroDivisionError("division by zero"),
+            3,
+            "locscale: the run failed: ZeroDivisionError: division by zero; this is a fault of the "
+            "program: run it again with --debug",
+        ),
+    ],
+)
+def test_errors_are_one_sentence_and_a_code(
+    pipeline, words, tmp_path, capsys, error, code, sentence
+):
     failing(pipeline, error)
     assert cli_main.main(words) == code
     written = capsys.readouterr()
@@ -166,8 +209,9 @@ def test_debug_shows_the_traceback(pipeline, words, capsys):
 
 
 @pytest.mark.parametrize("output", ["none/out.mrc", "half1.mrc"])
-def test_bad_output_is_refused_before_anything_is_done(pipeline, tmp_path, monkeypatch, capsys,
-                                                       output):
+def test_bad_output_is_refused_before_anything_is_done(
+    pipeline, tmp_path, monkeypatch, capsys, output
+):
     monkeypatch.chdir(tmp_path)
     for name in ("half1.mrc", "half2.mrc"):
         Path(name).write_text(name)
@@ -182,42 +226,57 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
     assert "mpiexec /none/mpiexec is not a program" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("words", "sentence"), [
-    ("feature_enhance -em a.mrc", "feature_enhance is a network prediction"),
-    ("-em a.mrc -gpus 0 1", "-gpus asks for a network prediction"),
-    ("-em a.mrc --gpu_ids 0", "--gpu_ids asks for a network prediction"),
-    ("-em a.mrc -model_path x", "--model_path names a trained network"),
-    ("-em a.mrc -mm ref.mrc", "-mm gives a reference map"),
-    ("-em a.mrc --no_reference", "--no_reference scales without a reference"),
-    ("", "no map given: give two half maps, or one full map"),
-    ("-hm a.mrc", "-hm/--halfmap_paths: expected 2 arguments; see locscale --help"),
-    ("-hm a.mrc b.mrc c.mrc", '"c.mrc" belongs to no option'),
-    ("-hm a.mrc b.mrc -em c.mrc", "both half maps and a full map given"),
-    ("-em a.mrc --wieght soft", "--wieght is unknown: did you mean --weight"),
-    ("-em a.mrc --zzz", "--zzz is unknown; see locscale --help"),
-    ("-em a.mrc -res high", '-res/--ref_resolution: "high" is not a number'),
-    ("-em a.mrc -res nan", '"nan" is not a number'),
-    ("-em a.mrc -res -3", "-3 is not above 0"),
-    ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
-    ("-em a.mrc -wn 0", "-wn/--window_size: 0 is not above 0; leave it out for the default; see"),
-    ("-em a.mrc -wn -3", "-3 is not a whole number of 0 or more"),
-    ("-em a.mrc --stride 0 --scaling windows", "stride 0 voxels is out of range"),
-    ("-em a.mrc -ref_it 0", "B steps 0 is out of range: give 1 to 100"),
-    ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
-    ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
-    ("-em a.mrc -np 1000000", r"1000000 processes are too many for \d+ cores?: at most \d+ are "
-     "started; give fewer with -np, or leave it out to use all cores"),
-    ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
-    (f"-em a.mrc --weight {'9' * 400}", '9" is neither a policy nor a file: give one of'),
-    ("-em a.mrc --weight strong", 'weight "strong" is neither a policy nor a file: give one of'),
-    ("-em a.mrc --skip_refine --refiner own", "--skip_refine and --refiner own contradict"),
-    ("-em a.mrc --outputs everything", 'output "everything" is unknown: give one of'),
-    ("-em a.mrc --scaling both", "--scaling: invalid choice: 'both'"),
-    ("--job j.json -em a.mrc", "--job says everything: leave --emmap_path out"),
-    ("--from none.json", "none.json cannot be read"),
-    ("-em a.mrc -o results/", "output results/ is the name of a folder: give the name of a map in "
-     "it, e.g. results/locscale_output.mrc"),
-])
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("feature_enhance -em a.mrc", "feature_enhance is a network prediction"),
+        ("-em a.mrc -gpus 0 1", "-gpus asks for a network prediction"),
+        ("-em a.mrc --gpu_ids 0", "--gpu_ids asks for a network prediction"),
+        ("-em a.mrc -model_path x", "--model_path names a trained network"),
+        ("-em a.mrc -mm ref.mrc", "-mm gives a reference map"),
+        ("-em a.mrc --no_reference", "--no_reference scales without a reference"),
+        ("", "no map given: give two half maps, or one full map"),
+        ("-hm a.mrc", "-hm/--halfmap_paths: expected 2 arguments; see locscale --help"),
+        ("-hm a.mrc b.mrc c.mrc", '"c.mrc" belongs to no option'),
+        ("-hm a.mrc b.mrc -em c.mrc", "both half maps and a full map given"),
+        ("-em a.mrc --wieght soft", "--wieght is unknown: did you mean --weight"),
+        ("-em a.mrc --zzz", "--zzz is unknown; see locscale --help"),
+        ("-em a.mrc -res high", '-res/--ref_resolution: "high" is not a number'),
+        ("-em a.mrc -res nan", '"nan" is not a number'),
+        ("-em a.mrc -res -3", "-3 is not above 0"),
+        ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
+        (
+            "-em a.mrc -wn 0",
+            "-wn/--window_size: 0 is not above 0; leave it out for the default; see",
+        ),
+        ("-em a.mrc -wn -3", "-3 is not a whole number of 0 or more"),
+        ("-em a.mrc --stride 0 --scaling windows", "stride 0 voxels is out of range"),
+        ("-em a.mrc -ref_it 0", "B steps 0 is out of range: give 1 to 100"),
+        ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
+        ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
+        (
+            "-em a.mrc -np 1000000",
+            r"1000000 processes are too many for \d+ cores?: at most \d+ are "
+            "started; give fewer with -np, or leave it out to use all cores",
+        ),
+        ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
+        (f"-em a.mrc --weight {'9' * 400}", '9" is neither a policy nor a file: give one of'),
+        (
+            "-em a.mrc --weight strong",
+            'weight "strong" is neither a policy nor a file: give one of',
+        ),
+        ("-em a.mrc --skip_refine --refiner own", "--skip_refine and --refiner own contradict"),
+        ("-em a.mrc --outputs everything", 'output "everything" is unknown: give one of'),
+        ("-em a.mrc --scaling both", "--scaling: invalid choice: 'both'"),
+        ("--job j.json -em a.mrc", "--job says everything: leave --emmap_path out"),
+        ("--from none.json", "none.json cannot be read"),
+        (
+            "-em a.mrc -o results/",
+            "output results/ is the name of a folder: give the name of a map in "
+            "it, e.g. results/locscale_output.mrc",
+        ),
+    ],
+)
 def test_words_that_mean_no_run_are_one_sentence(words, sentence, capsys, pipeline):
     assert cli_main.main(words.split()) == 2
     written = capsys.readouterr()
@@ -231,22 +290,43 @@ def test_expected_time_and_memory_are_one_line(tmp_path, pipeline, capsys):
     with mrcfile.new(tmp_path / "full.mrc") as stream:
         stream.set_data(np.zeros((20, 30, 40), np.float32))
     (tmp_path / "model.pdb").write_text("ATOM\n" * 701)
-    assert cli_main.main(["-em", str(tmp_path / "full.mrc"), "-mc", str(tmp_path / "model.pdb"),
-                          "-np",
-                     "1", "-o", str(tmp_path / "out.mrc")]) == 0
-    assert re.search(r"expected: about \d+ s and \d\.\d GB \(40 x 30 x 20 voxels, 701 atoms, "
-                     r"serial\)\n", capsys.readouterr().out)
+    assert (
+        cli_main.main(
+            [
+                "-em",
+                str(tmp_path / "full.mrc"),
+                "-mc",
+                str(tmp_path / "model.pdb"),
+                "-np",
+                "1",
+                "-o",
+                str(tmp_path / "out.mrc"),
+            ]
+        )
+        == 0
+    )
+    assert re.search(
+        r"expected: about \d+ s and \d\.\d GB \(40 x 30 x 20 voxels, 701 atoms, "
+        r"serial\)\n",
+        capsys.readouterr().out,
+    )
 
 
 # ---- launchers ----------------------------------------------------------------------------------
 
-LAUNCHED = pytest.mark.parametrize(("variables", "who"), [
-    ({"PMI_SIZE": "3", "PMI_RANK": "0"}, r"mpiexec \(MPICH or Intel MPI\) started 3 processes"),
-    ({"PMI_SIZE": "3", "PMI_RANK": "2"}, r"mpiexec \(MPICH or Intel MPI\) started 3 processes"),
-    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"},
-     r"mpirun \(Open MPI\) started 2 processes"),
-    ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4"}, "srun started 4 processes"),
-    ({"PMIX_RANK": "1"}, "a PMIx launcher started several processes")])
+LAUNCHED = pytest.mark.parametrize(
+    ("variables", "who"),
+    [
+        ({"PMI_SIZE": "3", "PMI_RANK": "0"}, r"mpiexec \(MPICH or Intel MPI\) started 3 processes"),
+        ({"PMI_SIZE": "3", "PMI_RANK": "2"}, r"mpiexec \(MPICH or Intel MPI\) started 3 processes"),
+        (
+            {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"},
+            r"mpirun \(Open MPI\) started 2 processes",
+        ),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4"}, "srun started 4 processes"),
+        ({"PMIX_RANK": "1"}, "a PMIx launcher started several processes"),
+    ],
+)
 
 
 def launch(monkeypatch, variables):
@@ -255,31 +335,47 @@ def launch(monkeypatch, variables):
 
 
 @LAUNCHED
-def test_under_a_launcher_without_mpi_every_rank_refuses(pipeline, words, monkeypatch, capsys,
-                                                         variables, who):
+def test_under_a_launcher_without_mpi_every_rank_refuses(
+    pipeline, words, monkeypatch, capsys, variables, who
+):
     launch(monkeypatch, variables)
     assert cli_main.main(words[:3] + words[5:]) == 2
-    assert re.fullmatch(f"locscale: {who}, and -mpi was not given. Add -mpi to share one run among "
-                        "them, or -np 1 for a run of its own in each\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        f"locscale: {who}, and -mpi was not given. Add -mpi to share one run among "
+        "them, or -np 1 for a run of its own in each\n",
+        capsys.readouterr().err,
+    )
     assert not pipeline.calls
 
 
 @LAUNCHED
 def test_under_a_launcher_number_of_processes_means_a_run_of_its_own(
-        pipeline, words, monkeypatch, capsys, variables, who):
+    pipeline, words, monkeypatch, capsys, variables, who
+):
     launch(monkeypatch, variables)
     assert cli_main.main(words) == 0
-    assert re.search(f"warning: {who}. This one is a run of its own, because -np was given without "
-                     "-mpi. Add -mpi to share one run among them\n", capsys.readouterr().out)
+    assert re.search(
+        f"warning: {who}. This one is a run of its own, because -np was given without "
+        "-mpi. Add -mpi to share one run among them\n",
+        capsys.readouterr().out,
+    )
     assert len(pipeline.calls) == 1
 
 
-@pytest.mark.parametrize("variables", [
-    {"SLURM_PROCID": "1"}, {"SLURM_PROCID": "1", "SLURM_NTASKS": "4"},
-    {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"PMI_RANK": "0", "PMI_SIZE": "1"},
-    {"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"}, {"PMIX_RANK": "0"}])
-def test_variables_that_prove_no_other_process_change_nothing(pipeline, words, monkeypatch, capsys,
-                                                              variables):
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"SLURM_PROCID": "1"},
+        {"SLURM_PROCID": "1", "SLURM_NTASKS": "4"},
+        {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"},
+        {"PMI_RANK": "0", "PMI_SIZE": "1"},
+        {"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"},
+        {"PMIX_RANK": "0"},
+    ],
+)
+def test_variables_that_prove_no_other_process_change_nothing(
+    pipeline, words, monkeypatch, capsys, variables
+):
     launch(monkeypatch, variables)
     assert cli_main.main(words[:3] + words[5:]) == 0
     assert "-mpi" not in capsys.readouterr().out
@@ -295,14 +391,23 @@ def test_every_rank_answers_what_is_no_run(monkeypatch, capsys, word):
 
 # ---- stopping -----------------------------------------------------------------------------------
 
+
 def start_toy(tmp_path, *words, **plan):
     for name in ("out", "tmp"):
         (tmp_path / name).mkdir()
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/toy_program.py"), *HALVES, "-o",
-         str(tmp_path / "out/out.mrc"), *words],
+        [
+            sys.executable,
+            str(ROOT / "tests/toy_program.py"),
+            *HALVES,
+            "-o",
+            str(tmp_path / "out/out.mrc"),
+            *words,
+        ],
         env={**os.environ, "TOY_PLAN": json.dumps(plan), "TMPDIR": str(tmp_path / "tmp")},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def until_scaling(process):
@@ -343,6 +448,10 @@ def test_reader_that_stops_reading_does_not_stop_the_run(tmp_path):
 
 
 def test_python_dash_m_is_the_same_program():
-    done = subprocess.run([sys.executable, "-m", "locscale_hybrid", "--version"],
-                          capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "locscale_hybrid", "--version"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
     assert done.stdout == f"locscale-hybrid {__version__}\n"

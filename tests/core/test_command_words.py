@@ -10,8 +10,11 @@ from locscale_hybrid.outputs import output_paths
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from locscale_hybrid.results.command_line import command_words
 
-HALVES = HybridInputs(half_map_1=Path("/a b/half 1.mrc"), half_map_2=Path("/c/half'2.mrc"),
-                      model=Path("/d/modèle.cif"))
+HALVES = HybridInputs(
+    half_map_1=Path("/a b/half 1.mrc"),
+    half_map_2=Path("/c/half'2.mrc"),
+    model=Path("/d/modèle.cif"),
+)
 
 
 def read_back(words):
@@ -23,17 +26,44 @@ def read_back(words):
 
 def test_defaults_need_no_option():
     words = command_words(HALVES, HybridParameters(), output_paths(Path("/out/x.mrc")))
-    assert words == ["locscale", "-hm", "/a b/half 1.mrc", "/c/half'2.mrc", "-mc", "/d/modèle.cif",
-                     "--complete_model", "-o", "/out/x.mrc"]
+    assert words == [
+        "locscale",
+        "-hm",
+        "/a b/half 1.mrc",
+        "/c/half'2.mrc",
+        "-mc",
+        "/d/modèle.cif",
+        "--complete_model",
+        "-o",
+        "/out/x.mrc",
+    ]
 
 
 EVERYTHING = {
-    "complete_model": False, "point_group": "D2", "symmetry_centre": (31.5, 32.0, 30.25),
-    "resolution": 3.3333333333, "voxel_size": 1.0499999, "model_resolution": 4.5, "fdr": 0.001,
-    "scaling": "windows", "window": 30.1, "window_voxels": 23, "stride": 3, "taper": "hann",
-    "weight": "soft", "noise_weight": False, "refiner": "none", "b_steps": 7, "b_floor": 15.5,
-    "neighbour_tau": 4.2, "seed": 12, "outputs": frozenset({"localB", "gain", "linear"}),
-    "reseed_check": True, "validate": True, "region": (-17.25, 0.0, 3.125, 20.0, 41.0, 60.5)}
+    "complete_model": False,
+    "point_group": "D2",
+    "symmetry_centre": (31.5, 32.0, 30.25),
+    "resolution": 3.3333333333,
+    "voxel_size": 1.0499999,
+    "model_resolution": 4.5,
+    "fdr": 0.001,
+    "scaling": "windows",
+    "window": 30.1,
+    "window_voxels": 23,
+    "stride": 3,
+    "taper": "hann",
+    "weight": "soft",
+    "noise_weight": False,
+    "refiner": "none",
+    "b_steps": 7,
+    "b_floor": 15.5,
+    "neighbour_tau": 4.2,
+    "seed": 12,
+    "outputs": frozenset({"localB", "gain", "linear"}),
+    "reseed_check": True,
+    "validate": True,
+    "region": (-17.25, 0.0, 3.125, 20.0, 41.0, 60.5),
+}
 
 
 def test_every_parameter_is_tried():
@@ -71,6 +101,7 @@ def test_one_map_with_mask_and_weight_comes_back(tmp_path):
 
 def test_paths_mean_the_same_in_every_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = command_words(HybridInputs(full_map=Path("m.mrc")), HybridParameters(),
-                          output_paths(Path("x.mrc")))
+    words = command_words(
+        HybridInputs(full_map=Path("m.mrc")), HybridParameters(), output_paths(Path("x.mrc"))
+    )
     assert str(tmp_path / "m.mrc") in words

@@ -49,8 +49,7 @@ def displaced():
     start[40:] += 0.6 * step / np.linalg.norm(step, axis=1, keepdims=True)
     target = noise_free(true, species)
     atoms, before = Scatterers(GRID, start, species), start.copy()
-    settled = settle_pseudo_atoms(target, atoms, np.full(60, 60.0), species == PSEUDO,
-                                  everywhere())
+    settled = settle_pseudo_atoms(target, atoms, np.full(60, 60.0), species == PSEUDO, everywhere())
     return true, before, atoms, settled
 
 
@@ -83,8 +82,13 @@ def test_crowded_atoms_that_share_their_density_go_down_only():
     true = scattered(150, 8, least=1.3, half_width=5.5)
     species = np.full(150, PSEUDO)
     start = true + default_rng(9).normal(0, 0.5, true.shape)
-    settled = settle_pseudo_atoms(noise_free(true, species, 4.0), Scatterers(GRID, start, species),
-                                  np.full(150, B), species == PSEUDO, everywhere())
+    settled = settle_pseudo_atoms(
+        noise_free(true, species, 4.0),
+        Scatterers(GRID, start, species),
+        np.full(150, B),
+        species == PSEUDO,
+        everywhere(),
+    )
     for of_round in settled.values:
         assert np.diff(of_round).max(initial=0.0) <= 0
     assert settled.values[-1][-1] < settled.values[0][0]
@@ -94,8 +98,14 @@ def test_no_rounds_change_nothing():
     positions = scattered(10, 3)
     species = np.full(10, PSEUDO)
     target = noise_free(positions, species)
-    settled = settle_pseudo_atoms(target, Scatterers(GRID, positions, species), np.full(10, B),
-                                  species == PSEUDO, everywhere(), n_rounds=0)
+    settled = settle_pseudo_atoms(
+        target,
+        Scatterers(GRID, positions, species),
+        np.full(10, B),
+        species == PSEUDO,
+        everywhere(),
+        n_rounds=0,
+    )
     assert np.array_equal(settled.positions, positions)
     assert settled.correlation == pytest.approx(1.0, abs=1e-4)
 
@@ -107,16 +117,27 @@ def test_atoms_stay_in_their_region():
     inside[:, :, :18] = True
     region = Region(GRID, inside, 0.0, 0.0585, 0.0)
     start = region.confined(true - np.array([4.0, 0, 0]))
-    settled = settle_pseudo_atoms(noise_free(true, species), Scatterers(GRID, start, species),
-                                  np.full(30, B), species == PSEUDO, region)
+    settled = settle_pseudo_atoms(
+        noise_free(true, species),
+        Scatterers(GRID, start, species),
+        np.full(30, B),
+        species == PSEUDO,
+        region,
+    )
     assert region.holds(settled.positions).all()
 
 
 def test_progress_rises_to_1():
     positions = scattered(10, 3)
     species, told = np.full(10, PSEUDO), []
-    settle_pseudo_atoms(noise_free(positions, species), Scatterers(GRID, positions, species),
-                        np.full(10, B), species == PSEUDO, everywhere(), progress=told.append)
+    settle_pseudo_atoms(
+        noise_free(positions, species),
+        Scatterers(GRID, positions, species),
+        np.full(10, B),
+        species == PSEUDO,
+        everywhere(),
+        progress=told.append,
+    )
     assert told == sorted(told)
     assert told[-1] == 1.0
 
@@ -125,8 +146,13 @@ def test_coarse_data_give_one_b_to_model_and_one_to_pseudo_atoms():
     positions = scattered(40, 5, half_width=9.0)
     species = np.array(["C"] * 20 + [PSEUDO] * 20)
     target = noise_free(positions, species, 7.0)
-    settled = settle_pseudo_atoms(target, Scatterers(GRID, positions, species),
-                                  np.linspace(35, 45, 40), species == PSEUDO, everywhere())
+    settled = settle_pseudo_atoms(
+        target,
+        Scatterers(GRID, positions, species),
+        np.linspace(35, 45, 40),
+        species == PSEUDO,
+        everywhere(),
+    )
     shift = settled.b_iso - np.linspace(35, 45, 40)
     assert np.ptp(shift[:20]) < 1e-6
     assert np.ptp(shift[20:]) < 1e-6
@@ -161,14 +187,19 @@ def test_a_step_is_averaged_over_the_images():
     assert crowd.unit - centre == pytest.approx(np.array([[5.15, 1.0, 2.05]]))
 
 
-@pytest.mark.parametrize("symbol, offset, on_axis, multiplicity", [
-    ("C4", [0.6, 0.5, 3.0], [0, 0, 3.0], 4),
-    ("C4", [0.9, 0.8, 3.0], [0.9, 0.8, 3.0], 1),
-    ("D2", [4.0, 0.5, 0.2], [4.0, 0, 0], 2),
-    ("D2", [0.4, 0.3, 0.2], [0, 0, 0], 4),
-    ("O", [3.0, 3.1, 2.8], [2.9667, 2.9667, 2.9667], 3)])
-def test_atoms_within_1_angstrom_of_an_axis_are_moved_onto_it(symbol, offset, on_axis,
-                                                              multiplicity):
+@pytest.mark.parametrize(
+    "symbol, offset, on_axis, multiplicity",
+    [
+        ("C4", [0.6, 0.5, 3.0], [0, 0, 3.0], 4),
+        ("C4", [0.9, 0.8, 3.0], [0.9, 0.8, 3.0], 1),
+        ("D2", [4.0, 0.5, 0.2], [4.0, 0, 0], 2),
+        ("D2", [0.4, 0.3, 0.2], [0, 0, 0], 4),
+        ("O", [3.0, 3.1, 2.8], [2.9667, 2.9667, 2.9667], 3),
+    ],
+)
+def test_atoms_within_1_angstrom_of_an_axis_are_moved_onto_it(
+    symbol, offset, on_axis, multiplicity
+):
     symmetry = symmetry_of(GRID, symbol)
     centre = np.array(symmetry.centre)
     crowd = _Crowd(centre + [offset], np.empty((0, 3)), everywhere(), symmetry)
@@ -187,8 +218,9 @@ def test_an_atom_on_an_axis_stays_on_it_and_counts_once():
     whole = noise_free(images[[0, 1, 2, 4, 5]], species[:5])
     start = unit + [[0.3, -0.2, 0.3], [0.3, 0, 0], [0, 0.3, 0]]
     atoms = Scatterers(GRID, symmetry.copies(start).reshape(-1, 3), species)
-    settled = settle_pseudo_atoms(whole, atoms, np.full(6, B), species == PSEUDO, everywhere(),
-                                  symmetry=symmetry)
+    settled = settle_pseudo_atoms(
+        whole, atoms, np.full(6, B), species == PSEUDO, everywhere(), symmetry=symmetry
+    )
     assert settled.positions == pytest.approx(unit, abs=0.05)
     assert (settled.positions - centre)[0, :2] == pytest.approx([0, 0], abs=1e-9)
     assert settled.correlation.min() > 0.99

@@ -62,8 +62,10 @@ def displaced(structure, noise=NOISE, seed=1):
 def library():
     spec = importlib.util.find_spec("coot_headless_api")
     places = [Path(os.environ["CLIBD_MON"])] if os.environ.get("CLIBD_MON") else []
-    places += [Path(place) / "share/coot/lib/data/monomers"
-               for place in (spec.submodule_search_locations or [] if spec else [])]
+    places += [
+        Path(place) / "share/coot/lib/data/monomers"
+        for place in (spec.submodule_search_locations or [] if spec else [])
+    ]
     found = next((place for place in places if (place / "ener_lib.cif").is_file()), None)
     if found is None:
         pytest.skip("no monomer library: set CLIBD_MON, or install coot-headless-api")
@@ -89,8 +91,9 @@ def true_structure():
     while len(chain) > N_RESIDUES:
         del chain[len(chain) - 1]
     positions = atom_positions(structure)
-    return moved_structure(structure, positions - positions.mean(axis=0)
-                           + box_centre(SHAPE, VOXEL, ORIGIN))
+    return moved_structure(
+        structure, positions - positions.mean(axis=0) + box_centre(SHAPE, VOXEL, ORIGIN)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +120,19 @@ def engine(case, monkeypatch):
 
 def refined(case, structure, tmp_path, kind="halves", observed=None, library=Path("none")):
     observed = case[0] if observed is None else observed
-    return refined_model(model_of(structure, "model"), refinement_data(observed, RESOLUTION),
-                         kind=kind, symmetry=None, library=library, folder=tmp_path)
+    return refined_model(
+        model_of(structure, "model"),
+        refinement_data(observed, RESOLUTION),
+        kind=kind,
+        symmetry=None,
+        library=library,
+        folder=tmp_path,
+    )
 
 
 def test_better_coordinates_are_taken_after_half_map_1_alone_has_shown_them(
-        case, true_structure, engine, tmp_path):
+    case, true_structure, engine, tmp_path
+):
     model, finding = refined(case, displaced(true_structure), tmp_path)
     assert engine[0] == [["half 1"], ["half 1", "half 2"]]
     assert (finding.code, finding.level) == ("coordinates-refined", "note")
@@ -134,7 +144,8 @@ def test_better_coordinates_are_taken_after_half_map_1_alone_has_shown_them(
 
 
 def test_worse_coordinates_are_not_taken_and_the_numbers_say_why(
-        case, true_structure, engine, tmp_path):
+    case, true_structure, engine, tmp_path
+):
     engine[1][0] = -0.5
     given = displaced(true_structure)
     model, finding = refined(case, given, tmp_path)
@@ -147,7 +158,8 @@ def test_worse_coordinates_are_not_taken_and_the_numbers_say_why(
 
 
 def test_one_map_is_refined_against_with_a_warning_that_nothing_validates_it(
-        case, true_structure, engine, tmp_path):
+    case, true_structure, engine, tmp_path
+):
     observed = observe_one(case[0].average, np.random.default_rng(1))
     model, finding = refined(case, displaced(true_structure), tmp_path, observed.kind, observed)
     assert len(engine[0]) == 1 and len(engine[0][0]) == 1
@@ -159,8 +171,11 @@ def test_one_map_is_refined_against_with_a_warning_that_nothing_validates_it(
 def test_a_folder_that_is_no_monomer_library_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"there is no folder .*lost; give the monomer library"):
         require_library(tmp_path / "lost")
-    with pytest.raises(InputError, match=r"is no monomer library: it has no ener_lib\.cif and no "
-                                         r"list/mon_lib_list\.cif; give the folder"):
+    with pytest.raises(
+        InputError,
+        match=r"is no monomer library: it has no ener_lib\.cif and no "
+        r"list/mon_lib_list\.cif; give the folder",
+    ):
         require_library(tmp_path)
 
 
@@ -181,15 +196,20 @@ def test_residues_without_restraints_are_named(no_library):
 
 def test_without_servalcat_the_option_is_named(no_library, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    inputs = HybridInputs(full_map=tmp_path / "m.mrc", model=tmp_path / "m.cif",
-                          monomer_library=no_library)
-    with pytest.raises(InputError, match=r"pip install servalcat, or leave out "
-                                         r"--refine_coordinates"):
+    inputs = HybridInputs(
+        full_map=tmp_path / "m.mrc", model=tmp_path / "m.cif", monomer_library=no_library
+    )
+    with pytest.raises(
+        InputError,
+        match=r"pip install servalcat, or leave out "
+        r"--refine_coordinates",
+    ):
         check_only(inputs, HybridParameters())
 
 
 def test_a_missing_library_ends_the_program_with_2_before_anything_is_read(
-        tmp_path, monkeypatch, capsys):
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.chdir(tmp_path)
     assert main(["-em", "m.mrc", "-mc", "m.cif", "--refine_coordinates", "lost"]) == 2
@@ -211,7 +231,8 @@ def test_the_option_names_the_library_and_the_record_repeats_it(tmp_path):
 
 
 def test_a_model_that_comes_back_without_an_atom_is_an_error(
-        case, true_structure, tmp_path, monkeypatch):
+    case, true_structure, tmp_path, monkeypatch
+):
     def run(words, folder, progress):
         model = gemmi.read_structure(str(folder / "servalcat_model.cif"))
         del model[0][0][7]
@@ -222,24 +243,35 @@ def test_a_model_that_comes_back_without_an_atom_is_an_error(
         monkeypatch.setattr(servalcat, check, lambda *given: None)
     lost = len(true_structure[0][0][7])
     with pytest.raises(StageError, match=rf"without {lost} of \d+ atoms \(A/8/N/"):
-        refine_coordinates([case[0].average], true_structure, tmp_path, d_min=RESOLUTION,
-                           b_start=60.0, folder=tmp_path)
+        refine_coordinates(
+            [case[0].average],
+            true_structure,
+            tmp_path,
+            d_min=RESOLUTION,
+            b_start=60.0,
+            folder=tmp_path,
+        )
 
 
 @pytest.mark.servalcat
 def test_a_model_displaced_by_0_3_angstrom_comes_nearer_to_the_truth(
-        case, true_structure, library, tmp_path):
+    case, true_structure, library, tmp_path
+):
     for name, half in (("half1", case[0].half_1), ("half2", case[0].half_2)):
         write_map(tmp_path / f"{name}.mrc", half)
     displaced(true_structure).make_mmcif_document().write_file(str(tmp_path / "model.cif"))
-    inputs = HybridInputs(tmp_path / "half1.mrc", tmp_path / "half2.mrc",
-                          model=tmp_path / "model.cif", monomer_library=library)
-    parameters = HybridParameters(resolution=RESOLUTION, window=15.0,
-                                  outputs=frozenset({"model"}))
+    inputs = HybridInputs(
+        tmp_path / "half1.mrc",
+        tmp_path / "half2.mrc",
+        model=tmp_path / "model.cif",
+        monomer_library=library,
+    )
+    parameters = HybridParameters(resolution=RESOLUTION, window=15.0, outputs=frozenset({"model"}))
     result = run_hybrid(inputs, parameters, output_paths(tmp_path / "out.mrc"))
     record = json.loads(result.record.read_text())
-    finding, = (found["values"] for found in record["findings"]
-                if found["code"] == "coordinates-refined")
+    (finding,) = (
+        found["values"] for found in record["findings"] if found["code"] == "coordinates-refined"
+    )
     assert finding["fsc_free_after"] > finding["fsc_free_before"]
     assert 0.1 < finding["rms_shift_angstrom"] < 0.6
     assert rms(read_model(result.files["model"]).positions - case[1]) < 0.6 * NOISE
@@ -277,20 +309,23 @@ def dimer(unit, symmetry):
 
 @pytest.mark.servalcat
 def test_hydrogens_of_the_file_move_along_and_a_unit_meets_its_image(
-        true_structure, library, tmp_path):
+    true_structure, library, tmp_path
+):
     shape = (44, 40, 72)
     symmetry = Symmetry(parse_point_group("C2"), box_centre(shape, VOXEL, ORIGIN))
     shift = np.array(symmetry.centre) - box_centre(SHAPE, VOXEL, ORIGIN) + (17.0, 0.0, 0.0)
     unit = moved_structure(true_structure, atom_positions(true_structure) + shift)
     maps = half_maps(dimer(unit, symmetry), shape, VOXEL, RESOLUTION, 5, origin=ORIGIN)[:2]
     given = with_amide_hydrogens(displaced(unit))
-    found = refine_coordinates(maps, given, library, d_min=RESOLUTION, b_start=60.0,
-                               folder=tmp_path, symmetry=symmetry)
+    found = refine_coordinates(
+        maps, given, library, d_min=RESOLUTION, b_start=60.0, folder=tmp_path, symmetry=symmetry
+    )
     hydrogen = np.array([site.atom.is_hydrogen() for site in given[0].all()])
     heavy = found[~hydrogen]
     assert rms(heavy - atom_positions(unit)) < 0.8 * NOISE
-    nitrogens = np.array([site.atom.name == "N" and site.residue.name != "PRO"
-                          for site in given[0].all()])[~hydrogen]
+    nitrogens = np.array(
+        [site.atom.name == "N" and site.residue.name != "PRO" for site in given[0].all()]
+    )[~hydrogen]
     lengths = np.linalg.norm(found[hydrogen] - heavy[nitrogens], axis=1)
     assert lengths == pytest.approx(0.95, abs=0.15)
     assert "_struct_ncs_oper" in (tmp_path / "servalcat.mmcif").read_text()

@@ -33,27 +33,38 @@ def test_corners_on_voxels_hold_them():
 
 def test_corners_between_voxels_hold_those_between_them():
     assert box_of((-14.9, 4.1, 100.1, -11.9, 7.9, 104.1), GRID) == (
-        slice(1, 3), slice(1, 4), slice(1, 3))
+        slice(1, 3),
+        slice(1, 4),
+        slice(1, 3),
+    )
 
 
 def test_region_is_cut_to_the_map():
     assert box_of((-999, -999, -999, 999, 999, 102), GRID) == (
-        slice(0, 2), slice(0, 20), slice(0, 30))
+        slice(0, 2),
+        slice(0, 20),
+        slice(0, 30),
+    )
 
 
 @pytest.mark.parametrize("corners", [(500, 0, 0, 600, 999, 999), (-14.9, 4, 100, -14.8, 9, 109)])
 def test_region_without_a_voxel_is_refused_with_the_extent_of_the_map(corners):
-    with pytest.raises(InputError, match=r"holds no voxel of the map, which has x -15 to 30, "
-                       r"y 4 to 24, z 100 to 120 Å: give a region inside it"):
+    with pytest.raises(
+        InputError,
+        match=r"holds no voxel of the map, which has x -15 to 30, "
+        r"y 4 to 24, z 100 to 120 Å: give a region inside it",
+    ):
         box_of(corners, GRID)
 
 
 def test_region_that_goes_beyond_the_map_is_told_what_of_it_is_scaled():
-    found, = beyond_the_map((-999, 6, 100, 20, 999, 102), GRID)
+    (found,) = beyond_the_map((-999, 6, 100, 20, 999, 102), GRID)
     assert found.code == "region-beyond" and found.level == "note"
-    assert found.message == ("the region x -999 to 20, y 6 to 999, z 100 to 102 Å goes beyond the "
-                             "map: what lies in it, x -15 to 20, y 6 to 24, z 100 to 102 Å, is "
-                             "scaled")
+    assert found.message == (
+        "the region x -999 to 20, y 6 to 999, z 100 to 102 Å goes beyond the "
+        "map: what lies in it, x -15 to 20, y 6 to 24, z 100 to 102 Å, is "
+        "scaled"
+    )
     assert beyond_the_map((-15.4, 6, 100, 20, 24.5, 102), GRID) == []
 
 
@@ -61,15 +72,21 @@ def test_region_of_solvent_alone_is_refused():
     mask = np.zeros(GRID.shape, dtype=np.float32)
     mask[5:] = 1
     corners = (-15.0, 4.0, 100.0, 20.0, 20.0, 104.0)
-    with pytest.raises(InputError, match=r"the region x -15 to 20, y 4 to 20, z 100 to 104 Å "
-                       "holds solvent alone: there is nothing to scale"):
+    with pytest.raises(
+        InputError,
+        match=r"the region x -15 to 20, y 4 to 20, z 100 to 104 Å "
+        "holds solvent alone: there is nothing to scale",
+    ):
         require_density(corners, box_of(corners, GRID), mask)
     require_density(corners, (slice(0, 6), slice(0, 20), slice(0, 30)), mask)
 
 
 def test_region_grows_by_angstrom_as_far_as_the_map_goes():
     assert grown((slice(1, 5), slice(8, 9), slice(9, 12)), GRID, 6.0) == (
-        slice(0, 8), slice(2, 15), slice(5, 16))
+        slice(0, 8),
+        slice(2, 15),
+        slice(5, 16),
+    )
 
 
 def test_only_the_box_is_kept():
@@ -81,7 +98,8 @@ def test_only_the_box_is_kept():
 
 def test_edges_fall_only_where_the_box_ends_inside_the_map():
     assert edge_factor(6, 2, (True, False)) == pytest.approx(
-        [0.5 - 0.5 * np.cos(np.pi / 4), 0.5 + 0.5 * np.cos(np.pi / 4), 1, 1, 1, 1])
+        [0.5 - 0.5 * np.cos(np.pi / 4), 0.5 + 0.5 * np.cos(np.pi / 4), 1, 1, 1, 1]
+    )
     soft = soft_box((slice(0, 10), slice(0, 20), slice(12, 30)), GRID)
     assert soft[:, :, :12].max() == 0 and soft[:, :, 16:].min() == 1
     assert 0 < soft[0, 0, 12] < soft[0, 0, 13] < 1
@@ -104,9 +122,18 @@ def particle():
 
 def scaled(particle, folder, region, **parameters):
     observed, truth, mask = particle
-    return scale_map(observed, truth, mask, resolution=RESOLUTION, symmetry=None,
-                     parameters=HybridParameters(window=WINDOW, **parameters), folder=folder,
-                     executor=SerialExecutor(), progress=Progress(), region=region)
+    return scale_map(
+        observed,
+        truth,
+        mask,
+        resolution=RESOLUTION,
+        symmetry=None,
+        parameters=HybridParameters(window=WINDOW, **parameters),
+        folder=folder,
+        executor=SerialExecutor(),
+        progress=Progress(),
+        region=region,
+    )
 
 
 def change(region, whole):
@@ -115,9 +142,14 @@ def change(region, whole):
     return float(np.sqrt(np.square(region.values[REGION] - inside).mean()) / inside.std())
 
 
-@pytest.mark.parametrize(("parameters", "linear", "output"), [
-    ({}, 0.02, 0.03), ({"weight": "none"}, 0.02, 0.03),
-    ({"scaling": "windows", "stride": 4}, 0.03, 0.1)])
+@pytest.mark.parametrize(
+    ("parameters", "linear", "output"),
+    [
+        ({}, 0.02, 0.03),
+        ({"weight": "none"}, 0.02, 0.03),
+        ({"scaling": "windows", "stride": 4}, 0.03, 0.1),
+    ],
+)
 def test_values_of_a_region_are_those_of_the_whole(particle, tmp_path, parameters, linear, output):
     """Not exactly: global gains, doubts and weights are those of the region's surroundings."""
     whole, region = (scaled(particle, tmp_path, box, **parameters) for box in (None, REGION))
@@ -133,13 +165,16 @@ def test_values_of_a_region_are_those_of_the_whole(particle, tmp_path, parameter
 def test_region_of_a_symmetric_particle_says_that_nothing_is_averaged(particle, tmp_path):
     """The images of a region lie outside of it."""
     made = scaled(particle, tmp_path, REGION, point_group="D2")
-    assert ("those of the region, and nothing is averaged over D2; run without --region for the "
-            "map to keep") in made.findings[0].message
+    assert (
+        "those of the region, and nothing is averaged over D2; run without --region for the "
+        "map to keep"
+    ) in made.findings[0].message
 
 
 def test_gains_are_found_in_the_region_alone(particle, tmp_path, monkeypatch):
     """Counted is what costs time: voxels of the work box, and windows."""
     from locscale_hybrid.scaling import scale as scale_module
+
     seen = []
     measure = scale_module.measure_windows
 
@@ -160,15 +195,18 @@ def test_whole_run_of_a_region(particle, tmp_path):
     for name, half in (("half1", observed.half_1), ("half2", observed.half_2)):
         write_map(tmp_path / f"{name}.mrc", half)
     small_model(200, centre=box_centre(SHAPE, VOXEL)).make_mmcif_document().write_file(
-        str(tmp_path / "model.cif"))
-    inputs = HybridInputs(tmp_path / "half1.mrc", tmp_path / "half2.mrc",
-                          model=tmp_path / "model.cif")
-    low, high = (truth.grid.position_of(np.array([side for side in sides])) for sides in
-                 ([part.start for part in REGION], [part.stop - 1 for part in REGION]))
+        str(tmp_path / "model.cif")
+    )
+    inputs = HybridInputs(
+        tmp_path / "half1.mrc", tmp_path / "half2.mrc", model=tmp_path / "model.cif"
+    )
+    low, high = (
+        truth.grid.position_of(np.array([side for side in sides]))
+        for sides in ([part.start for part in REGION], [part.stop - 1 for part in REGION])
+    )
     corners = (*low.tolist(), *high.tolist())
     asked = HybridParameters(region=corners, resolution=RESOLUTION, refiner="none")
-    result = run_hybrid(inputs, asked,
-                        output_paths(tmp_path / "out.mrc", report=True))
+    result = run_hybrid(inputs, asked, output_paths(tmp_path / "out.mrc", report=True))
     record = json.loads(result.record.read_text("utf-8"))
     assert record["parameters"]["region"] == list(corners)
     assert "--region" in record["command"]
@@ -181,7 +219,9 @@ def test_region_outside_the_map_is_refused_before_the_work(particle, tmp_path):
     half = particle[0].half_1
     write_map(tmp_path / "full.mrc", half)
     with pytest.raises(InputError, match="holds no voxel of the map"):
-        run_hybrid(HybridInputs(full_map=tmp_path / "full.mrc"),
-                   HybridParameters(region=(900, 0, 0, 910, 9, 9)),
-                   output_paths(tmp_path / "out.mrc"))
+        run_hybrid(
+            HybridInputs(full_map=tmp_path / "full.mrc"),
+            HybridParameters(region=(900, 0, 0, 910, 9, 9)),
+            output_paths(tmp_path / "out.mrc"),
+        )
     assert not (tmp_path / "out.mrc").exists()

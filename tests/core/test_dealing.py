@@ -101,7 +101,7 @@ def now(monkeypatch):
 def test_a_rank_has_the_next_task_while_it_works_once_it_is_known_how_fast_it_is(now):
     comm = Comm(0)
     dealer, _ = dealt(comm, 1, 100)
-    assert answers(comm, 1) == [0]      # the second ask stands
+    assert answers(comm, 1) == [0]  # the second ask stands
     now[0] += 1
     done(comm, dealer, 1)
     assert answers(comm, 1) == [1, 2]
@@ -120,7 +120,7 @@ def test_of_the_last_tasks_none_waits_at_a_rank_that_has_one(now):
         dealer.give_back(0)
     while dealer.step():
         pass
-    assert answers(comm, 1) == [NO_MORE]    # nothing is left to wait for
+    assert answers(comm, 1) == [NO_MORE]  # nothing is left to wait for
     done(comm, dealer, 1)
     assert answers(comm, 1) == [NO_MORE]
     assert busy == {} and dealer.fraction == 1.0 and dealer.is_over()
@@ -131,10 +131,10 @@ def test_a_slow_rank_gets_nothing_ahead_that_the_others_would_have_done_before(n
     dealer, _ = dealt(comm, 1, 61)
     for _ in range(3):
         assert dealer.take(0) is not None
-        now[0] += 1                         # of rank 0, 1 s each
+        now[0] += 1  # of rank 0, 1 s each
         dealer.give_back(0)
     now[0] += 7
-    done(comm, dealer, 1)                   # 10 s: two are 20, and the others need 56 / 3
+    done(comm, dealer, 1)  # 10 s: two are 20, and the others need 56 / 3
     assert answers(comm, 1) == [0, 4]
 
 
@@ -200,8 +200,9 @@ def test_a_rank_does_not_begin_what_it_has_once_the_plan_is_broken_off(tmp_path)
     rank = comm.of(1)
     rank.when_idle = lambda: (dealer.step(), dealer.fraction > 0.05 and dealer.refuse())
     comm.Send((6).to_bytes(8, "little"), 1, HALT)  # an earlier plan's, which says nothing of this
-    send_command(comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path),
-                        "plan": 7}, 1)
+    send_command(
+        comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path), "plan": 7}, 1
+    )
     send_command(comm, {"finish": True}, 1)
     serve(rank)
     begun = (tmp_path / "who.txt").read_text().splitlines()
@@ -216,7 +217,7 @@ def test_a_rank_does_what_it_is_given_and_takes_the_rest_after_a_failure(tmp_pat
     comm = Comm(0)
     dealer = Dealer(comm, count, {1: AHEAD}, watch_with())
     rank = comm.of(1)
-    rank.when_idle = dealer.step     # the two take turns in one thread
+    rank.when_idle = dealer.step  # the two take turns in one thread
     send_command(comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path)}, 1)
     send_command(comm, {"finish": True}, 1)
     serve(rank)

@@ -16,16 +16,19 @@ ODD = Grid((30, 35, 41), (1.0, 1.003, 0.998), (-17.3, 40.0, 5.0))
 COARSE = Grid((24, 25, 26), (2.0, 2.0, 2.0), (3.0, 0.0, -9.0))
 WIDE = Grid((60, 66, 73), (1.0, 1.003, 0.998), (-17.3, 40.0, 5.0))  # room around the atoms
 FINE = Grid((31, 32, 33), (0.65, 0.65, 0.65))
-PLACES = [pytest.param(ODD, (0, 1), id="all over the box"),
-          pytest.param(WIDE, (0.4, 0.6), id="in its middle"),
-          pytest.param(WIDE, (-0.1, 0.05), id="over its corner")]
+PLACES = [
+    pytest.param(ODD, (0, 1), id="all over the box"),
+    pytest.param(WIDE, (0.4, 0.6), id="in its middle"),
+    pytest.param(WIDE, (-0.1, 0.05), id="over its corner"),
+]
 
 
 def frequencies(grid):
     """Signed frequencies (x, y, z) of every rfft coefficient, float64, shape (m, 3)."""
     (nz, ny, nx), (dx, dy, dz) = grid.shape, grid.voxel_size
-    z, y, x = np.meshgrid(np.fft.fftfreq(nz, dz), np.fft.fftfreq(ny, dy), np.fft.rfftfreq(nx, dx),
-                          indexing="ij")
+    z, y, x = np.meshgrid(
+        np.fft.fftfreq(nz, dz), np.fft.fftfreq(ny, dy), np.fft.rfftfreq(nx, dx), indexing="ij"
+    )
     return np.stack([x, y, z], axis=-1).reshape(-1, 3)
 
 
@@ -103,8 +106,12 @@ def test_density_of_a_model_is_that_of_gemmi():
     structure = small_model(18, centre=box_centre(shape, 1.1))
     grid = Grid(shape, (1.1, 1.1, 1.1))
     sites = [site.atom for site in structure[0].all()]
-    atoms = Scatterers(grid, [atom.pos.tolist() for atom in sites],
-                       [atom.element.name for atom in sites], [atom.occ for atom in sites])
+    atoms = Scatterers(
+        grid,
+        [atom.pos.tolist() for atom in sites],
+        [atom.element.name for atom in sites],
+        [atom.occ for atom in sites],
+    )
     space = FourierSpace(grid)
     made = atoms.structure_factors([atom.b_iso + 40 for atom in sites], space)
     expected = np.fft.rfftn(density(structure, grid, blur=40))
@@ -114,8 +121,9 @@ def test_density_of_a_model_is_that_of_gemmi():
 
 def test_pseudo_atom_is_63_carbon_17_nitrogen_20_oxygen_to_half_a_percent_up_to_2_angstrom():
     s2 = np.linspace(0, 1 / 2, 40) ** 2
-    mixed = sum(share * gemmi_factor(name, s2)
-                for name, share in (("C", 0.63), ("N", 0.17), ("O", 0.20)))
+    mixed = sum(
+        share * gemmi_factor(name, s2) for name, share in (("C", 0.63), ("N", 0.17), ("O", 0.20))
+    )
     np.testing.assert_allclose(form_factor(PSEUDO, s2), pseudo_factor(s2), rtol=1e-5)
     np.testing.assert_allclose(form_factor(PSEUDO, s2), mixed, rtol=0.005)
 
@@ -125,10 +133,14 @@ def test_every_element_from_hydrogen_to_californium_scatters_as_tabulated():
     chosen = inside_nyquist(grid, np.random.default_rng(0), 300)
     for number in range(1, 99):
         element = gemmi.Element(number).name
-        made = Scatterers(grid, [(5.0, 5.5, 6.0)], [element]).structure_factors(
-            [30.0], FourierSpace(grid)).ravel()[chosen]
-        expected = direct(grid, np.array([(5.0, 5.5, 6.0)]), [element], np.ones(1),
-                          np.array([30.0]), chosen)
+        made = (
+            Scatterers(grid, [(5.0, 5.5, 6.0)], [element])
+            .structure_factors([30.0], FourierSpace(grid))
+            .ravel()[chosen]
+        )
+        expected = direct(
+            grid, np.array([(5.0, 5.5, 6.0)]), [element], np.ones(1), np.array([30.0]), chosen
+        )
         error = np.abs(made - expected).sum() / np.abs(expected).sum()
         assert error < 2e-3, element
 
@@ -143,7 +155,8 @@ def test_half_occupancy_at_one_place_twice_is_one_atom():
     place, space = (3.2, 44.1, 9.9), FourierSpace(ODD)
     one = Scatterers(ODD, [place], ["N"]).structure_factors([40.0], space)
     two = Scatterers(ODD, [place, place], ["N", "N"], [0.5, 0.5]).structure_factors(
-        [40.0, 40.0], space)
+        [40.0, 40.0], space
+    )
     assert np.abs(two - one).max() < 1e-5 * np.abs(one).max()
 
 
@@ -177,8 +190,9 @@ def test_coefficients_of_a_band_are_those_of_the_whole_grid(grid, share):
     whole = band.pack(atoms.structure_factors(b, FourierSpace(grid)), grid.shape)
     part = atoms.coefficients(b, band)
     assert np.abs(part - whole).sum() < 1e-3 * np.abs(whole).sum()
-    sides = atoms.coefficients(b, band, np.arange(15)) + atoms.coefficients(b, band,
-                                                                            np.arange(15, 40))
+    sides = atoms.coefficients(b, band, np.arange(15)) + atoms.coefficients(
+        b, band, np.arange(15, 40)
+    )
     assert np.abs(sides - part).sum() < 1e-3 * np.abs(part).sum()
 
 

@@ -42,8 +42,10 @@ def belt():
     smooth = ndimage.gaussian_filter(flat.astype(float), 4.0 / VOXEL)
     signal = protein + 0.9 * protein[~free].mean() / 4 * smooth
     rng = np.random.default_rng(7)
-    halves = [Map((signal + rng.normal(0, 0.06 * protein.std(), SHAPE)).astype(np.float32), grid)
-              for _ in range(2)]
+    halves = [
+        Map((signal + rng.normal(0, 0.06 * protein.std(), SHAPE)).astype(np.float32), grid)
+        for _ in range(2)
+    ]
     average = Map((halves[0].values + halves[1].values) / 2, grid)
     data = refinement_data(ObservedMaps(average, *halves, "halves"), D_MIN)
     inside = np.argwhere(flat)[:, ::-1] * VOXEL
@@ -51,8 +53,13 @@ def belt():
     species = np.array([atom.element.name for atom in sites] + [PSEUDO] * len(chosen))
     atoms = Scatterers(grid, np.vstack([places, chosen]), species)
     true = np.array([atom.b_iso for atom in sites])
-    return SimpleNamespace(data=data, atoms=atoms, true=true, start=np.full(len(atoms), 100.0),
-                           neighbours=neighbours_of(atoms.positions))
+    return SimpleNamespace(
+        data=data,
+        atoms=atoms,
+        true=true,
+        start=np.full(len(atoms), 100.0),
+        neighbours=neighbours_of(atoms.positions),
+    )
 
 
 def value_of(belt, b):
@@ -76,8 +83,12 @@ def test_the_belt_is_one_in_which_a_newton_step_raises_the_target(belt):
         matrix = near.matrix(overlap * root[near.row] * root[near.column])
         diagonal = 1.05 * information + near.stiffness / TAU**2
         step = conjugate_gradients(
-            lambda x, matrix=matrix, information=information:
-            matrix @ x + 1.05 * information * x + near.strain(x) / TAU**2, diagonal, -gradient)
+            lambda x, matrix=matrix, information=information: (
+                matrix @ x + 1.05 * information * x + near.strain(x) / TAU**2
+            ),
+            diagonal,
+            -gradient,
+        )
         step = np.clip(step, -b / 2, np.maximum(b / 2, 30))
         after = np.clip(b + step, *B_BOUNDS)
         raised.append(value_of(belt, after) > value_of(belt, b))
@@ -103,12 +114,15 @@ def test_a_belt_does_not_spoil_the_b_of_the_model(belt):
 
 def test_an_evil_direction_leaves_b_as_they_are(belt, monkeypatch):
     # nothing that either solver offers lowers the target
-    monkeypatch.setattr(b_steps_module, "sparse_solver",
-                        lambda *_: lambda right: -20 * np.sign(right))
-    monkeypatch.setattr(b_steps_module, "exact_step",
-                        lambda curvature, solver, gradient, first: 20 * np.sign(gradient))
-    before = b_steps(belt.data.average, belt.atoms, belt.start, belt.neighbours, tau=TAU,
-                     n_steps=0)
+    monkeypatch.setattr(
+        b_steps_module, "sparse_solver", lambda *_: lambda right: -20 * np.sign(right)
+    )
+    monkeypatch.setattr(
+        b_steps_module,
+        "exact_step",
+        lambda curvature, solver, gradient, first: 20 * np.sign(gradient),
+    )
+    before = b_steps(belt.data.average, belt.atoms, belt.start, belt.neighbours, tau=TAU, n_steps=0)
     fit = b_steps(belt.data.average, belt.atoms, belt.start, belt.neighbours, tau=TAU, n_steps=3)
     assert np.array_equal(fit.b_iso, before.b_iso)
     assert fit.values == (before.values[0],) * 2
@@ -118,8 +132,9 @@ def test_an_evil_direction_leaves_b_as_they_are(belt, monkeypatch):
 def test_a_direction_that_goes_too_far_is_mended(belt, monkeypatch):
     solver_of = b_steps_module.sparse_solver
     monkeypatch.setattr(b_steps_module, "_LONGEST", (0.9, 300.0))
-    monkeypatch.setattr(b_steps_module, "sparse_solver",
-                        lambda *given: lambda right: 30 * solver_of(*given)(right))
+    monkeypatch.setattr(
+        b_steps_module, "sparse_solver", lambda *given: lambda right: 30 * solver_of(*given)(right)
+    )
     fit = b_steps(belt.data.average, belt.atoms, belt.start, belt.neighbours, tau=TAU, n_steps=3)
     assert (np.diff(fit.values) <= 0).all()
     assert fit.values[-1] < fit.values[0]

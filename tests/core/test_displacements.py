@@ -45,8 +45,9 @@ def test_atoms_beside_their_places_come_nearer(case):
 
 def test_many_steps_settle(case):
     target, true, beside = case
-    few, many, more = (displaced(target, beside, b_of(true), EVERY, n_steps=n).atoms
-                       for n in (8, 60, 80))
+    few, many, more = (
+        displaced(target, beside, b_of(true), EVERY, n_steps=n).atoms for n in (8, 60, 80)
+    )
     assert rms_shift(true, many, EVERY) <= rms_shift(true, few, EVERY)
     assert rms_shift(many, more, EVERY) < 0.01
 
@@ -85,7 +86,8 @@ def test_no_step_raises_the_target_and_its_prior(case):
     assert found.values[-1] == pytest.approx(evaluate(target, model).value + prior, abs=0.05)
     np.testing.assert_allclose(found.model, model, atol=1e-4 * np.abs(model).max())
     assert found.values[0] == pytest.approx(
-        evaluate(target, beside.coefficients(b_of(true), target.band)).value, abs=0.05)
+        evaluate(target, beside.coefficients(b_of(true), target.band)).value, abs=0.05
+    )
 
 
 def test_a_step_that_overshoots_is_shortened(case, monkeypatch):

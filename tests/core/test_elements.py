@@ -68,24 +68,56 @@ LINE = "{}{:5d} {:4s} {:3s} A{:4d}    {:8.3f}   2.000   3.000  1.00 20.00\n"
 
 def test_element_that_names_do_not_tell_is_refused_with_its_line(tmp_path):
     path = tmp_path / "model.pdb"
-    path.write_text(LINE.format("ATOM  ", 1, "CA", "ALA", 1, 1) + "REMARK\n"
-                    + LINE.format("HETATM", 2, "CD", "LIG", 2, 5)
-                    + LINE.format("HETATM", 3, "HG", "LIG", 2, 9))
-    with pytest.raises(InputError, match=r"the element of 2 atoms is unclear \(line 3: CD of LIG; "
-                       r"line 4: HG of LIG\)\. Give the elements in columns 77 and 78"):
+    path.write_text(
+        LINE.format("ATOM  ", 1, "CA", "ALA", 1, 1)
+        + "REMARK\n"
+        + LINE.format("HETATM", 2, "CD", "LIG", 2, 5)
+        + LINE.format("HETATM", 3, "HG", "LIG", 2, 9)
+    )
+    with pytest.raises(
+        InputError,
+        match=r"the element of 2 atoms is unclear \(line 3: CD of LIG; "
+        r"line 4: HG of LIG\)\. Give the elements in columns 77 and 78",
+    ):
         read_model(path)
 
 
 def test_ions_and_atoms_of_one_meaning_are_understood_beside_names_at_the_left(tmp_path):
-    atoms = [("ATOM  ", "CA", "ALA"), ("HETATM", "CA", "CA"), ("HETATM", "ZN", "ZN"),
-             ("HETATM", "CL", "CL"), ("HETATM", "C10", "LIG"), ("HETATM", "OAC", "LIG"),
-             ("HETATM", "CLAD", "LIG"), ("HETATM", "FE", "HEM"), ("HETATM", "NA", "HEM"),
-             ("HETATM", "CAA1", "LIG"), ("HETATM", "NA", "NA"), ("HETATM", "O", "HOH")]
+    atoms = [
+        ("ATOM  ", "CA", "ALA"),
+        ("HETATM", "CA", "CA"),
+        ("HETATM", "ZN", "ZN"),
+        ("HETATM", "CL", "CL"),
+        ("HETATM", "C10", "LIG"),
+        ("HETATM", "OAC", "LIG"),
+        ("HETATM", "CLAD", "LIG"),
+        ("HETATM", "FE", "HEM"),
+        ("HETATM", "NA", "HEM"),
+        ("HETATM", "CAA1", "LIG"),
+        ("HETATM", "NA", "NA"),
+        ("HETATM", "O", "HOH"),
+    ]
     path = tmp_path / "model.pdb"
-    path.write_text("".join(LINE.format(kind, i, name, residue, i, 5 * i)
-                            for i, (kind, name, residue) in enumerate(atoms, 1)))
+    path.write_text(
+        "".join(
+            LINE.format(kind, i, name, residue, i, 5 * i)
+            for i, (kind, name, residue) in enumerate(atoms, 1)
+        )
+    )
     assert read_model(path).elements.tolist() == [
-        "C", "Ca", "Zn", "Cl", "C", "O", "Cl", "Fe", "N", "C", "Na", "O"]
+        "C",
+        "Ca",
+        "Zn",
+        "Cl",
+        "C",
+        "O",
+        "Cl",
+        "Fe",
+        "N",
+        "C",
+        "Na",
+        "O",
+    ]
 
 
 def test_calcium_in_the_element_column_of_an_alpha_carbon_is_carbon_and_said():
@@ -98,7 +130,8 @@ def test_calcium_in_the_element_column_of_an_alpha_carbon_is_carbon_and_said():
     model = model_of(structure, "model")
     assert not set(model.elements) - {"C", "N", "O", "S", "Fe"}
     assert f"gives {count} atoms of amino acids or nucleotides an element" in (
-        model.findings[0].message)
+        model.findings[0].message
+    )
 
 
 def test_selenium_of_selenomethionine_is_kept():
@@ -110,16 +143,27 @@ def test_selenium_of_selenomethionine_is_kept():
 
 def test_long_names_of_hydrogens_and_ligands_are_in_their_columns(tmp_path):
     path = tmp_path / "model.pdb"
-    path.write_text(LINE.replace("{:4s} {:3s}", "{:4s}{:>4s}").format(
-        "ATOM  ", 1, " CA ", "ILE", 1, 1.0) + LINE.format("ATOM  ", 2, "HG11", "ILE", 1, 4.0)
-        + LINE.format("HETATM", 3, "CAA1", "LIG", 2, 8.0))
+    path.write_text(
+        LINE.replace("{:4s} {:3s}", "{:4s}{:>4s}").format("ATOM  ", 1, " CA ", "ILE", 1, 1.0)
+        + LINE.format("ATOM  ", 2, "HG11", "ILE", 1, 4.0)
+        + LINE.format("HETATM", 3, "CAA1", "LIG", 2, 8.0)
+    )
     model = read_model(path)
     assert model.elements.tolist() == ["C", "C"]
     assert model.findings == ()
 
 
-@pytest.mark.parametrize(("text", "symbol"), [
-    ("O1-", "O"), ("FE+3", "FE"), ("Zn2+", "Zn"), ("C", "C"), ("N+", "N"), ("Xx1", "Xx1"),
-    ("?", "?")])
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("O1-", "O"),
+        ("FE+3", "FE"),
+        ("Zn2+", "Zn"),
+        ("C", "C"),
+        ("N+", "N"),
+        ("Xx1", "Xx1"),
+        ("?", "?"),
+    ],
+)
 def test_charge_is_no_part_of_the_element(text, symbol):
     assert symbol_without_charge(text) == symbol

@@ -36,8 +36,10 @@ def reversed_about_the_centre(values, axis):
 MOVES = {
     "as it is": (lambda v: v, np.eye(3)),
     "axes in turn": (lambda v: v.transpose(1, 2, 0), np.eye(3)[[2, 0, 1]]),
-    "turned about z": (lambda v: reversed_about_the_centre(v.swapaxes(1, 2), 2),
-                       np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]])),
+    "turned about z": (
+        lambda v: reversed_about_the_centre(v.swapaxes(1, 2), 2),
+        np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]]),
+    ),
     "mirrored": (lambda v: reversed_about_the_centre(v, 2), np.diag([-1, 1, 1])),
     "two axes swapped": (lambda v: v.swapaxes(1, 2), np.eye(3)[[1, 0, 2]]),
 }
@@ -64,8 +66,18 @@ class Case:
         self.structure = small_model(54, centre=tuple(CENTRE))
         self.halves = half_maps(self.structure, SHAPE, VOXEL, RESOLUTION, 7)[:2]
 
-    def run(self, move="as it is", *, seed=1, scale=1.0, constant=0.0, swapped=False,
-            origin=(0, 0, 0), whole=False, single=False):
+    def run(
+        self,
+        move="as it is",
+        *,
+        seed=1,
+        scale=1.0,
+        constant=0.0,
+        swapped=False,
+        origin=(0, 0, 0),
+        whole=False,
+        single=False,
+    ):
         key = (move, seed, scale, constant, swapped, origin, whole, single)
         if key not in self.kept:
             self.kept[key] = self._run(*key)
@@ -75,28 +87,40 @@ class Case:
         self.count += 1
         folder = self.folder / str(self.count)
         folder.mkdir()
-        maps = [half.values for half in self.halves[::-1 if swapped else 1]]
+        maps = [half.values for half in self.halves[:: -1 if swapped else 1]]
         maps = [(maps[0] + maps[1]) / 2] if single else maps
         for number, values in enumerate(maps, 1):
             moved = np.ascontiguousarray(MOVES[move][0](values)) * scale + constant
-            write_map(folder / f"map{number}.mrc", Map(moved.astype(np.float32),
-                                                       Grid(SHAPE, (VOXEL,) * 3, origin), "map"))
+            write_map(
+                folder / f"map{number}.mrc",
+                Map(moved.astype(np.float32), Grid(SHAPE, (VOXEL,) * 3, origin), "map"),
+            )
         self._model(MOVES[move][1], np.array(origin), whole).make_mmcif_document().write_file(
-            str(folder / "model.cif"))
-        given = ({"full_map": folder / "map1.mrc"} if single else
-                 {"half_map_1": folder / "map1.mrc", "half_map_2": folder / "map2.mrc"})
+            str(folder / "model.cif")
+        )
+        given = (
+            {"full_map": folder / "map1.mrc"}
+            if single
+            else {"half_map_1": folder / "map1.mrc", "half_map_2": folder / "map2.mrc"}
+        )
         result = run_hybrid(
             HybridInputs(**given, model=folder / "model.cif"),
-            HybridParameters(seed=seed, complete_model=not whole,
-                             outputs=frozenset({"mask", "reference"})),
-            output_paths(folder / "out.mrc"))
+            HybridParameters(
+                seed=seed, complete_model=not whole, outputs=frozenset({"mask", "reference"})
+            ),
+            output_paths(folder / "out.mrc"),
+        )
         told = json.loads(result.record.read_text())["resolution"]
         curves = told.get("half_map_fsc")
-        return Run(mrcfile.read(result.output), mrcfile.read(result.linear),
-                   mrcfile.read(result.files["mask"]), mrcfile.read(result.files["reference"]),
-                   told["d_min_angstrom"],
-                   np.array(curves["corrected"]["fsc"] if curves else []),
-                   {finding.code for finding in result.findings})
+        return Run(
+            mrcfile.read(result.output),
+            mrcfile.read(result.linear),
+            mrcfile.read(result.files["mask"]),
+            mrcfile.read(result.files["reference"]),
+            told["d_min_angstrom"],
+            np.array(curves["corrected"]["fsc"] if curves else []),
+            {finding.code for finding in result.findings},
+        )
 
     def _model(self, turn, origin, whole):
         structure = self.structure.clone()
@@ -112,8 +136,9 @@ class Case:
         """The largest difference of two seeds."""
         runs = [self.run(seed=seed, **options) for seed in SEEDS]
         inside = runs[0].mask > 0.5
-        return max(difference(getattr(a, name), getattr(b, name), inside)
-                   for a, b in combinations(runs, 2))
+        return max(
+            difference(getattr(a, name), getattr(b, name), inside) for a, b in combinations(runs, 2)
+        )
 
 
 def difference(first, second, inside):
@@ -154,9 +179,11 @@ def test_the_reference_of_a_whole_model_moves_with_the_input(case, move):
     assert difference(other.reference, carried(plain.reference), carried(plain.mask) > 0.5) < 1e-3
 
 
-@pytest.mark.parametrize("change", [
-    {"scale": 7.0}, {"scale": 2.0**-20}, {"constant": 20.0}, {"origin": (12.0, -3.6, 7.2)}],
-    ids=["times 7", "times 2^-20", "plus a constant", "a shift by whole voxels with the origin"])
+@pytest.mark.parametrize(
+    "change",
+    [{"scale": 7.0}, {"scale": 2.0**-20}, {"constant": 20.0}, {"origin": (12.0, -3.6, 7.2)}],
+    ids=["times 7", "times 2^-20", "plus a constant", "a shift by whole voxels with the origin"],
+)
 def test_scale_constant_and_origin_change_nothing(case, change):
     plain, other = case.run(), case.run(**change)
     assert other.d_min == pytest.approx(plain.d_min, rel=1e-5)

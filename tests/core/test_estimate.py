@@ -47,8 +47,10 @@ def test_estimate_grows_with_the_work_and_falls_with_processes():
     assert estimate((100, 100, 100), 3000, 4, HybridParameters()).seconds < one.seconds
     assert estimate((200, 200, 200), 3000, 1, HybridParameters()).seconds > one.seconds
     assert estimate((100, 100, 100), 9000, 1, HybridParameters()).gigabytes > one.gigabytes
-    assert estimate((100, 100, 100), 3000, 1,
-                    HybridParameters(scaling="windows")).seconds > one.seconds
+    assert (
+        estimate((100, 100, 100), 3000, 1, HybridParameters(scaling="windows")).seconds
+        > one.seconds
+    )
 
 
 # whole runs on simulated half maps by one process: edge of the box in voxels, voxel in Å, point
@@ -89,9 +91,13 @@ def test_another_locscale_in_the_environment_is_named(monkeypatch):
     assert "use the name locscale-hybrid" in found.message
 
 
-@pytest.mark.parametrize(("text", "is_other"), [
-    ("#!/usr/bin/python\nfrom locscale_hybrid.cli.main import main", False),
-    ("#!/usr/bin/python\nfrom locscale.main import main", True)])
+@pytest.mark.parametrize(
+    ("text", "is_other"),
+    [
+        ("#!/usr/bin/python\nfrom locscale_hybrid.cli.main import main", False),
+        ("#!/usr/bin/python\nfrom locscale.main import main", True),
+    ],
+)
 def test_another_locscale_on_the_path_is_named(tmp_path, monkeypatch, text, is_other):
     script = tmp_path / "locscale"
     script.write_text(text)
@@ -104,8 +110,9 @@ def test_another_locscale_on_the_path_is_named(tmp_path, monkeypatch, text, is_o
 
 
 def test_region_takes_its_share_of_the_scaling():
-    whole, region, none = (estimate((100, 100, 100), 0, 1, HybridParameters(region=corners),
-                                    volume=1e6).seconds
-                           for corners in (None, (0, 0, 0, 10, 10, 10), (0, 0, 0, 100, 100, 100)))
+    whole, region, none = (
+        estimate((100, 100, 100), 0, 1, HybridParameters(region=corners), volume=1e6).seconds
+        for corners in (None, (0, 0, 0, 10, 10, 10), (0, 0, 0, 100, 100, 100))
+    )
     assert whole - region == pytest.approx(3.0 * (1 - 60**3 / 1e6))
     assert none == whole

@@ -62,14 +62,23 @@ def test_progress_of_serial_counts_tasks(tmp_path):
     assert seen == [0.25, 0.5, 0.75, 1.0]
 
 
-@pytest.mark.parametrize(("fault", "sentence"), [
-    ("raise", r"process [12] of 2 failed in task 5: ValueError: boom"),
-    ("exit", r"process [12] of 2 failed in task 5: SystemExit: 5"),
-    ("memory", r"process [12] of 2 failed in task 5: MemoryError: Unable to allocate 1.00 "
-     r"GiB .*; there is not enough memory: use fewer processes with -np"),
-    ("kill", r"process [12] of 2 was killed \(signal 9: out of memory\?\); use fewer processes"),
-    ("leave", r"process [12] of 2 ended with code 3"),
-])
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("raise", r"process [12] of 2 failed in task 5: ValueError: boom"),
+        ("exit", r"process [12] of 2 failed in task 5: SystemExit: 5"),
+        (
+            "memory",
+            r"process [12] of 2 failed in task 5: MemoryError: Unable to allocate 1.00 "
+            r"GiB .*; there is not enough memory: use fewer processes with -np",
+        ),
+        (
+            "kill",
+            r"process [12] of 2 was killed \(signal 9: out of memory\?\); use fewer processes",
+        ),
+        ("leave", r"process [12] of 2 ended with code 3"),
+    ],
+)
 def test_failing_process_is_named_and_all_end(tmp_path, fault, sentence):
     toy_tasks.make_plan(tmp_path, COUNT, fault=fault, faulty=[5], seconds=0.02)
     pool = ProcessExecutor(2)
@@ -117,13 +126,16 @@ def test_stop_request_ends_the_pool(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
 def test_pool_ends_when_its_parent_is_killed(tmp_path):
     toy_tasks.make_plan(tmp_path, COUNT, seconds=0.05, faulty=[8, 9], fault="hang")
-    parent = subprocess.Popen([sys.executable, str(ROOT / "tests/toy_map.py"), "pool", "2",
-                               str(tmp_path), "300"])
+    parent = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/toy_map.py"), "pool", "2", str(tmp_path), "300"]
+    )
     toy_tasks.wait_until(lambda: len(toy_tasks.workers(tmp_path)) == 2)
     parent.kill()
     parent.wait()
-    toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, toy_tasks.workers(tmp_path))),
-                         seconds=toy_tasks.ORPHAN_SECONDS)
+    toy_tasks.wait_until(
+        lambda: not any(map(toy_tasks.is_alive, toy_tasks.workers(tmp_path))),
+        seconds=toy_tasks.ORPHAN_SECONDS,
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts in /proc")
@@ -211,23 +223,43 @@ def test_failure_travels_as_json_values():
     again = Failure.from_dict(failure.as_dict())
     assert str(again.error()) == (
         "rank 2 of 4 failed in task 3: ValueError: boom; this is a fault of the program: run it "
-        "again with --debug and report what it shows")
+        "again with --debug and report what it shows"
+    )
     assert "ValueError: boom" in again.error().__notes__[0]
 
 
-@pytest.mark.parametrize(("code", "words"), [
-    (-9, "was killed"), (137, "was killed"), (-11, "crashed"), (139, "crashed"),
-    (-15, "was ended by signal 15"), (3, "ended with code 3"), (None, "ended")])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (-9, "was killed"),
+        (137, "was killed"),
+        (-11, "crashed"),
+        (139, "crashed"),
+        (-15, "was ended by signal 15"),
+        (3, "ended with code 3"),
+        (None, "ended"),
+    ],
+)
 def test_exit_codes_in_words(code, words):
     assert death(code).startswith(words)
 
 
-@pytest.mark.parametrize(("error", "remedy"), [
-    (MemoryError(), "; there is not enough memory: use fewer processes with -np"),
-    (OSError(12, "Cannot allocate memory"), "; there is not enough memory: use fewer processes"),
-    (ImportError("x.so: failed to map segment from shared object"), "; there is not enough memory"),
-    (RuntimeError("can't start new thread"), "; no further thread can be started: use fewer"),
-    (OSError(5, "Input/output error"), "; see that its host has room"),
-    (ImportError("no module named x"), "; this is a fault of the program")])
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (MemoryError(), "; there is not enough memory: use fewer processes with -np"),
+        (
+            OSError(12, "Cannot allocate memory"),
+            "; there is not enough memory: use fewer processes",
+        ),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            "; there is not enough memory",
+        ),
+        (RuntimeError("can't start new thread"), "; no further thread can be started: use fewer"),
+        (OSError(5, "Input/output error"), "; see that its host has room"),
+        (ImportError("no module named x"), "; this is a fault of the program"),
+    ],
+)
 def test_lack_of_memory_in_another_process_is_named(error, remedy):
     assert Failure.of(error, "rank 1 of 4").remedy.startswith(remedy)

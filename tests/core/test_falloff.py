@@ -29,8 +29,13 @@ def test_slope_needs_three_shells_between_10_angstrom_and_the_limit():
 
 
 def test_maps_blurred_by_b_fall_off_as_b():
-    curves = amplitude_curves(blurred_noise(120), blurred_noise(40, 2), blurred_noise(60, 3),
-                              np.ones(GRID.shape, dtype=np.float32), d_min=3.0)
+    curves = amplitude_curves(
+        blurred_noise(120),
+        blurred_noise(40, 2),
+        blurred_noise(60, 3),
+        np.ones(GRID.shape, dtype=np.float32),
+        d_min=3.0,
+    )
     assert curves.falloff_b["input"] == pytest.approx(120, abs=5)
     assert curves.falloff_b["reference"] == pytest.approx(40, abs=5)
     assert curves.falloff_b["output"] == pytest.approx(60, abs=5)
@@ -43,7 +48,8 @@ def test_amplitudes_are_those_of_the_masked_map():
     inside = (volume.values - volume.values[mask > 0].mean()) * mask
     power = np.abs(np.fft.fftn(inside)) ** 2
     s = np.fft.fftfreq(48, 1.2)
-    index = np.rint(48 * 1.2 * np.sqrt(s[:, None, None]**2 + s[:, None]**2 + s**2))
+    index = np.rint(48 * 1.2 * np.sqrt(s[:, None, None] ** 2 + s[:, None] ** 2 + s**2))
     for shell in (1, 7, 20):
-        assert curves.observed[shell] == pytest.approx(np.sqrt(power[index == shell].mean()),
-                                                       rel=1e-3)
+        assert curves.observed[shell] == pytest.approx(
+            np.sqrt(power[index == shell].mean()), rel=1e-3
+        )

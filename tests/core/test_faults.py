@@ -51,9 +51,16 @@ class Place:
         (self.out / "out.mrc").write_bytes(OLD)
 
     def start(self, *words, processes=1, environment=None, **keywords):
-        return Program(*self.case.words, "-o", self.out / "out.mrc", "-np", processes, *words,
-                       environment={"TMPDIR": str(self.temporary), **(environment or {})},
-                       **keywords)
+        return Program(
+            *self.case.words,
+            "-o",
+            self.out / "out.mrc",
+            "-np",
+            processes,
+            *words,
+            environment={"TMPDIR": str(self.temporary), **(environment or {})},
+            **keywords,
+        )
 
     def is_as_before(self):
         """Inputs and output are untouched and nothing else is there."""
@@ -83,22 +90,28 @@ def failing_mpiexec(folder):
     return path
 
 
-LONGER = ["--scaling", "windows"]   # seconds of work, so that what a test does falls into it
+LONGER = ["--scaling", "windows"]  # seconds of work, so that what a test does falls into it
 ODD, EVEN = STAGES[::2], STAGES[1::2]
 
 
-@pytest.mark.parametrize(("number", "stage"), [
-    *((signal.SIGTERM, stage) for stage in ODD), *((signal.SIGINT, stage) for stage in EVEN),
-    *(pytest.param(signal.SIGINT, stage, marks=pytest.mark.long) for stage in ODD),
-    *(pytest.param(signal.SIGTERM, stage, marks=pytest.mark.long) for stage in EVEN),
-    *(pytest.param(signal.SIGHUP, stage, marks=pytest.mark.long) for stage in STAGES)])
-def test_signal_in_any_stage_ends_the_run_and_leaves_the_old_output(place, undisturbed, number,
-                                                                    stage):
+@pytest.mark.parametrize(
+    ("number", "stage"),
+    [
+        *((signal.SIGTERM, stage) for stage in ODD),
+        *((signal.SIGINT, stage) for stage in EVEN),
+        *(pytest.param(signal.SIGINT, stage, marks=pytest.mark.long) for stage in ODD),
+        *(pytest.param(signal.SIGTERM, stage, marks=pytest.mark.long) for stage in EVEN),
+        *(pytest.param(signal.SIGHUP, stage, marks=pytest.mark.long) for stage in STAGES),
+    ],
+)
+def test_signal_in_any_stage_ends_the_run_and_leaves_the_old_output(
+    place, undisturbed, number, stage
+):
     with place.start() as program:
         program.until(stage)
         program.process.send_signal(number)
         code = program.end()
-    if stage == "output" and code == 0:     # it was done before the signal came
+    if stage == "output" and code == 0:  # it was done before the signal came
         assert place.is_complete(undisturbed)
         return
     assert code == 130
@@ -171,8 +184,11 @@ def small_disk(tmp_path, request):
     folder.mkdir()
     size = getattr(request, "param", "600k")
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(
-            command, capture_output=True, check=False).returncode:
+    if (
+        os.geteuid() != 0
+        or shutil.which("mount") is None
+        or subprocess.run(command, capture_output=True, check=False).returncode
+    ):
         pytest.skip("no file system can be mounted here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
@@ -190,12 +206,19 @@ def test_full_disk_leaves_the_old_output_and_no_other_file(case, small_disk, tmp
 
 @pytest.mark.parametrize("small_disk", ["64k", "400k", "700k", "1m", "2m"], indirect=True)
 def test_temporary_disk_that_fills_up_is_one_sentence(place, undisturbed, small_disk, tmp_path):
-    with Program(*place.case.words, "-o", place.out / "out.mrc", "-np", 2, "--mpiexec",
-                 failing_mpiexec(tmp_path),
-                 environment={"TMPDIR": str(small_disk)}) as program:
+    with Program(
+        *place.case.words,
+        "-o",
+        place.out / "out.mrc",
+        "-np",
+        2,
+        "--mpiexec",
+        failing_mpiexec(tmp_path),
+        environment={"TMPDIR": str(small_disk)},
+    ) as program:
         code = program.end()
     assert list(small_disk.iterdir()) == []
-    if code == 0:       # there was room after all
+    if code == 0:  # there was room after all
         assert place.is_complete(undisturbed)
         return
     assert code == 3
@@ -257,8 +280,9 @@ def test_processing_folder_that_vanishes_is_one_sentence(place):
 
 
 def test_missing_temporary_folder_is_not_needed(place, undisturbed):
-    with Program(*place.case.words, "-o", place.out / "out.mrc", "-np", 1,
-                 environment={"TMPDIR": "/nowhere"}) as program:
+    with Program(
+        *place.case.words, "-o", place.out / "out.mrc", "-np", 1, environment={"TMPDIR": "/nowhere"}
+    ) as program:
         assert program.end() == 0
     assert place.is_complete(undisturbed)
 
@@ -267,11 +291,20 @@ def test_spaces_and_accents_in_every_path_are_no_obstacle(case, tmp_path, undist
     home = tmp_path / "mes données à moi"
     home.mkdir()
     shutil.copytree(case.folder, home / "entrée ; $HOME")
-    words = [str(word).replace(str(case.folder), str(home / "entrée ; $HOME"))
-             for word in case.words]
+    words = [
+        str(word).replace(str(case.folder), str(home / "entrée ; $HOME")) for word in case.words
+    ]
     (home / "tmp é").mkdir()
-    with Program(*words, "-o", home / "sortie é.mrc", "-op", home / "étapes 1", "-np", 2,
-                 environment={"TMPDIR": str(home / "tmp é"), "LC_ALL": "C"}) as program:
+    with Program(
+        *words,
+        "-o",
+        home / "sortie é.mrc",
+        "-op",
+        home / "étapes 1",
+        "-np",
+        2,
+        environment={"TMPDIR": str(home / "tmp é"), "LC_ALL": "C"},
+    ) as program:
         assert program.end() == 0, program.events[-1]
     assert (home / "sortie é.mrc").read_bytes() == undisturbed
     assert list((home / "tmp é").iterdir()) == []
@@ -283,7 +316,11 @@ def test_two_runs_into_one_folder_at_once_both_end_whole(place, undisturbed):
         assert (first.end(), second.end()) == (0, 0)
     place.is_complete(undisturbed)
     assert sorted(path.name for path in (place.temporary / "job").iterdir()) == [
-        "hybrid_model.cif", "mask.mrc", "reference.mrc", "stages"]
+        "hybrid_model.cif",
+        "mask.mrc",
+        "reference.mrc",
+        "stages",
+    ]
 
 
 def test_link_in_place_of_the_output_does_not_reach_its_target(place, undisturbed, tmp_path):
@@ -321,22 +358,33 @@ def test_clock_that_jumps_by_a_century_changes_nothing(place, undisturbed, tmp_p
         assert program.end() == 0
         codes = [told["code"] for told in program.said("finding")]
     assert "stage-resumed-adp" in codes
-    assert not place.is_complete(undisturbed)       # the job folder stays, as asked for
+    assert not place.is_complete(undisturbed)  # the job folder stays, as asked for
     shutil.rmtree(place.temporary / "job")
     assert place.is_complete(undisturbed)
 
 
 def test_no_clock_that_can_jump_is_read():
-    found = [f"{path.name}: {line.strip()}" for path in (ROOT / "src/core").rglob("*.py")
-             for line in path.read_text().splitlines()
-             if "time.time(" in line or "datetime.now" in line or "utcnow" in line]
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in (ROOT / "src/core").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if "time.time(" in line or "datetime.now" in line or "utcnow" in line
+    ]
     assert found == []
 
 
 def test_record_holds_no_environment(place):
     secret = "s3cr3t-value"
-    with Program(*place.case.words, "-o", place.out / "out.mrc", "-np", 1, "-op",
-                 place.temporary / "job", environment={"TOKEN": secret}) as program:
+    with Program(
+        *place.case.words,
+        "-o",
+        place.out / "out.mrc",
+        "-np",
+        1,
+        "-op",
+        place.temporary / "job",
+        environment={"TOKEN": secret},
+    ) as program:
         assert program.end() == 0
     for path in [*place.out.rglob("*"), *place.temporary.rglob("*")]:
         assert path.is_dir() or secret.encode() not in path.read_bytes()
@@ -351,7 +399,7 @@ def test_twenty_runs_in_a_row_leave_no_file_and_no_process_behind(place):
         with place.start("-op", folder, "--resume", "--seed", seed) as program:
             assert program.end() == 0
         files = [path for path in folder.rglob("*") if path.is_file()]
-        if number > 1:      # both seeds have left their stages
+        if number > 1:  # both seeds have left their stages
             sizes[seed].add((len(files), sum(path.stat().st_size for path in files)))
         assert sorted(path.name for path in place.out.iterdir()) == OUTPUTS
         assert [path.name for path in place.temporary.iterdir()] == ["job"]
@@ -362,8 +410,16 @@ def test_twenty_runs_in_a_row_leave_no_file_and_no_process_behind(place):
 def test_inputs_that_are_deleted_once_they_were_read_do_not_matter(case, undisturbed, tmp_path):
     folder = tmp_path / "inputs"
     shutil.copytree(case.folder, folder)
-    with Program(*type(case)(folder).words, "-o", tmp_path / "out.mrc", "-np", 1, "--print_report",
-                 "--outputs", "all") as program:
+    with Program(
+        *type(case)(folder).words,
+        "-o",
+        tmp_path / "out.mrc",
+        "-np",
+        1,
+        "--print_report",
+        "--outputs",
+        "all",
+    ) as program:
         program.until("mask")
         shutil.rmtree(folder)
         assert program.end() == 0
@@ -372,13 +428,24 @@ def test_inputs_that_are_deleted_once_they_were_read_do_not_matter(case, undistu
 
 # ---- names that are no text ---------------------------------------------------------------------
 
+
 def test_folder_whose_name_is_no_text_holds_all_that_a_run_writes(case, undisturbed, tmp_path):
-    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Gr\xf6\xdfe"))     # Latin-1
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Gr\xf6\xdfe"))  # Latin-1
     folder.mkdir()
     for path in case.folder.iterdir():
         shutil.copy(path, folder / path.name)
-    with Program(*type(case)(folder).words, "-o", folder / "out.mrc", "-np", 1, "--print_report",
-                 "--outputs", "model", "-op", folder / "job") as program:
+    with Program(
+        *type(case)(folder).words,
+        "-o",
+        folder / "out.mrc",
+        "-np",
+        1,
+        "--print_report",
+        "--outputs",
+        "model",
+        "-op",
+        folder / "job",
+    ) as program:
         assert program.end() == 0
     assert (folder / "out.mrc").read_bytes() == undisturbed
     assert "<h1>" in (folder / "out_report.html").read_text(encoding="utf-8")

@@ -29,8 +29,12 @@ def test_new_files_of_a_step_that_was_ended_go_and_older_ones_stay(tmp_path, err
 
 
 def test_name_that_is_too_long_is_told_from_a_full_disk(tmp_path):
-    with pytest.raises(InputError, match="cannot be written: File name too long; give a shorter "
-                                         "name"), replacing(tmp_path / ("a" * 300)):
+    with (
+        pytest.raises(
+            InputError, match="cannot be written: File name too long; give a shorter name"
+        ),
+        replacing(tmp_path / ("a" * 300)),
+    ):
         pass
 
 
@@ -53,7 +57,7 @@ def test_link_to_a_pipe_is_a_pipe(pipe, tmp_path):
 
 
 def test_device_and_socket_are_no_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)     # the name of a socket may be short only
+    monkeypatch.chdir(tmp_path)  # the name of a socket may be short only
     with pytest.raises(InputError, match="/dev/zero is a device, not a file"):
         require_regular(Path("/dev/zero"))
     with socket.socket(socket.AF_UNIX) as server:

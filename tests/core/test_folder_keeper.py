@@ -46,8 +46,12 @@ def test_folder_is_for_its_user_alone_and_goes_with_its_keeper(place):
 def user_of_a_folder(place):
     """A process that has made itself a folder; both."""
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
-    with subprocess.Popen([sys.executable, "-c", CODE, str(place)], stdout=subprocess.PIPE,
-                          env=environment, encoding="utf-8") as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE, str(place)],
+        stdout=subprocess.PIPE,
+        env=environment,
+        encoding="utf-8",
+    ) as process:
         folder = Path(process.stdout.readline().rstrip("\n"))
         try:
             yield process, folder
@@ -66,7 +70,7 @@ def test_folder_of_a_killed_process_goes(place):
 def test_folder_that_was_half_removed_when_its_process_was_killed_goes(place):
     with user_of_a_folder(place) as (process, folder):
         (folder / "inner").mkdir()
-        for path in folder.iterdir():   # all that there is, whatever it is
+        for path in folder.iterdir():  # all that there is, whatever it is
             path.rmdir() if path.is_dir() else path.unlink()
         process.kill()
         wait_until(lambda: not folder.exists())
@@ -74,9 +78,10 @@ def test_folder_that_was_half_removed_when_its_process_was_killed_goes(place):
 
 def test_process_that_is_killed_as_it_begins_leaves_no_folder(place):
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
-    with subprocess.Popen([sys.executable, "-c", CODE, str(place)], stdout=subprocess.DEVNULL,
-                          env=environment) as process:
-        wait_until(lambda: list(place.iterdir()) != [])     # its user has not heard of it yet
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE, str(place)], stdout=subprocess.DEVNULL, env=environment
+    ) as process:
+        wait_until(lambda: list(place.iterdir()) != [])  # its user has not heard of it yet
         process.kill()
     wait_until(lambda: list(place.iterdir()) == [])
 
@@ -102,8 +107,11 @@ def test_place_that_is_not_there_is_an_error(tmp_path):
 
 def after(place, change):
     """Run a keeper, change something while it waits, and let it act."""
-    with subprocess.Popen([sys.executable, "-I", "-S", str(SCRIPT), str(place), "locscale-"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SCRIPT), str(place), "locscale-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
         folder = Path(os.fsdecode(process.stdout.read().removesuffix(b"\0")))
         change(folder)
         process.stdin.close()
@@ -176,8 +184,21 @@ def test_another_folder_than_the_one_handed_over_stays(place):
     there = place / "there"
     there.mkdir()
     device, number = temporary_folder.identity(there)
-    subprocess.run([sys.executable, "-I", "-S", str(SCRIPT), "--keep", str(there), str(device),
-                    str(number + 1)], stdin=subprocess.DEVNULL, check=True, timeout=60)
+    subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            str(SCRIPT),
+            "--keep",
+            str(there),
+            str(device),
+            str(number + 1),
+        ],
+        stdin=subprocess.DEVNULL,
+        check=True,
+        timeout=60,
+    )
     assert there.is_dir()
     FolderKeeper.of(place / "nowhere").close()
 

@@ -70,9 +70,10 @@ def test_gaussian_low_pass_is_the_transform_of_a_gaussian():
     assert space.low_pass_gaussian(2.0) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(("shape", "new_shape"), [((12, 12, 12), (18, 20, 17)),
-                                                  ((13, 11, 12), (26, 22, 24)),
-                                                  ((20, 18, 21), (13, 12, 14))])
+@pytest.mark.parametrize(
+    ("shape", "new_shape"),
+    [((12, 12, 12), (18, 20, 17)), ((13, 11, 12), (26, 22, 24)), ((20, 18, 21), (13, 12, 14))],
+)
 def test_resized_wave_has_the_same_values_at_the_same_places(shape, new_shape):
     # a single low-frequency wave over the box is known at any point
     def wave(sampling):

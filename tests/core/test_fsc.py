@@ -26,8 +26,9 @@ def curve(values, width=0.01):
 
 def test_fsc_of_a_map_with_itself_is_one():
     coefficients = SPACE.forward(white(0))
-    assert fourier_shell_correlation(SPACE, coefficients, coefficients).correlation == \
-        pytest.approx(1.0, abs=1e-6)
+    assert fourier_shell_correlation(
+        SPACE, coefficients, coefficients
+    ).correlation == pytest.approx(1.0, abs=1e-6)
 
 
 def test_fsc_of_a_map_with_its_negative_is_minus_one():
@@ -106,8 +107,12 @@ def test_randomised_fsc_is_the_mean_of_many_draws():
     expected = randomised_fsc(space, list(halves), mask, 0.17).correlation
     cross, powers = 0, [0, 0]
     for _ in range(40):
-        drawn = [masked_coefficients(space, space.backward(with_random_phases(
-            space, half, 0.17, rng)), mask) for half in halves]
+        drawn = [
+            masked_coefficients(
+                space, space.backward(with_random_phases(space, half, 0.17, rng)), mask
+            )
+            for half in halves
+        ]
         cross = cross + space.cross_power(*drawn)
         powers = [sum_ + space.power(half) for sum_, half in zip(powers, drawn, strict=True)]
     mean = cross / np.sqrt(powers[0] * powers[1])

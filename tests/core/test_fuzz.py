@@ -32,13 +32,18 @@ from tests.synthetic import small_model
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("LOCSCALE_FUZZ", "500"))
-SECONDS = 10.0          # of processor time
-ROOM = 4 << 20          # bytes that reading takes beside the file's own
-PER_BYTE = 40           # bytes of memory per byte of file: text becomes objects
-GZIP = 1032             # bytes that a byte of gzip can hold
+SECONDS = 10.0  # of processor time
+ROOM = 4 << 20  # bytes that reading takes beside the file's own
+PER_BYTE = 40  # bytes of memory per byte of file: text becomes objects
+GZIP = 1032  # bytes that a byte of gzip can hold
 
-fuzz = settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
-                suppress_health_check=list(HealthCheck))
+fuzz = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @contextlib.contextmanager
@@ -60,12 +65,13 @@ def one_sentence_at_most(largest):
 
 # ---- bytes --------------------------------------------------------------------------------------
 
-EDGES = [0, 1, 2, 3, 6, 12, -1, 127, 128, 1023, 1024, 32767, 65536, 2**24, 2**31 - 1, -2**31]
+EDGES = [0, 1, 2, 3, 6, 12, -1, 127, 128, 1023, 1024, 32767, 65536, 2**24, 2**31 - 1, -(2**31)]
 WORD = st.one_of(
     st.binary(min_size=4, max_size=4),
     st.sampled_from(EDGES).map(lambda number: struct.pack("<i", number)),
     st.sampled_from(EDGES).map(lambda number: struct.pack(">i", number)),
-    st.floats(width=32).map(lambda number: struct.pack("<f", number)))
+    st.floats(width=32).map(lambda number: struct.pack("<f", number)),
+)
 
 
 def edited(content, edits, cut):
@@ -73,8 +79,8 @@ def edited(content, edits, cut):
     raw = bytearray(content)
     for place, piece in edits:
         place %= max(len(raw), 1)
-        raw[place:place + len(piece)] = piece
-    return bytes(raw[:len(raw) - cut])
+        raw[place : place + len(piece)] = piece
+    return bytes(raw[: len(raw) - cut])
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +92,12 @@ def good_map(tmp_path_factory):
 
 
 @fuzz
-@given(words=st.lists(st.tuples(st.integers(0, 255).map(lambda n: 4 * n), WORD), max_size=6),
-       cut=st.sampled_from([0, 0, 0, 1, 4, 2000, 3960, 4500, 5000]), packed=st.booleans(),
-       voxel=st.sampled_from([None, 1.0]))
+@given(
+    words=st.lists(st.tuples(st.integers(0, 255).map(lambda n: 4 * n), WORD), max_size=6),
+    cut=st.sampled_from([0, 0, 0, 1, 4, 2000, 3960, 4500, 5000]),
+    packed=st.booleans(),
+    voxel=st.sampled_from([None, 1.0]),
+)
 def test_headers_of_maps(good_map, tmp_path, words, cut, packed, voxel):
     content = edited(good_map, words, cut)
     path = tmp_path / "fuzz.mrc"
@@ -113,12 +122,18 @@ def test_any_bytes_as_map_and_as_model(tmp_path, content):
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2, 6, 12])
-@pytest.mark.parametrize("shape", [(2**31 - 1, 1, 1), (2**15, 2**15, 2), (65535, 65535, 65535),
-                                   (2**31 - 1,) * 3])
-def test_header_that_claims_a_huge_box_is_refused_before_memory_is_taken(good_map, tmp_path, mode,
-                                                                         shape):
-    content = struct.pack("<4i", *shape, mode) + good_map[16:28] + struct.pack(
-        "<3i", *shape) + good_map[40:]
+@pytest.mark.parametrize(
+    "shape", [(2**31 - 1, 1, 1), (2**15, 2**15, 2), (65535, 65535, 65535), (2**31 - 1,) * 3]
+)
+def test_header_that_claims_a_huge_box_is_refused_before_memory_is_taken(
+    good_map, tmp_path, mode, shape
+):
+    content = (
+        struct.pack("<4i", *shape, mode)
+        + good_map[16:28]
+        + struct.pack("<3i", *shape)
+        + good_map[40:]
+    )
     for name, data in (("a.mrc", content), ("a.mrc.gz", gzip.compress(content))):
         (tmp_path / name).write_bytes(data)
         tracemalloc.start()
@@ -130,21 +145,56 @@ def test_header_that_claims_a_huge_box_is_refused_before_memory_is_taken(good_ma
 
 
 MODEL = small_model(9)
-TEXTS = {"pdb": MODEL.make_pdb_string().encode(),
-         "mmcif": MODEL.make_mmcif_document().as_string().encode()}
+TEXTS = {
+    "pdb": MODEL.make_pdb_string().encode(),
+    "mmcif": MODEL.make_mmcif_document().as_string().encode(),
+}
 PIECES = st.one_of(
     st.binary(max_size=8),
-    st.sampled_from([b"nan", b"inf", b"-1e308", b"1e309", b"9" * 40, b"?", b".", b"\n", b"\r\n",
-                     b"'", b'"', b";\n", b"loop_\n", b"data_x\n", b"_atom_site.id ", b"#", b"\0",
-                     b"ATOM  ", b"HETATM", b"TER\n", b"END\n", b"MODEL        2\n", b"ENDMDL\n",
-                     b"CRYST1", b"ANISOU", "\u00e9".encode(), b"\xff\xfe", b" " * 90,
-                     b"../../etc/passwd", b"$(touch x)", b"save_\n"]))
+    st.sampled_from(
+        [
+            b"nan",
+            b"inf",
+            b"-1e308",
+            b"1e309",
+            b"9" * 40,
+            b"?",
+            b".",
+            b"\n",
+            b"\r\n",
+            b"'",
+            b'"',
+            b";\n",
+            b"loop_\n",
+            b"data_x\n",
+            b"_atom_site.id ",
+            b"#",
+            b"\0",
+            b"ATOM  ",
+            b"HETATM",
+            b"TER\n",
+            b"END\n",
+            b"MODEL        2\n",
+            b"ENDMDL\n",
+            b"CRYST1",
+            b"ANISOU",
+            "\u00e9".encode(),
+            b"\xff\xfe",
+            b" " * 90,
+            b"../../etc/passwd",
+            b"$(touch x)",
+            b"save_\n",
+        ]
+    ),
+)
 
 
 @fuzz
 @pytest.mark.parametrize("kind", ["pdb", "mmcif"])
-@given(edits=st.lists(st.tuples(st.integers(0, 20000), PIECES), max_size=12),
-       cut=st.sampled_from([0, 0, 1, 50, 2000]))
+@given(
+    edits=st.lists(st.tuples(st.integers(0, 20000), PIECES), max_size=12),
+    cut=st.sampled_from([0, 0, 1, 50, 2000]),
+)
 def test_texts_of_models(tmp_path, kind, edits, cut):
     content = edited(TEXTS[kind], edits, cut)
     path = tmp_path / "fuzz"
@@ -161,20 +211,55 @@ def test_texts_of_models(tmp_path, kind, edits, cut):
 # ---- JSON ---------------------------------------------------------------------------------------
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12),
-    st.sampled_from([10**400, -1, 2**63, 1e308, "", ".", "/", "\0", "\ud800", "../../etc/passwd",
-                     "a" * 5000, "$(touch x)", "C999999999", "D0", "file"]))
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-    st.text(max_size=6), inner, max_size=4), max_leaves=8)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            10**400,
+            -1,
+            2**63,
+            1e308,
+            "",
+            ".",
+            "/",
+            "\0",
+            "\ud800",
+            "../../etc/passwd",
+            "a" * 5000,
+            "$(touch x)",
+            "C999999999",
+            "D0",
+            "file",
+        ]
+    ),
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
 PATH = st.lists(st.integers(0, 40), max_size=4)
 NAMES = st.sampled_from(["map", "model", "seed", "inputs", "outputs", "point_group", "x", "path"])
 
-JOB = {"action": "check", "processes": 2, "mpiexec": None,
-       "inputs": {"half_map_1": "a.mrc", "half_map_2": "b.mrc", "model": "m.pdb"},
-       "parameters": HybridParameters().as_dict(),
-       "outputs": {"map": "out.mrc", "processing_folder": None, "report": True, "resume": False}}
-RECORD = {"schema": "locscale-hybrid-record/1", "parameters": HybridParameters().as_dict(),
-          "inputs": {"full_map": {"path": "a.mrc", "sha256": "00"}}, "timings": {}}
+JOB = {
+    "action": "check",
+    "processes": 2,
+    "mpiexec": None,
+    "inputs": {"half_map_1": "a.mrc", "half_map_2": "b.mrc", "model": "m.pdb"},
+    "parameters": HybridParameters().as_dict(),
+    "outputs": {"map": "out.mrc", "processing_folder": None, "report": True, "resume": False},
+}
+RECORD = {
+    "schema": "locscale-hybrid-record/1",
+    "parameters": HybridParameters().as_dict(),
+    "inputs": {"full_map": {"path": "a.mrc", "sha256": "00"}},
+    "timings": {},
+}
 
 
 def changed(values, where, name, what):
@@ -222,8 +307,11 @@ def test_records(tmp_path, where, name, what):
 
 
 @fuzz
-@given(edits=st.lists(st.tuples(st.integers(0, 3000), PIECES), max_size=6),
-       cut=st.sampled_from([0, 0, 1, 100]), record=st.booleans())
+@given(
+    edits=st.lists(st.tuples(st.integers(0, 3000), PIECES), max_size=6),
+    cut=st.sampled_from([0, 0, 1, 100]),
+    record=st.booleans(),
+)
 def test_texts_of_jobs_and_records(tmp_path, edits, cut, record):
     path = tmp_path / "fuzz.json"
     content = edited(json.dumps(RECORD if record else JOB).encode(), edits, cut)
@@ -233,8 +321,13 @@ def test_texts_of_jobs_and_records(tmp_path, edits, cut, record):
 
 
 @fuzz
-@given(tree=JSON, arrays=st.dictionaries(st.sampled_from(["array0", "array1"]), st.just(
-    np.zeros((2, 2, 2))), max_size=2), kind=st.sampled_from([Grid, Map, Mask]))
+@given(
+    tree=JSON,
+    arrays=st.dictionaries(
+        st.sampled_from(["array0", "array1"]), st.just(np.zeros((2, 2, 2))), max_size=2
+    ),
+    kind=st.sampled_from([Grid, Map, Mask]),
+)
 def test_trees_of_kept_stages(tree, arrays, kind):
     with contextlib.suppress(ValueError):
         decode(kind, tree, arrays)
@@ -242,16 +335,50 @@ def test_trees_of_kept_stages(tree, arrays, kind):
 
 # ---- words and lines ----------------------------------------------------------------------------
 
-OPTIONS = ["-hm", "-em", "-mc", "--complete_model", "-o", "-op", "-wn", "--window", "-res", "-p",
-           "-sym", "-np", "--seed", "--resume", "--weight", "--outputs", "-ref_it", "--from",
-           "--job", "--", "-", "–v", "-v", "-mpi", "--symmetry_centre", "-fdr", "-dst", "=", "a=b"]
+OPTIONS = [
+    "-hm",
+    "-em",
+    "-mc",
+    "--complete_model",
+    "-o",
+    "-op",
+    "-wn",
+    "--window",
+    "-res",
+    "-p",
+    "-sym",
+    "-np",
+    "--seed",
+    "--resume",
+    "--weight",
+    "--outputs",
+    "-ref_it",
+    "--from",
+    "--job",
+    "--",
+    "-",
+    "–v",
+    "-v",
+    "-mpi",
+    "--symmetry_centre",
+    "-fdr",
+    "-dst",
+    "=",
+    "a=b",
+]
 
 
 @fuzz
-@given(words=st.lists(st.sampled_from(OPTIONS) | st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
-    max_size=6) | st.sampled_from(
-    ["1", "-1", "0", "nan", "1e400", "a.mrc", "D2", "9" * 400, "\udcff", "@file"]), max_size=8))
+@given(
+    words=st.lists(
+        st.sampled_from(OPTIONS)
+        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+        | st.sampled_from(
+            ["1", "-1", "0", "nan", "1e400", "a.mrc", "D2", "9" * 400, "\udcff", "@file"]
+        ),
+        max_size=8,
+    )
+)
 def test_words_of_the_command_line(words):
     with one_sentence_at_most(ROOM + (4 << 20)):
         request_of(*given_options(["-em", "full.mrc", *words]))
@@ -266,15 +393,24 @@ def event_of():
     return module._event
 
 
-LINES = [b'{"event": "stage", "name": "adp", "index": 5, "of": 8}',
-         b'{"event": "progress", "fraction": 0.42}',
-         b'{"event": "finding", "level": "warning", "code": "x", "message": "y"}']
+LINES = [
+    b'{"event": "stage", "name": "adp", "index": 5, "of": 8}',
+    b'{"event": "progress", "fraction": 0.42}',
+    b'{"event": "finding", "level": "warning", "code": "x", "message": "y"}',
+]
 
 
 @fuzz
-@given(line=st.binary(max_size=200) | st.builds(
-    edited, st.sampled_from(LINES), st.lists(st.tuples(st.integers(0, 80), PIECES), max_size=4),
-    st.integers(0, 5)) | st.sampled_from([b"[" * 20_000, b"9" * 10_000, b"{}" * 1000, b""]))
+@given(
+    line=st.binary(max_size=200)
+    | st.builds(
+        edited,
+        st.sampled_from(LINES),
+        st.lists(st.tuples(st.integers(0, 80), PIECES), max_size=4),
+        st.integers(0, 5),
+    )
+    | st.sampled_from([b"[" * 20_000, b"9" * 10_000, b"{}" * 1000, b""])
+)
 def test_lines_of_the_progress_protocol(event_of, line):
     event = event_of(line)
     assert event is None or isinstance(event, dict)

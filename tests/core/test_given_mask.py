@@ -17,8 +17,9 @@ CORNERS = solvent_region(SHAPE)
 @pytest.fixture(scope="module")
 def case():
     """A half map, and a mask of its particle with a soft edge."""
-    half, _, truth = half_maps(small_model(30, centre=box_centre(SHAPE, VOXEL)), SHAPE, VOXEL,
-                               3.4, 3)
+    half, _, truth = half_maps(
+        small_model(30, centre=box_centre(SHAPE, VOXEL)), SHAPE, VOXEL, 3.4, 3
+    )
     low = ndimage.gaussian_filter(truth.values, 2, mode="wrap")
     solid = ndimage.binary_dilation(low > 0.1 * low.max(), iterations=3)
     # gaussian_filter leaves sums of 1 + 1e-7
@@ -38,8 +39,12 @@ def test_mask_of_the_particle_is_taken_as_it_is(case):
 
 
 def test_half_is_inside():
-    assert inside(np.array([0.0, 0.49999, 0.5, 1.0], np.float32)).tolist() == [False, False, True,
-                                                                               True]
+    assert inside(np.array([0.0, 0.49999, 0.5, 1.0], np.float32)).tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("highest", [0.5, 0.7, 0.95])
@@ -61,7 +66,8 @@ def test_overshoot_of_interpolation_is_cut_off_and_said(case, overshoot):
     values, (note,) = checked(case, case[1] + ripple * (np.abs(case[1] - 0.5) > 0.49))
     assert (note.code, note.level) == ("mask-clipped", "note")
     assert f"runs from -{overshoot:g} to {1 + overshoot:g}, as interpolation leaves it" in (
-        note.message)
+        note.message
+    )
     assert (values.min(), values.max()) == (0, 1)
     assert np.array_equal(inside(values), inside(case[1]))
 
@@ -70,10 +76,14 @@ def test_rounding_is_not_worth_a_word(case):
     assert checked(case, case[1] * 1.005 - 0.004)[1] == []
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda mask: 255 * mask, "runs from 0 to 255; a mask runs from 0 to 1: divide it by 255"),
-    (lambda mask: 3 * mask - 1, "runs from -1 to 2; .* give a mask, and density as a map"),
-    (lambda mask: np.where(mask > 0.5, np.nan, 0), "runs from nan to nan")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda mask: 255 * mask, "runs from 0 to 255; a mask runs from 0 to 1: divide it by 255"),
+        (lambda mask: 3 * mask - 1, "runs from -1 to 2; .* give a mask, and density as a map"),
+        (lambda mask: np.where(mask > 0.5, np.nan, 0), "runs from nan to nan"),
+    ],
+)
 def test_what_does_not_run_from_0_to_1_is_refused(case, change, words):
     with pytest.raises(InputError, match=words):
         checked(case, change(case[1]))
@@ -88,8 +98,11 @@ def test_density_of_about_that_range_is_no_mask(case):
 @pytest.mark.parametrize("soft", [True, False])
 def test_inverted_mask_is_refused_as_such(case, soft):
     mask = case[1] if soft else inside(case[1]).astype(float)
-    with pytest.raises(InputError, match=r"mine.mrc looks inverted: it takes \d+% of the corners "
-                       r"of the box and 0% of the strongest density; give 1 minus the mask"):
+    with pytest.raises(
+        InputError,
+        match=r"mine.mrc looks inverted: it takes \d+% of the corners "
+        r"of the box and 0% of the strongest density; give 1 minus the mask",
+    ):
         checked(case, 1 - mask)
 
 

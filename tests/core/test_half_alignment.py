@@ -56,7 +56,7 @@ def test_shift_of_half_map_2_is_found_with_its_sign(halves, shift):
     _, found = alignment(one, moved(two, shift))
     assert found.shift == pytest.approx(-np.array(shift), abs=0.1)
     assert found.best > found.fsc
-    told, = findings(one, moved(two, shift))
+    (told,) = findings(one, moved(two, shift))
     assert (told.code, told.level) == ("halves-shifted", "warning")
     assert told.values["shift_angstrom"] == pytest.approx(np.linalg.norm(shift), abs=0.1)
     assert told.message.startswith("b.mrc is shifted against a.mrc: moved by (")
@@ -68,7 +68,7 @@ def test_half_map_of_the_other_hand_is_named(halves, axes, words):
     one, two = (half.values for half in halves)
     _, found = alignment(one, np.ascontiguousarray(np.flip(two, axes)))
     assert found.mirror == words
-    told, = findings(one, np.ascontiguousarray(np.flip(two, axes)))
+    (told,) = findings(one, np.ascontiguousarray(np.flip(two, axes)))
     assert told.code == "halves-mirrored"
     assert f"reversed along {words} their FSC between 25 and 10 Å is 1.00, and" in told.message
 

@@ -24,8 +24,13 @@ def findings(first, second):
     pair = space.forward(first.values), space.forward(second.values)
     powers = space.power(pair[0]), space.power(pair[1])
     fsc = space.cross_power(*pair) / np.sqrt(powers[0] * powers[1])
-    return {finding.code: finding for finding in noise_findings(
-        ("a.mrc", "b.mrc"), noise_of_halves(space, pair, powers, fsc, solvent_region(space.shape)))}
+    return {
+        finding.code: finding
+        for finding in noise_findings(
+            ("a.mrc", "b.mrc"),
+            noise_of_halves(space, pair, powers, fsc, solvent_region(space.shape)),
+        )
+    }
 
 
 def blurred(volume, sigma):
@@ -45,10 +50,14 @@ def test_full_map_given_as_a_half_shares_its_noise(halves):
     assert "give the two half maps" in found["halves-dependent"].message
 
 
-@pytest.mark.parametrize("changed", [
-    lambda volume: blurred(volume, 1.0),
-    lambda volume: volume.with_values(3 * volume.values - 2 * blurred(volume, 1.0).values)],
-    ids=["filtered", "sharpened"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda volume: blurred(volume, 1.0),
+        lambda volume: volume.with_values(3 * volume.values - 2 * blurred(volume, 1.0).values),
+    ],
+    ids=["filtered", "sharpened"],
+)
 def test_half_that_was_treated_alone_is_found(halves, changed):
     assert "halves-unlike" in findings(halves[0], changed(halves[1]))
 
@@ -69,11 +78,17 @@ def test_binned_halves_are_told_that_the_data_go_further():
     grid = Grid((48, 48, 48), (2.5, 2.5, 2.5))
     ball = np.linalg.norm(np.indices(grid.shape) - 24, axis=0) < 14
     signal = 3 * rng.standard_normal(grid.shape) * ball
-    found = findings(*(Map((signal + rng.standard_normal(grid.shape)).astype(np.float32), grid)
-                       for _ in range(2)))
+    found = findings(
+        *(
+            Map((signal + rng.standard_normal(grid.shape)).astype(np.float32), grid)
+            for _ in range(2)
+        )
+    )
     assert set(found) == {"fsc-at-nyquist"} and found["fsc-at-nyquist"].level == "note"
-    assert ("at 5.00 Å, the finest that their voxels show, so the data may go further"
-            in found["fsc-at-nyquist"].message)
+    assert (
+        "at 5.00 Å, the finest that their voxels show, so the data may go further"
+        in found["fsc-at-nyquist"].message
+    )
 
 
 def test_corners_that_a_mask_has_blanked_tell_nothing():
@@ -81,6 +96,10 @@ def test_corners_that_a_mask_has_blanked_tell_nothing():
     grid = Grid((48, 48, 48), (2.5, 2.5, 2.5))
     distance = np.linalg.norm(np.indices(grid.shape) - 24, axis=0)
     signal, mask = 3 * rng.standard_normal(grid.shape) * (distance < 14), distance < 22
-    found = findings(*(Map(((signal + rng.standard_normal(grid.shape)) * mask).astype(np.float32),
-                           grid) for _ in range(2)))
+    found = findings(
+        *(
+            Map(((signal + rng.standard_normal(grid.shape)) * mask).astype(np.float32), grid)
+            for _ in range(2)
+        )
+    )
     assert set(found) == {"fsc-at-nyquist"}

@@ -55,11 +55,15 @@ def test_small_factor_is_taken_out_and_said(halves, factor):
     assert scaled.values == pytest.approx(halves[1].values, rel=0.01)
 
 
-@pytest.mark.parametrize(("factor", "words"), [
-    (10, r"scaled has 9\.9\d* times the scale of half 1, .* divide the first by 9\.9"),
-    (1000, r"scaled has 99\d\.?\d* times the scale of half 1"),
-    (1e-3, r"half 1 has 1\d\d\d times the scale of scaled"),
-    (3.5, r"scaled has 3\.4\d* times the scale of half 1")])
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (10, r"scaled has 9\.9\d* times the scale of half 1, .* divide the first by 9\.9"),
+        (1000, r"scaled has 99\d\.?\d* times the scale of half 1"),
+        (1e-3, r"half 1 has 1\d\d\d times the scale of scaled"),
+        (3.5, r"scaled has 3\.4\d* times the scale of half 1"),
+    ],
+)
 def test_large_factor_is_refused_with_its_value(halves, factor, words):
     with pytest.raises(InputError, match=words):
         bring_to_one_scale(halves[0], times(halves[1], factor), 0)
@@ -84,7 +88,8 @@ def test_noise_of_another_strength_is_not_another_scale(halves, factor):
 def test_scale_of_halves_of_unequal_noise_is_that_of_their_signal(halves):
     second = times(noisier(halves, 1.6), 2.0)
     assert exact_factor(halves[0].values, second.values, halves[0].grid) == (
-        pytest.approx(2.0, rel=0.04))
+        pytest.approx(2.0, rel=0.04)
+    )
 
 
 def test_halves_that_share_nothing_have_no_scale(halves):
@@ -122,8 +127,10 @@ def test_soft_mask_on_one_half_alone_is_said(halves):
 def test_halves_in_masks_that_differ_are_said(halves):
     mask = mask_of(halves)
     other = np.roll(mask, 14, axis=2)
-    pair = [Map(half.values * soft, half.grid, half.name)
-            for half, soft in zip(halves, (mask, other), strict=True)]
+    pair = [
+        Map(half.values * soft, half.grid, half.name)
+        for half, soft in zip(halves, (mask, other), strict=True)
+    ]
     assert [finding.code for finding in one_half_masked(*pair)] == ["one-half-masked"]
 
 
@@ -135,6 +142,7 @@ def test_halves_in_one_mask_or_of_unequal_noise_are_not_said(halves):
 
 
 def test_halves_that_were_smoothed_are_not_said(halves):
-    smooth = [Map(ndimage.gaussian_filter(half.values, 3, mode="wrap"), half.grid)
-              for half in halves]
+    smooth = [
+        Map(ndimage.gaussian_filter(half.values, 3, mode="wrap"), half.grid) for half in halves
+    ]
     assert one_half_masked(*smooth) == []

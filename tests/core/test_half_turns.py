@@ -36,27 +36,36 @@ def found(one, two):
 
 
 def matrices():
-    for order, sign in itertools.product(itertools.permutations(range(3)),
-                                         itertools.product((1, -1), repeat=3)):
+    for order, sign in itertools.product(
+        itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)
+    ):
         matrix = np.zeros((3, 3))
         matrix[range(3), order] = sign
         yield matrix
 
 
-@pytest.mark.parametrize(("change", "name"), [
-    (lambda v: np.rot90(v, 1, (1, 2)), "turned by 90° about z"),
-    (lambda v: np.rot90(v, 2, (0, 2)), "turned by 180° about y"),
-    (lambda v: np.rot90(v, -1, (0, 1)), "turned by -90° about x"),
-    (lambda v: v.transpose(2, 1, 0), "with the axes x and z exchanged"),
-    (lambda v: v.transpose(1, 2, 0), r"turned by -120° about \(1, 1, 1\)"),
-    (lambda v: np.rot90(v[::-1], 1, (1, 2)), "reversed along z and then turned by 90° about z"),
-    (lambda v: np.roll(np.rot90(v, 1, (1, 2)), 9, 0), "turned by 90° about z")])
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda v: np.rot90(v, 1, (1, 2)), "turned by 90° about z"),
+        (lambda v: np.rot90(v, 2, (0, 2)), "turned by 180° about y"),
+        (lambda v: np.rot90(v, -1, (0, 1)), "turned by -90° about x"),
+        (lambda v: v.transpose(2, 1, 0), "with the axes x and z exchanged"),
+        (lambda v: v.transpose(1, 2, 0), r"turned by -120° about \(1, 1, 1\)"),
+        (lambda v: np.rot90(v[::-1], 1, (1, 2)), "reversed along z and then turned by 90° about z"),
+        (lambda v: np.roll(np.rot90(v, 1, (1, 2)), 9, 0), "turned by 90° about z"),
+    ],
+)
 def test_turn_of_half_map_2_is_named_and_refused(halves, change, name):
     one, two = halves
     other = Map(np.ascontiguousarray(change(two.values)), two.grid, "half 2")
-    with pytest.raises(InputError, match=(
+    with pytest.raises(
+        InputError,
+        match=(
             f"half 2 is turned against half 1: {name} it fits .*as it is.*Give both half maps as "
-            "the reconstruction wrote them")):
+            "the reconstruction wrote them"
+        ),
+    ):
         check_inputs(observe_halves(one, other), suggest=True)
 
 
@@ -72,7 +81,7 @@ def test_what_is_found_brings_half_map_2_back(halves):
 
 def test_turning_is_that_of_numpy():
     values = np.random.default_rng(1).normal(size=(9, 9, 9))
-    quarter = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]])     # y to x: array axis 1 to 2
+    quarter = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]])  # y to x: array axis 1 to 2
     assert np.array_equal(turned(values, quarter.astype(float)), np.rot90(values, 1, (1, 2)))
     assert turn_name(quarter.astype(float)) == "turned by -90° about z"
 
@@ -92,16 +101,16 @@ def test_halves_in_place_and_unrelated_halves_have_no_turn(halves):
 
 def test_box_that_is_not_cubic_allows_fewer_turns():
     shape = (50, 56, 60)
-    one, two = (half.values for half in
-                half_maps(protein(shape), shape, VOXEL, 3.5, 1, solvent=0.35)[:2])
+    one, two = (
+        half.values for half in half_maps(protein(shape), shape, VOXEL, 3.5, 1, solvent=0.35)[:2]
+    )
     assert found(one, np.rot90(two, 2, (1, 2))).name == "turned by 180° about z"
     assert found(one, two[::-1, :, ::-1]).name == "turned by 180° about y"
 
 
 def test_unrelated_halves_suggest_no_symmetry_and_explain_a_model_that_does_not_fit(halves):
     noise = np.random.default_rng(3).normal(size=(2, *SHAPE)).astype(np.float32)
-    pair = [half.with_values(values, half.name)
-            for half, values in zip(halves, noise, strict=True)]
+    pair = [half.with_values(values, half.name) for half, values in zip(halves, noise, strict=True)]
     codes = [finding.code for finding in check_inputs(observe_halves(*pair), suggest=True)]
     assert "halves-unrelated" in codes
     assert "symmetry-suggested" not in codes

@@ -33,6 +33,7 @@ def assert_mates_are_images(hybrid, tolerance=1e-6):
 
 # ---- which copies are added -------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("symbol", ["C2", "C3", "D2", "T222", "O", "I2"])
 def test_one_unit_becomes_as_many_as_the_group_has_operators(symbol):
     group = symmetry(symbol)
@@ -104,8 +105,10 @@ def test_built_chains_that_differ_by_half_an_angstrom_are_not_doubled():
 def test_a_copy_is_not_put_on_another_chain():
     # chain B is another helix that leans through the place of the copy of A
     group, unit = symmetry("C2"), helix()
-    other = [(n, name, [(a, np.array(xyz) + (0.8, 0.9, 0.7)) for a, xyz in atoms])
-             for n, name, atoms in moved(unit, 1, group)]
+    other = [
+        (n, name, [(a, np.array(xyz) + (0.8, 0.9, 0.7)) for a, xyz in atoms])
+        for n, name, atoms in moved(unit, 1, group)
+    ]
     hybrid = complete_assembly(model({"A": unit, "B": other}), group)
     assert hybrid.copies == ()
 
@@ -145,8 +148,10 @@ def test_an_atom_on_an_axis_with_a_share_of_occupancy_stands_once_for_each_opera
 
 def test_ligand_and_water_chains_are_copied_too():
     group = symmetry("C2")
-    water = [(201, "HOH", [("O", np.array(CENTRE) + (20, 3, 2))]),
-             (202, "HOH", [("O", np.array(CENTRE) + (17, 8, 2))])]
+    water = [
+        (201, "HOH", [("O", np.array(CENTRE) + (20, 3, 2))]),
+        (202, "HOH", [("O", np.array(CENTRE) + (17, 8, 2))]),
+    ]
     hybrid = complete_assembly(model({"A": helix(), "W": water}), group)
     assert [(copy.operator, copy.chain) for copy in hybrid.copies] == [(1, 0), (1, 1)]
     assert len(hybrid) == 324
@@ -187,14 +192,16 @@ def test_copies_can_be_declined():
 
 def test_what_was_added_is_said():
     found = complete_assembly(model({"A": helix(10)}), symmetry("D2")).findings()[0]
-    assert found.message == ("test model: 3 copies of its chain were added to complete D2 "
-                             "(40 + 120 atoms)")
+    assert found.message == (
+        "test model: 3 copies of its chain were added to complete D2 (40 + 120 atoms)"
+    )
     full = {"AB"[i]: moved(helix(10), i, symmetry("C2")) for i in (0, 1)}
     found = complete_assembly(model(full), symmetry("C2")).findings()[0]
     assert "all 2 chains of C2 stand already, no copy was added" in found.message
 
 
 # ---- pseudo-atoms and averages ----------------------------------------------------------------
+
 
 def test_pseudo_atoms_of_a_unit_are_expanded_by_exact_operators():
     group = symmetry("D2")

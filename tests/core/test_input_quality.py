@@ -43,8 +43,9 @@ def filtered(volume, transfer):
 def quality(observed, resolution=None):
     space = FourierSpace(observed.average.grid)
     spectra = spectra_of(observed, space, space.forward(observed.average.values))
-    return {finding.code: finding for finding in
-            check_quality(observed, spectra, resolution=resolution)}
+    return {
+        finding.code: finding for finding in check_quality(observed, spectra, resolution=resolution)
+    }
 
 
 def soft_sphere(radius, edge=4.0):
@@ -53,8 +54,10 @@ def soft_sphere(radius, edge=4.0):
     return np.clip((radius + edge - distance) / edge, 0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize(("resolution", "blur", "solvent"), [
-    (3.0, 60.0, 0.0), (3.5, 100.0, 0.35), (4.0, 60.0, 0.35), (4.4, 30.0, 0.0), (6.0, 120.0, 0.35)])
+@pytest.mark.parametrize(
+    ("resolution", "blur", "solvent"),
+    [(3.0, 60.0, 0.0), (3.5, 100.0, 0.35), (4.0, 60.0, 0.35), (4.4, 30.0, 0.0), (6.0, 120.0, 0.35)],
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_clean_simulated_halves_raise_no_alarm(resolution, blur, solvent, known):
     pair = simulated(resolution=resolution, blur=blur, solvent=solvent)
@@ -107,8 +110,10 @@ def quality_b(observed):
 
 @pytest.mark.parametrize("edge", [3.0, 4.0])
 def test_low_pass_filtered_halves_are_found_at_the_edge(halves, edge):
-    smooth = [filtered(half, lambda s2: 0.5 - 0.49999 * np.tanh(450 * (np.sqrt(s2) - 1 / edge)))
-              for half in halves]
+    smooth = [
+        filtered(half, lambda s2: 0.5 - 0.49999 * np.tanh(450 * (np.sqrt(s2) - 1 / edge)))
+        for half in halves
+    ]
     found = quality(observe_halves(*smooth))
     assert found["filtered-input"].values["edge_angstrom"] == pytest.approx(edge, rel=0.1)
 
@@ -144,8 +149,9 @@ def test_opposed_halves_are_refused_and_unrelated_ones_found(halves):
     turned = halves[1].with_values(-halves[1].values, "half 2")
     with pytest.raises(InputError, match=r"half 1 and half 2 are opposed: .* -0\.9\d.*invert it"):
         quality(observe_halves(halves[0], turned))
-    other = halves[1].with_values(np.ascontiguousarray(halves[1].values.transpose(2, 0, 1)),
-                                  "other")
+    other = halves[1].with_values(
+        np.ascontiguousarray(halves[1].values.transpose(2, 0, 1)), "other"
+    )
     with pytest.raises(InputError, match="other is turned against half 1: turned by 120° about"):
         quality(observe_halves(halves[0], other))
     noise = np.random.default_rng(4).normal(0, 0.1, SHAPE).astype(np.float32)

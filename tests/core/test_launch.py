@@ -30,16 +30,43 @@ def make_program(path, text="#!/bin/sh\nexec sleep 60\n"):
 
 # ---- the environment of a child -----------------------------------------------------------------
 
-@pytest.mark.parametrize("name", [
-    "PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "PRTE_LAUNCHED", "ORTE_X",
-    "HYDI_CONTROL_FD", "HYDRA_X", "MPI_LOCALRANKID", "I_MPI_HYDRA_X", "SLURM_JOB_ID",
-    "QT_PLUGIN_PATH", "CHIMERAX_X", "ChimeraX_Y", "PYTHONHOME", "PYTHONEXECUTABLE"])
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PMI_RANK",
+        "PMIX_NAMESPACE",
+        "OMPI_COMM_WORLD_SIZE",
+        "PRTE_LAUNCHED",
+        "ORTE_X",
+        "HYDI_CONTROL_FD",
+        "HYDRA_X",
+        "MPI_LOCALRANKID",
+        "I_MPI_HYDRA_X",
+        "SLURM_JOB_ID",
+        "QT_PLUGIN_PATH",
+        "CHIMERAX_X",
+        "ChimeraX_Y",
+        "PYTHONHOME",
+        "PYTHONEXECUTABLE",
+    ],
+)
 def test_variables_of_launchers_and_of_the_application_are_dropped(name):
     assert name not in processes.child_environment({name: "1"})
 
 
-@pytest.mark.parametrize("name", ["HOME", "PATH", "TMPDIR", "OMPI_ALLOW_RUN_AS_ROOT",
-                                  "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "I_MPI_FABRICS", "LANG"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HOME",
+        "PATH",
+        "TMPDIR",
+        "OMPI_ALLOW_RUN_AS_ROOT",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+        "I_MPI_FABRICS",
+        "LANG",
+    ],
+)
 def test_settings_of_the_user_stay(name):
     assert processes.child_environment({name: "1"})[name] == "1"
 
@@ -75,14 +102,17 @@ def test_folders_keep_the_order_of_the_search_path(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "second"))
     monkeypatch.syspath_prepend(str(tmp_path / "first"))
     assert processes.package_folders(["package_second", "package_first"]) == [
-        str(tmp_path / "first"), str(tmp_path / "second")]
+        str(tmp_path / "first"),
+        str(tmp_path / "second"),
+    ]
 
 
 def test_library_paths_inside_the_application_are_dropped(tmp_path):
     inside, outside = tmp_path / "app/lib", tmp_path / "mpi/lib"
     environment = processes.child_environment(
         {"LD_LIBRARY_PATH": f"{inside}:{outside}", "DYLD_LIBRARY_PATH": str(inside)},
-        application=tmp_path / "app")
+        application=tmp_path / "app",
+    )
     assert environment["LD_LIBRARY_PATH"] == str(outside)
     assert "DYLD_LIBRARY_PATH" not in environment
 
@@ -93,6 +123,7 @@ def test_child_has_one_blas_thread():
 
 
 # ---- which programs -----------------------------------------------------------------------------
+
 
 def test_python_of_an_ordinary_start_is_this_one():
     assert processes.python_executable() == Path(os.path.abspath(sys.executable))
@@ -175,24 +206,32 @@ def test_mpiexec_of_a_wheel_is_found_through_its_files(tmp_path, monkeypatch):
     program = make_program(tmp_path / "bin/mpiexec")
     library = make_program(tmp_path / "lib/libmpi.so.12")
     files = [File(program), File(tmp_path / "bin/mpicc"), File(library)]
-    monkeypatch.setattr(importlib.metadata, "files",
-                        lambda name: files if name == "mpich" else None)
+    monkeypatch.setattr(
+        importlib.metadata, "files", lambda name: files if name == "mpich" else None
+    )
     first = launchers.mpiexec_candidates()[0]
     assert (first.path, first.origin, first.library) == (program, "the mpich package", library)
 
 
 # ---- which launcher started this process --------------------------------------------------------
 
-@pytest.mark.parametrize(("variables", "expected"), [
-    ({}, None),
-    ({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "PMIX_RANK": "2"},
-     ("mpirun (Open MPI)", 2, 4)),
-    ({"PMI_RANK": "1", "PMI_SIZE": "3"}, ("mpiexec (MPICH or Intel MPI)", 1, 3)),
-    ({"PMIX_RANK": "5"}, ("a PMIx launcher", 5, 0)),
-    ({"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"}, ("a PMIx launcher", 0, 1)),
-    ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}, ("srun", 3, 8)),
-    ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
-    ({"PMI_RANK": "x", "PMI_SIZE": "3"}, None)])
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        (
+            {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "PMIX_RANK": "2"},
+            ("mpirun (Open MPI)", 2, 4),
+        ),
+        ({"PMI_RANK": "1", "PMI_SIZE": "3"}, ("mpiexec (MPICH or Intel MPI)", 1, 3)),
+        ({"PMIX_RANK": "5"}, ("a PMIx launcher", 5, 0)),
+        ({"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"}, ("a PMIx launcher", 0, 1)),
+        ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}, ("srun", 3, 8)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, None),
+        ({"PMI_RANK": "x", "PMI_SIZE": "3"}, None),
+    ],
+)
 def test_launcher_is_told_from_the_environment(variables, expected):
     found = launchers.launcher_of(variables)
     assert (found and (found.name, found.rank, found.size)) == expected
@@ -200,17 +239,23 @@ def test_launcher_is_told_from_the_environment(variables, expected):
 
 # ---- starting and stopping ----------------------------------------------------------------------
 
+
 def test_words_arrive_as_they_are(tmp_path):
     words = ["a b", "é", "$HOME", ";", "*", '"', "'"]
-    process = processes.start([sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))",
-                               *words], os.environ, output=tmp_path / "out é")
+    process = processes.start(
+        [sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *words],
+        os.environ,
+        output=tmp_path / "out é",
+    )
     assert process.wait() == 0
     assert (tmp_path / "out é").read_text().strip() == ascii(words)
 
 
 def test_program_that_ignores_sigterm_is_killed(tmp_path):
-    code = ("import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-            f"pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)")
+    code = (
+        "import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)"
+    )
     process = processes.start([sys.executable, "-c", code], os.environ)
     toy_tasks.wait_until((tmp_path / "up").exists)
     assert processes.stop(process, grace=0.3) == -9
@@ -233,11 +278,15 @@ def test_process_is_recognised_by_when_it_began():
 
 # ---- the core as the child of an application ----------------------------------------------------
 
+
 @pytest.fixture
 def application(tmp_path, monkeypatch):
     """Packages in an odd folder, `sys.executable` a wrapper, Python beside it."""
-    shutil.copytree(ROOT / "src/core/locscale_hybrid", tmp_path / "user é" / "locscale_hybrid",
-                    ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
+    shutil.copytree(
+        ROOT / "src/core/locscale_hybrid",
+        tmp_path / "user é" / "locscale_hybrid",
+        ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"),
+    )
     wrapper = make_program(tmp_path / "bin" / "ChimeraX")
     monkeypatch.setattr(sys, "executable", str(wrapper))
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
@@ -249,8 +298,12 @@ def application(tmp_path, monkeypatch):
 def start_core(application, words=None):
     job = application / "job é.json"
     job.write_text('{"action": "check"}' if words is None else words)
-    return processes.start_core(job, python=Path(os.path.realpath("/proc/self/exe")),
-                             application=application, errors=application / "stderr")
+    return processes.start_core(
+        job,
+        python=Path(os.path.realpath("/proc/self/exe")),
+        application=application,
+        errors=application / "stderr",
+    )
 
 
 def test_core_runs_where_the_application_has_its_packages(application):
@@ -263,11 +316,23 @@ def test_core_runs_where_the_application_has_its_packages(application):
 
 def test_core_ends_when_the_application_lets_go(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/toy_program.py"), "-hm", "a", "b", "-o",
-         str(tmp_path / "out.mrc"), "-np", "1", "--end_with_stdin"],
-        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}',
-             "TMPDIR": str(tmp_path)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        [
+            sys.executable,
+            str(ROOT / "tests/toy_program.py"),
+            "-hm",
+            "a",
+            "b",
+            "-o",
+            str(tmp_path / "out.mrc"),
+            "-np",
+            "1",
+            "--end_with_stdin",
+        ],
+        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}', "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     line = b""
     while b"scaling" not in line:
         line = process.stdout.readline()
@@ -281,10 +346,22 @@ def test_core_ends_when_the_application_lets_go(tmp_path):
 
 def test_stopping_the_core_ends_it(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/toy_program.py"), "-hm", "a", "b", "-o",
-         str(tmp_path / "out.mrc"), "-np", "2", "--end_with_stdin"],
-        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}',
-             "TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        [
+            sys.executable,
+            str(ROOT / "tests/toy_program.py"),
+            "-hm",
+            "a",
+            "b",
+            "-o",
+            str(tmp_path / "out.mrc"),
+            "-np",
+            "2",
+            "--end_with_stdin",
+        ],
+        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}', "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     line = b""
     while b"scaling" not in line:
         line = process.stdout.readline()
@@ -306,11 +383,16 @@ def test_held_core_begins_when_it_is_told_to(tmp_path):
 def test_held_core_that_is_let_go_leaves_nothing(tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    process = processes.start_core(tmp_path / "job.json", python=Path(sys.executable),
-                                errors=tmp_path / "stderr", scratch=scratch, hold=True)
-    assert processes.stop_core(process) in (130, -signal.SIGTERM)      # before it can know better
+    process = processes.start_core(
+        tmp_path / "job.json",
+        python=Path(sys.executable),
+        errors=tmp_path / "stderr",
+        scratch=scratch,
+        hold=True,
+    )
+    assert processes.stop_core(process) in (130, -signal.SIGTERM)  # before it can know better
     process.stdout.close()
-    processes.release_core(process)        # too late, and harmless
+    processes.release_core(process)  # too late, and harmless
     assert [path.name for path in tmp_path.iterdir() if path != scratch] == ["stderr"]
     assert list(scratch.iterdir()) == []
 
@@ -326,8 +408,9 @@ time.sleep(600)
 
 
 def test_held_core_ends_when_its_parent_was_killed(tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", HELD, str(tmp_path / "job.json")],
-                              stdout=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", HELD, str(tmp_path / "job.json")], stdout=subprocess.PIPE
+    )
     pid = int(parent.stdout.readline())
     begun = processes.process_start(pid)
     parent.kill()
@@ -342,6 +425,7 @@ def test_held_core_ends_when_its_parent_was_killed(tmp_path):
 
 # ---- the lifeline -------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("fifo", [True, False])
 def test_lifeline_tells_when_the_parent_lets_go(tmp_path, fifo):
     lost = threading.Event()
@@ -352,11 +436,16 @@ def test_lifeline_tells_when_the_parent_lets_go(tmp_path, fifo):
 
 
 def test_lifeline_of_a_parent_that_was_killed(tmp_path):
-    code = ("from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
-            "from pathlib import Path; import time;"
-            f"held = Lifeline(Path({str(tmp_path)!r})); print('up', flush=True); time.sleep(60)")
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
-                              env=processes.child_environment(os.environ))
+    code = (
+        "from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
+        "from pathlib import Path; import time;"
+        f"held = Lifeline(Path({str(tmp_path)!r})); print('up', flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env=processes.child_environment(os.environ),
+    )
     assert parent.stdout.readline() == b"up\n"
     lost = threading.Event()
     parent_watch.watch(tmp_path, lost.set)
@@ -377,9 +466,12 @@ sys.stdin.read()
 
 
 def start_guarded(folder):
-    process = subprocess.Popen([sys.executable, "-c", GUARDED, str(folder)],
-                               env=processes.child_environment(os.environ),
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", GUARDED, str(folder)],
+        env=processes.child_environment(os.environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert process.stdout.readline() == b"up\n"
     return process
 
@@ -403,8 +495,9 @@ def test_guard_ends_with_a_process_that_ends_in_order(tmp_path):
         with start_guarded(tmp_path) as process:
             process.stdin.close()
             assert process.wait(60.0) == 0
-        toy_tasks.wait_until(lambda: not toy_tasks.processes_with(str(tmp_path)),
-                             seconds=toy_tasks.ORPHAN_SECONDS)
+        toy_tasks.wait_until(
+            lambda: not toy_tasks.processes_with(str(tmp_path)), seconds=toy_tasks.ORPHAN_SECONDS
+        )
 
 
 def test_file_that_stops_changing_means_a_lost_parent(tmp_path):

@@ -57,7 +57,7 @@ def test_child_has_a_group_of_its_own_and_no_console_on_windows(windows, monkeyp
     processes.start_core(tmp_path / "job.json", python=Path("python.exe"))
     processes.start(["mpiexec.exe"], {})
     for keywords in started:
-        assert keywords["creationflags"] == 0x200 | 0x8000000     # of the Windows API
+        assert keywords["creationflags"] == 0x200 | 0x8000000  # of the Windows API
         assert "start_new_session" not in keywords
 
 
@@ -83,8 +83,11 @@ def test_core_on_windows_ends_itself_and_its_children_when_stdin_closes(windows)
 
 def test_core_on_windows_that_does_not_is_ended_with_all_that_it_started(windows, monkeypatch):
     process = FakeProcess(ends_at="taskkill")
-    monkeypatch.setattr(subprocess, "run", lambda words, **keywords: (
-        windows.append(words), process.tell("taskkill", 1)))
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda words, **keywords: (windows.append(words), process.tell("taskkill", 1)),
+    )
     assert processes.stop_core(process, grace=0) == 1
     assert windows == [["taskkill", "/T", "/F", "/PID", "4711"]]
     assert process.done == ["stdin closed", "taskkill"]
@@ -104,10 +107,16 @@ def test_core_elsewhere_gets_sigterm_then_sigkill(monkeypatch):
     assert process.done == ["stdin closed", "terminate", "kill"]
 
 
-@pytest.mark.parametrize(("application", "python"), [
-    ("ChimeraX 1.9/bin/ChimeraX.exe", "ChimeraX 1.9/bin/python.exe"),
-    ("ChimeraX.app/Contents/MacOS/ChimeraX",
-     "ChimeraX.app/Contents/bin/python{0.major}.{0.minor}")])
+@pytest.mark.parametrize(
+    ("application", "python"),
+    [
+        ("ChimeraX 1.9/bin/ChimeraX.exe", "ChimeraX 1.9/bin/python.exe"),
+        (
+            "ChimeraX.app/Contents/MacOS/ChimeraX",
+            "ChimeraX.app/Contents/bin/python{0.major}.{0.minor}",
+        ),
+    ],
+)
 def test_python_of_an_application_lies_below_its_prefix(tmp_path, monkeypatch, application, python):
     """Where ChimeraX does not say it itself: the executable of this process is the application."""
     python = python.format(sys.version_info)
@@ -131,13 +140,15 @@ def test_mpiexec_of_windows_has_its_ending(windows, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python.exe"))
     monkeypatch.setenv("PATH", "")
     assert [program.path for program in launchers.mpiexec_candidates()] == [
-        tmp_path / "mpiexec.exe"]
+        tmp_path / "mpiexec.exe"
+    ]
 
 
 def test_library_paths_of_the_macos_application_are_dropped(tmp_path):
     inside, outside = tmp_path / "ChimeraX.app/Contents/lib", tmp_path / "own"
     environment = processes.child_environment(
         {"DYLD_LIBRARY_PATH": f"{inside}:{outside}", "__PYVENV_LAUNCHER__": "x"},
-        application=tmp_path / "ChimeraX.app/Contents")
+        application=tmp_path / "ChimeraX.app/Contents",
+    )
     assert environment["DYLD_LIBRARY_PATH"] == str(outside)
     assert "__PYVENV_LAUNCHER__" not in environment

@@ -33,8 +33,9 @@ def case():
     true = Scatterers(GRID, positions + rng.normal(0, 0.2, (N, 3)), species, occupancies)
     space = FourierSpace(GRID)
     signal = 2.5 * space.backward(true.structure_factors(b + rng.normal(0, 15, N), space))
-    halves = [Map((signal + rng.normal(0, SIGMA, GRID.shape)).astype(np.float32), GRID)
-              for _ in range(2)]
+    halves = [
+        Map((signal + rng.normal(0, SIGMA, GRID.shape)).astype(np.float32), GRID) for _ in range(2)
+    ]
     average = Map((halves[0].values + halves[1].values) / 2, GRID)
     data = refinement_data(ObservedMaps(average, *halves, "halves"), 3.0)
     return data, Scatterers(GRID, positions, species, occupancies), b
@@ -72,8 +73,9 @@ def test_gradient_in_coordinates_is_the_difference_quotient_of_the_target(case):
                 moved.set_positions(np.array([number]), there)
                 values.append(value_at(target, moved, b))
             quotient = (values[0] - values[1]) / 0.1
-            assert made[row, axis] == pytest.approx(quotient, rel=0.02,
-                                                    abs=0.02 * np.abs(made).max())
+            assert made[row, axis] == pytest.approx(
+                quotient, rel=0.02, abs=0.02 * np.abs(made).max()
+            )
 
 
 def test_information_is_the_weighted_power_of_the_derivative_of_the_model(case):
@@ -135,8 +137,10 @@ def test_a_model_against_the_inverse_of_its_map_has_scale_zero(case):
 def test_a_constant_added_to_the_maps_changes_nothing(case):
     data, atoms, b = case
     maps = data.observed
-    raised = [volume.with_values(volume.values + np.float32(0.7))
-              for volume in (maps.average, maps.half_1, maps.half_2)]
+    raised = [
+        volume.with_values(volume.values + np.float32(0.7))
+        for volume in (maps.average, maps.half_1, maps.half_2)
+    ]
     again = refinement_data(ObservedMaps(*raised, "halves"), 3.0)
     plain, other = value_at(data.average, atoms, b), value_at(again.average, atoms, b)
     assert other == pytest.approx(plain, rel=1e-5)

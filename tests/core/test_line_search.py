@@ -26,8 +26,14 @@ def test_the_length_is_where_the_target_is_least(overshoot, noise, slope, curvat
     before = true + 0.5 * other
     after = before - overshoot * 0.5 * other  # the best is near 1 / overshoot
     direct = minimize_scalar(
-        lambda a: evaluate(target, (before + a * (after - before)).astype(np.complex64)).value
-        + slope * a + curvature * a**2 / 2, bounds=(0, 1), method="bounded")
+        lambda a: (
+            evaluate(target, (before + a * (after - before)).astype(np.complex64)).value
+            + slope * a
+            + curvature * a**2 / 2
+        ),
+        bounds=(0, 1),
+        method="bounded",
+    )
     made = best_length(target, before, after, prior_slope=slope, prior_curvature=curvature)
     assert made == pytest.approx(direct.x, abs=0.005)
     if not slope:

@@ -40,10 +40,14 @@ def topology():
 
 def test_file_that_the_launcher_has_open_is_removed_and_another_stays(topology):
     descriptor, other = tempfile.mkstemp(prefix="hydra_hwloc_xmlfile_", dir="/tmp")
-    os.close(descriptor)        # of another job: nobody here has it open
+    os.close(descriptor)  # of another job: nobody here has it open
     core = str(Path(__file__).parents[2] / "src/core")
-    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, check=True,
-                           env={**os.environ, "PYTHONPATH": core})
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": core},
+    )
     found = json.loads(child.stdout)
     assert str(topology) in found
     assert other not in found

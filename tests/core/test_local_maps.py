@@ -15,15 +15,18 @@ def everywhere():
 
 def lattice(spacing=3.0):
     """Atoms throughout the box."""
-    axes = [np.arange(start, start + side, spacing)
-            for start, side in zip(GRID.origin, GRID.cell, strict=True)]
+    axes = [
+        np.arange(start, start + side, spacing)
+        for start, side in zip(GRID.origin, GRID.cell, strict=True)
+    ]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def test_one_b_everywhere_is_no_difference():
     atoms = lattice()
-    assert np.abs(local_b_factors(GRID, atoms, np.full(len(atoms), 80.0), everywhere())
-                  ).max() < 1e-3
+    assert (
+        np.abs(local_b_factors(GRID, atoms, np.full(len(atoms), 80.0), everywhere())).max() < 1e-3
+    )
 
 
 def test_a_step_of_b_is_found_on_both_sides_of_it():
@@ -39,12 +42,12 @@ def test_a_step_of_b_is_found_on_both_sides_of_it():
 def test_local_b_is_the_gaussian_mean_of_the_atoms_around():
     rng = np.random.default_rng(3)
     atoms = np.array([7.0, 30.0, 32.0]) + rng.uniform(-12, 12, (60, 3))
-    atoms = GRID.position_of(np.rint(GRID.index_of(atoms)))      # on voxels
+    atoms = GRID.position_of(np.rint(GRID.index_of(atoms)))  # on voxels
     b = rng.uniform(20, 120, 60)
 
     def mean_at(places):
         distance = np.linalg.norm(places[:, None] - atoms, axis=-1)
-        weight = np.where(distance < 13, np.exp(-distance**2 / 32), 0)
+        weight = np.where(distance < 13, np.exp(-(distance**2) / 32), 0)
         return weight @ b / weight.sum(axis=1)
 
     local = local_b_factors(GRID, atoms, b, everywhere())

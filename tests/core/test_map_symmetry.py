@@ -30,9 +30,12 @@ def blobs(grid, centres, width=3.0, weights=None):
     """Gaussians at positions in Å, in a box that is not periodic."""
     total = np.zeros(grid.shape)
     for i, centre in enumerate(centres):
-        axes = [np.exp(-((np.arange(n) * step + start - at) ** 2) / (2 * width**2))
-                for n, step, start, at in zip(grid.shape[::-1], grid.voxel_size, grid.origin,
-                                              centre, strict=True)]
+        axes = [
+            np.exp(-((np.arange(n) * step + start - at) ** 2) / (2 * width**2))
+            for n, step, start, at in zip(
+                grid.shape[::-1], grid.voxel_size, grid.origin, centre, strict=True
+            )
+        ]
         weight = 1.0 if weights is None else weights[i]
         total += weight * np.einsum("x,y,z->zyx", *axes)
     return Map(total.astype(np.float32), grid)
@@ -101,8 +104,14 @@ def test_a_centre_between_voxels_is_exact_too():
     values = noise(CUBE.shape)
     assert preserves_grid(symmetry, CUBE)
     result = average_map(Map(values, CUBE), symmetry).values
-    assert result == pytest.approx(sum(values[flip] for flip in (
-        np.s_[:], np.s_[:, ::-1, ::-1], np.s_[::-1, :, ::-1], np.s_[::-1, ::-1])) / 4, abs=1e-6)
+    assert result == pytest.approx(
+        sum(
+            values[flip]
+            for flip in (np.s_[:], np.s_[:, ::-1, ::-1], np.s_[::-1, :, ::-1], np.s_[::-1, ::-1])
+        )
+        / 4,
+        abs=1e-6,
+    )
 
 
 def test_a_centre_off_the_half_voxels_is_not_exact():
@@ -114,11 +123,18 @@ def test_groups_off_the_grid_are_known(symbol):
     assert not preserves_grid(symmetry_of(CUBE, symbol), CUBE)
 
 
-@pytest.mark.parametrize(("shape", "symbol", "exact"), [
-    ((10, 12, 12), "C4", True), ((12, 10, 12), "C4", False), ((10, 11, 12), "D2", True),
-    ((12, 12, 13), "O", False)])
+@pytest.mark.parametrize(
+    ("shape", "symbol", "exact"),
+    [
+        ((10, 12, 12), "C4", True),
+        ((12, 10, 12), "C4", False),
+        ((10, 11, 12), "D2", True),
+        ((12, 12, 13), "O", False),
+    ],
+)
 def test_boxes_that_are_not_cubic_need_equal_edges_only_where_they_are_exchanged(
-        shape, symbol, exact):
+    shape, symbol, exact
+):
     grid = Grid(shape, (1.0, 1.0, 1.0))
     assert preserves_grid(symmetry_of(grid, symbol), grid) is exact
 
@@ -209,8 +225,10 @@ def test_a_constant_map_correlates_with_nothing():
     assert map_correlations(flat, symmetry_of(CUBE, "C2")).tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(("name", "symbol"), [
-    ("betaGal.mrc.gz", "D2"), ("emd20026_O_1.3A.mrc.gz", "O"), ("emd_6824.mrc.gz", "C4")])
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [("betaGal.mrc.gz", "D2"), ("emd20026_O_1.3A.mrc.gz", "O"), ("emd_6824.mrc.gz", "C4")],
+)
 def test_real_maps_have_their_symmetry_about_voxel_n_half(name, symbol):
     density = read(name)
     symmetry = symmetry_of(density.grid, symbol)
@@ -226,8 +244,9 @@ def first(density, symbol, mask=None):
     return found[0] if found else None
 
 
-@pytest.mark.parametrize(("asked", "fits"), [
-    ("D4", "D2"), ("C4", "C2"), ("O", "D2"), ("I1", "D2"), ("C2", "C2")])
+@pytest.mark.parametrize(
+    ("asked", "fits"), [("D4", "D2"), ("C4", "C2"), ("O", "D2"), ("I1", "D2"), ("C2", "C2")]
+)
 def test_the_d2_of_real_beta_galactosidase_is_named_when_more_is_asked_for(asked, fits):
     density = read("betaGal.mrc.gz")
     found = first(density, asked, density.values > 2 * density.values.std())
@@ -256,8 +275,16 @@ def test_another_centre_is_found():
     assert "give D2 as the point group with the symmetry centre 52 47 54" in found.sentence
 
 
-SETTINGS = [("T", "T222"), ("T222", "T"), ("T", "TXZ"), ("O", "T222"), ("I1", "I2"),
-            ("I2", "I1"), ("I", "I3"), ("I3", "I4")]
+SETTINGS = [
+    ("T", "T222"),
+    ("T222", "T"),
+    ("T", "TXZ"),
+    ("O", "T222"),
+    ("I1", "I2"),
+    ("I2", "I1"),
+    ("I", "I3"),
+    ("I3", "I4"),
+]
 
 
 @pytest.mark.parametrize(("asked", "true"), SETTINGS)

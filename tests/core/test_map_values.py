@@ -31,7 +31,8 @@ def test_hot_voxel_becomes_the_mean_of_those_around_it(half, value):
     assert (finding.code, finding.level) == ("hot-voxels", "warning")
     assert f"half1.mrc has 1 voxel far beyond all others, such as {value:.3g}" in finding.message
     assert "at voxel (5, 4, 3). It was replaced by the mean of the voxels around" in (
-        finding.message)
+        finding.message
+    )
 
 
 def test_hot_voxels_of_all_strengths_and_in_rows_are_found(half):
@@ -41,7 +42,8 @@ def test_hot_voxels_of_all_strengths_and_in_rows_are_found(half):
     (finding,) = without_hot_voxels(half)
     assert finding.values["voxels"] == 12
     assert "12 voxels far beyond all others, such as 1e+06 at voxel (0, 0, 0). They were" in (
-        finding.message)
+        finding.message
+    )
     assert half.values.max() == before.max()
 
 
@@ -55,8 +57,10 @@ def test_density_and_noise_have_no_hot_voxels(case, which):
 def test_sharp_peaks_of_a_few_atoms_are_not_hot():
     """Gaussians of the least width that voxels can hold, in an empty box."""
     z, y, x = np.ogrid[:30, :30, :30]
-    values = sum(np.exp(-((z - a)**2 + (y - b)**2 + (x - c)**2) / (2 * 0.6**2))
-                 for a, b, c in ((9, 9, 9), (15.4, 15.2, 14.7), (20, 9.5, 21)))
+    values = sum(
+        np.exp(-((z - a) ** 2 + (y - b) ** 2 + (x - c) ** 2) / (2 * 0.6**2))
+        for a, b, c in ((9, 9, 9), (15.4, 15.2, 14.7), (20, 9.5, 21))
+    )
     volume = Map(values.astype(np.float32), Grid((30, 30, 30), (1.0, 1.0, 1.0)))
     assert without_hot_voxels(volume) == []
 

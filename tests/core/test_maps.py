@@ -36,8 +36,9 @@ def test_resampled_grid_keeps_box_and_first_voxel():
     assert fine.origin == GRID.origin
 
 
-@pytest.mark.parametrize(("origin", "same"), [((-17.3, 40.0005, 5.0), True),
-                                              ((-17.3, 40.01, 5.0), False)])
+@pytest.mark.parametrize(
+    ("origin", "same"), [((-17.3, 40.0005, 5.0), True), ((-17.3, 40.01, 5.0), False)]
+)
 def test_grids_are_the_same_to_a_thousandth_of_a_voxel(origin, same):
     assert GRID.same_as(Grid(GRID.shape, GRID.voxel_size, origin)) is same
 

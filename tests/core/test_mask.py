@@ -45,8 +45,9 @@ def near_atoms(grid, positions, radius):
 
 def noise(seed, shape=(40, 40, 40), voxel=1.5):
     rng, grid = default_rng(seed), Grid(shape, (voxel,) * 3)
-    return observe(*(Map(rng.standard_normal(shape).astype(np.float32), grid, f"half {i}")
-                     for i in (1, 2)))
+    return observe(
+        *(Map(rng.standard_normal(shape).astype(np.float32), grid, f"half {i}") for i in (1, 2))
+    )
 
 
 def test_at_most_2_percent_within_3_angstrom_of_atoms_are_outside(particle, mask):
@@ -87,15 +88,18 @@ def test_a_half_map_of_noise_leaves_a_mask_against_the_solvent_and_a_warning(par
 
 
 def test_scaling_the_map_by_1000_changes_nothing(particle, mask):
-    halves = [half.with_values(half.values * np.float32(1000))
-              for half in (particle[0].half_1, particle[0].half_2)]
+    halves = [
+        half.with_values(half.values * np.float32(1000))
+        for half in (particle[0].half_1, particle[0].half_2)
+    ]
     scaled = confidence_mask(observe(*halves), fdr=0.01, resolution=RESOLUTION)
     assert np.array_equal(scaled.solid, mask.solid)
 
 
 def test_a_stricter_rate_gives_a_mask_strictly_inside(particle):
-    strict, loose = (confidence_mask(particle[0], fdr=fdr, resolution=RESOLUTION).solid
-                     for fdr in (0.001, 0.05))
+    strict, loose = (
+        confidence_mask(particle[0], fdr=fdr, resolution=RESOLUTION).solid for fdr in (0.001, 0.05)
+    )
     assert not (strict & ~loose).any()
     assert strict.sum() < loose.sum()
 
@@ -109,8 +113,12 @@ def test_soft_edge_is_a_cosine_of_6_voxels():
     values = np.zeros((40, 40, 40), np.float32)
     values[:, :, 10:20] = 1
     grid = Grid(values.shape, (1.0, 1.0, 1.0))
-    result = confidence_mask(single(Map(values, grid)), fdr=0.01, resolution=4.0,
-                             user_mask=Map(values, grid, "given.mrc"))
+    result = confidence_mask(
+        single(Map(values, grid)),
+        fdr=0.01,
+        resolution=4.0,
+        user_mask=Map(values, grid, "given.mrc"),
+    )
     expected = 0.5 + 0.5 * np.cos(np.pi * np.arange(7) / 6)
     assert result.soft[20, 20, 19:26] == pytest.approx(expected, abs=1e-6)
     assert (result.soft[:, :, 10:20] == 1).all()
@@ -142,8 +150,9 @@ def test_noise_is_local():
     observed = noise(3, (64, 64, 64), 1.3)
     gain = np.ones((64, 64, 64), np.float32)
     gain[:32] = 4
-    louder = observe(*(half.with_values(half.values * gain)
-                       for half in (observed.half_1, observed.half_2)))
+    louder = observe(
+        *(half.with_values(half.values * gain) for half in (observed.half_1, observed.half_2))
+    )
     scores = significance(louder, resolution=3.0)
     assert scores[10:22].std() / scores[42:54].std() == pytest.approx(1.0, abs=0.15)
 
@@ -155,8 +164,9 @@ def test_a_hole_inside_the_particle_is_filled_and_a_speck_is_dropped():
     signal = ((radius < 20) & (radius > 9)).astype(np.float32)
     signal[2:6, 2:6, 2:6] = 1  # 110 Å^3
     rng = default_rng(6)
-    halves = [Map(signal + rng.normal(0, 0.1, grid.shape).astype(np.float32), grid)
-              for _ in range(2)]
+    halves = [
+        Map(signal + rng.normal(0, 0.1, grid.shape).astype(np.float32), grid) for _ in range(2)
+    ]
     solid = confidence_mask(observe(*halves), fdr=0.01, resolution=3.0).solid
     assert solid[radius < 20].all()
     assert not solid[:8, :8, :8].any()
@@ -183,8 +193,9 @@ def test_a_masked_map_gives_its_nonzero_part_and_a_finding():
 
 def test_halves_masked_tightly_give_their_nonzero_part(particle):
     near = near_atoms(particle[0].average.grid, particle[1], 3.0)
-    halves = [half.with_values(half.values * near)
-              for half in (particle[0].half_1, particle[0].half_2)]
+    halves = [
+        half.with_values(half.values * near) for half in (particle[0].half_1, particle[0].half_2)
+    ]
     result = confidence_mask(observe(*halves), fdr=0.01, resolution=RESOLUTION)
     assert result.origin == "the part of the map that is not zero"
     assert (~result.solid[near]).mean() < 0.02
@@ -193,8 +204,9 @@ def test_halves_masked_tightly_give_their_nonzero_part(particle):
 def test_halves_masked_by_a_wide_sphere_are_judged_by_their_noise(particle, mask):
     z, y, x = np.indices(SHAPE) - np.array(SHAPE)[:, None, None, None] // 2
     sphere = z**2 + y**2 + x**2 < 27**2
-    halves = [half.with_values(half.values * sphere)
-              for half in (particle[0].half_1, particle[0].half_2)]
+    halves = [
+        half.with_values(half.values * sphere) for half in (particle[0].half_1, particle[0].half_2)
+    ]
     result = confidence_mask(observe(*halves), fdr=0.01, resolution=RESOLUTION)
     assert result.origin.startswith("false discovery rate")
     assert (result.solid != mask.solid).mean() < 0.02
@@ -243,14 +255,17 @@ def test_a_user_mask_of_another_box_is_refused():
 
 def test_a_map_in_place_of_a_user_mask_is_refused():
     with pytest.raises(InputError, match=r"runs from .* to .*; a mask runs from 0 to 1"):
-        confidence_mask(blank(), fdr=0.01, resolution=3.0,
-                        user_mask=user_mask(default_rng(0).normal(0, 3, (24,) * 3)))
+        confidence_mask(
+            blank(),
+            fdr=0.01,
+            resolution=3.0,
+            user_mask=user_mask(default_rng(0).normal(0, 3, (24,) * 3)),
+        )
 
 
 def test_an_empty_user_mask_is_refused():
     with pytest.raises(InputError, match=r"mine.mrc is empty: no voxel reaches 0.5"):
-        confidence_mask(blank(), fdr=0.01, resolution=3.0,
-                        user_mask=user_mask(np.zeros((24,) * 3)))
+        confidence_mask(blank(), fdr=0.01, resolution=3.0, user_mask=user_mask(np.zeros((24,) * 3)))
 
 
 def test_coverage_of_no_positions_is_none():

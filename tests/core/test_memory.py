@@ -21,16 +21,26 @@ def case(tmp_path_factory):
     return make_case(tmp_path_factory.mktemp("case"))
 
 
-@pytest.mark.parametrize("stage", ["mask", "scaling", *(pytest.param(
-    stage, marks=pytest.mark.long) for stage in ("pseudo-atoms", "adp", "reference", "output"))])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "mask",
+        "scaling",
+        *(
+            pytest.param(stage, marks=pytest.mark.long)
+            for stage in ("pseudo-atoms", "adp", "reference", "output")
+        ),
+    ],
+)
 def test_memory_that_runs_out_in_any_stage_is_one_sentence(case, tmp_path, stage):
     before = case.hashes()
     out, temporary = tmp_path / "results", tmp_path / "tmp"
     out.mkdir()
     temporary.mkdir()
     (out / "out.mrc").write_bytes(OLD)
-    with Program(*case.words, "-o", out / "out.mrc", "-np", 1,
-                 environment={"TMPDIR": str(temporary)}) as program:
+    with Program(
+        *case.words, "-o", out / "out.mrc", "-np", 1, environment={"TMPDIR": str(temporary)}
+    ) as program:
         program.until(stage)
         pid = program.process.pid
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
@@ -39,7 +49,7 @@ def test_memory_that_runs_out_in_any_stage_is_one_sentence(case, tmp_path, stage
         code = program.end()
     assert list(temporary.iterdir()) == []
     assert case.hashes() == before
-    if code == 0:       # what was there was enough
+    if code == 0:  # what was there was enough
         assert sorted(path.name for path in out.iterdir()) == OUTPUTS
         return
     assert code == 3
@@ -66,11 +76,15 @@ for number in range(20):
 @pytest.mark.long
 def test_twenty_runs_in_one_process_do_not_grow(case, tmp_path):
     path = os.pathsep.join(map(str, [ROOT / "src/core", ROOT]))
-    done = subprocess.run([sys.executable, "-c", GROWTH, str(case.folder), str(tmp_path),
-                           str(RESOLUTION)], check=True, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)})
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(case.folder), str(tmp_path), str(RESOLUTION)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)},
+    )
     rows = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert len(rows) == 20
-    assert rows[-1][0] - rows[4][0] < 20e6      # bytes; a run takes 10 times that
-    assert rows[-1][1:] == rows[4][1:]          # open files and threads
+    assert rows[-1][0] - rows[4][0] < 20e6  # bytes; a run takes 10 times that
+    assert rows[-1][1:] == rows[4][1:]  # open files and threads
     assert sorted(path.name for path in tmp_path.iterdir()) == OUTPUTS

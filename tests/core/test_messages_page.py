@@ -16,10 +16,14 @@ STALE = "docs/messages.md is older than the source: make messages"
 def rows(title):
     """Cells of the rows below a title of the second level."""
     part = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in part.splitlines()
-             if line.startswith("| ")]
-    return [tuple(cell.strip() for cell in row) for row in cells
-            if row[0].strip() not in ("what a test does", "---")]
+    cells = [
+        re.split(r"(?<!\\)\|", line)[1:-1] for line in part.splitlines() if line.startswith("| ")
+    ]
+    return [
+        tuple(cell.strip() for cell in row)
+        for row in cells
+        if row[0].strip() not in ("what a test does", "---")
+    ]
 
 
 REFUSED = rows("Bad input that is refused")
@@ -60,8 +64,9 @@ def test_page_has_sixty_kinds_of_bad_input_and_fifteen_faults():
 
 def test_every_row_is_a_test_that_is_there():
     known = set(re.findall(r"def test_(\w+)\(", source_of_tests()))
-    missing = {cause for cause, _, _ in REFUSED + TOLD + FAULTS
-               if cause.replace(" ", "_") not in known}
+    missing = {
+        cause for cause, _, _ in REFUSED + TOLD + FAULTS if cause.replace(" ", "_") not in known
+    }
     assert missing == set(), STALE
 
 
@@ -75,8 +80,11 @@ def test_every_promise_names_tests_that_are_there():
 def test_every_message_is_one_of_the_source():
     # what is nothing but values fits all
     known = [parts for parts in templates() if len("".join(parts)) > 12]
-    strangers = [message for _, _, message in REFUSED + TOLD
-                 if not any(holds(re.sub(r"\\(.)", r"\1", message), parts) for parts in known)]
+    strangers = [
+        message
+        for _, _, message in REFUSED + TOLD
+        if not any(holds(re.sub(r"\\(.)", r"\1", message), parts) for parts in known)
+    ]
     assert strangers == [], STALE
 
 
@@ -92,13 +100,27 @@ def test_no_folder_of_a_computer_is_named(word):
 
 def test_rows_are_those_of_the_lines_that_tests_wrote():
     test = "tests/core/test_mrc.py::test_what_is_no_map_is_refused[b-x]"
-    refusal = {"kind": "input", "code": 2, "messages": [
-        "/tmp/pytest-of-me/pytest-1/test_0/a.mrc is | empty (0 bytes)"], "place": "mrc:7",
-        "test": test}
-    told = {"kind": "note", "code": "machine-stamp", "messages": ["odd"], "place": "mrc_header:9",
-            "test": test}
-    fault = {"kind": "fault", "code": -9, "messages": [], "place": "",
-             "test": "tests/core/test_faults.py::test_killed[1]"}
+    refusal = {
+        "kind": "input",
+        "code": 2,
+        "messages": ["/tmp/pytest-of-me/pytest-1/test_0/a.mrc is | empty (0 bytes)"],
+        "place": "mrc:7",
+        "test": test,
+    }
+    told = {
+        "kind": "note",
+        "code": "machine-stamp",
+        "messages": ["odd"],
+        "place": "mrc_header:9",
+        "test": test,
+    }
+    fault = {
+        "kind": "fault",
+        "code": -9,
+        "messages": [],
+        "place": "",
+        "test": "tests/core/test_faults.py::test_killed[1]",
+    }
     text = page([refusal, refusal, told, fault])
     assert text.count("| what is no map is refused | 2 | a.mrc is \\| empty (0 bytes) |") == 1
     assert "### Files of maps" in text

@@ -52,7 +52,9 @@ def lattice(name, n=200, element="N"):
     """Lines of dummy atoms, two to a residue as OPM writes them."""
     return "".join(
         f"HETATM{i + 1:5d}  {element}   {name}  {i // 2 + 1:4d}    {3 * (i % 20) - 30:8.3f}"
-        f"{3 * (i // 20) - 30:8.3f}{-15.0 if i % 2 else 15.0:8.3f}  1.00  0.00\n" for i in range(n))
+        f"{3 * (i // 20) - 30:8.3f}{-15.0 if i % 2 else 15.0:8.3f}  1.00  0.00\n"
+        for i in range(n)
+    )
 
 
 @pytest.mark.parametrize("name", ["DUM", "MEM"])
@@ -62,18 +64,23 @@ def test_dummy_atoms_of_a_membrane_are_left_out_and_counted(tmp_path, name):
     assert model.positions == pytest.approx(model_of(plain, "plain").positions, abs=6e-4)
     assert codes(model) == ["dummy-atoms"]
     assert f"has 200 dummy atoms ({name}), which mark a membrane or an axis" in (
-        model.findings[0].message)
+        model.findings[0].message
+    )
 
 
 def test_ligand_with_a_name_that_dummies_have_is_kept(tmp_path):
-    atoms = "".join(f"HETATM{i:5d}  C{i}  MEM B   1    {1.5 * i:8.3f}   0.000  40.000  1.00 20.00"
-                    "           C\n" for i in range(1, 7))
+    atoms = "".join(
+        f"HETATM{i:5d}  C{i}  MEM B   1    {1.5 * i:8.3f}   0.000  40.000  1.00 20.00           C\n"
+        for i in range(1, 7)
+    )
     assert len(read_model(write(tmp_path, pdb(small_model(18)) + atoms))) == 150
 
 
 def blocks(*structures):
-    return "\n".join(structure.make_mmcif_document().as_string().replace(
-        "data_synthetic", f"data_{i}") for i, structure in enumerate(structures))
+    return "\n".join(
+        structure.make_mmcif_document().as_string().replace("data_synthetic", f"data_{i}")
+        for i, structure in enumerate(structures)
+    )
 
 
 def test_all_data_blocks_are_used_and_said(tmp_path):
@@ -84,8 +91,10 @@ def test_all_data_blocks_are_used_and_said(tmp_path):
     assert [chain.name for chain in model.structure[0]] == ["A", "A-2"]
     assert model.chain_index.tolist() == [0] * 144 + [1] * 216
     assert codes(model) == ["several-parts"]
-    assert ("has 2 data blocks, and the atoms of all of them are used. Chains whose names were "
-            "taken are now A-2.") in model.findings[0].message
+    assert (
+        "has 2 data blocks, and the atoms of all of them are used. Chains whose names were "
+        "taken are now A-2."
+    ) in model.findings[0].message
 
 
 def test_equal_chains_of_two_blocks_in_two_places_are_two(tmp_path):
@@ -95,8 +104,11 @@ def test_equal_chains_of_two_blocks_in_two_places_are_two(tmp_path):
 
 def test_models_of_one_file_in_several_places_are_all_used(tmp_path):
     # biological assemblies, and what ChimeraX writes of several structures into one PDB file
-    parts = [small_model(18), small_model(18, centre=(60.0, 5.0, 0.0)),
-             small_model(27, centre=(0.0, 70.0, 0.0))]
+    parts = [
+        small_model(18),
+        small_model(18, centre=(60.0, 5.0, 0.0)),
+        small_model(27, centre=(0.0, 70.0, 0.0)),
+    ]
     text = "".join(f"MODEL     {i:4d}\n{pdb(part)}ENDMDL\n" for i, part in enumerate(parts, 1))
     model = read_model(write(tmp_path, text + "END\n"))
     assert len(model) == 144 + 144 + 216
@@ -117,7 +129,8 @@ def test_conformers_in_several_blocks_count_once(tmp_path):
     assert model.positions == pytest.approx(model_of(one, "").positions, abs=1e-3)
     assert codes(model) == ["several-models"]
     assert "has 3 conformers of one model, as an ensemble does. The first is used" in (
-        model.findings[0].message)
+        model.findings[0].message
+    )
 
 
 def test_conformers_whose_hydrogens_and_ends_differ_count_once(tmp_path):
@@ -151,8 +164,11 @@ def test_occupancy_beyond_one_is_refused_with_the_count(tmp_path, occupancy):
     structure = small_model(18)
     for site in list(structure[0].all())[:30]:
         site.atom.occ = occupancy
-    with pytest.raises(InputError, match=rf"30 atoms have occupancies greater than 1 \(up to "
-                       rf"{occupancy:.2f}\)\. Set them to 1 or less"):
+    with pytest.raises(
+        InputError,
+        match=rf"30 atoms have occupancies greater than 1 \(up to "
+        rf"{occupancy:.2f}\)\. Set them to 1 or less",
+    ):
         read_model(write(tmp_path, pdb(structure)))
 
 
@@ -178,8 +194,10 @@ def test_alternate_conformations_that_add_up_to_more_than_one_are_said(second, t
     assert len(model) == 152
     assert codes(model) == ["occupancy-sum"] * told
     if told:
-        assert ("the occupancies of the alternate conformations of 8 atoms add up to more than 1 "
-                "(up to 1.50)") in model.findings[0].message
+        assert (
+            "the occupancies of the alternate conformations of 8 atoms add up to more than 1 "
+            "(up to 1.50)"
+        ) in model.findings[0].message
 
 
 def test_b_that_is_no_number_is_replaced_and_said(tmp_path):
@@ -200,7 +218,8 @@ def test_chain_twice_in_one_place_counts_once_and_is_said(noise):
     assert np.array_equal(model.positions, plain.positions)
     assert codes(model) == ["coinciding-atoms"]
     assert "144 atoms (all of chain B) are within 0.2 Å of an earlier atom" in (
-        model.findings[0].message)
+        model.findings[0].message
+    )
 
 
 def test_chain_twice_under_one_name_counts_once(tmp_path):
@@ -212,9 +231,12 @@ def test_chain_twice_under_one_name_counts_once(tmp_path):
 
 @pytest.mark.parametrize("noise", [0.4, 0.7])
 def test_conformers_as_chains_are_refused(noise):
-    with pytest.raises(InputError, match=r"model: chain B overlaps with other atoms of the model, "
-                       r"as in an ensemble: 1[5-8] of 18 residues are within 2 Å of another one\. "
-                       "Keep one conformer, or set occupancies that add up to 1"):
+    with pytest.raises(
+        InputError,
+        match=r"model: chain B overlaps with other atoms of the model, "
+        r"as in an ensemble: 1[5-8] of 18 residues are within 2 Å of another one\. "
+        "Keep one conformer, or set occupancies that add up to 1",
+    ):
         model_of(copy_of(small_model(18), noise=noise), "model")
 
 

@@ -79,12 +79,22 @@ def test_pseudo_atoms_stand_in_an_entity_of_their_own(tmp_path):
 def test_the_file_says_where_every_atom_comes_from(tmp_path):
     write_hybrid(tmp_path / "out.cif", full_hybrid(), provenance={"resolution": 3.2})
     block = gemmi.cif.read(str(tmp_path / "out.cif")).sole_block()
-    row = {tag.split(".")[1]: value for tag, value in zip(
-        block.find_loop("_locscale_pseudo_atoms.program").get_loop().tags,
-        block.find_loop("_locscale_pseudo_atoms.program").get_loop().values, strict=True)}
-    assert (row["model_atoms"], row["copied_atoms"], row["pseudo_atoms"],
-            row["pseudo_atoms_per_unit"], row["point_group"], row["resolution"]) == (
-                "40", "120", "20", "5", "D2", "3.2")
+    row = {
+        tag.split(".")[1]: value
+        for tag, value in zip(
+            block.find_loop("_locscale_pseudo_atoms.program").get_loop().tags,
+            block.find_loop("_locscale_pseudo_atoms.program").get_loop().values,
+            strict=True,
+        )
+    }
+    assert (
+        row["model_atoms"],
+        row["copied_atoms"],
+        row["pseudo_atoms"],
+        row["pseudo_atoms_per_unit"],
+        row["point_group"],
+        row["resolution"],
+    ) == ("40", "120", "20", "5", "D2", "3.2")
     chains = block.find("_locscale_chain.", ["auth_asym_id", "kind", "operator_id"])
     assert [list(r) for r in chains][:2] == [["A", "model", "1"], ["A2", "copy", "2"]]
     assert list(chains[4]) == ["PSAT", "pseudo-atoms", "?"]
@@ -121,11 +131,30 @@ def test_the_model_is_written_verbatim_but_for_b_and_occupancy(tmp_path, traps):
     hybrid = complete_assembly(traps)
     write_hybrid(tmp_path / "out.cif", hybrid.with_values(b_iso=np.full(len(hybrid), 33.0)))
     structure = gemmi.read_structure(str(tmp_path / "out.cif"))
-    written = [(s.chain.name, str(s.residue.seqid), s.residue.name, s.atom.name, s.atom.altloc,
-                tuple(s.atom.pos.tolist()), s.atom.occ) for s in structure[0].all()]
-    given = [(s.chain.name, str(s.residue.seqid), s.residue.name, s.atom.name, s.atom.altloc,
-              tuple(s.atom.pos.tolist()), pytest.approx(s.atom.occ))
-             for s in gemmi.read_pdb_string(TRAPS)[0].all()]
+    written = [
+        (
+            s.chain.name,
+            str(s.residue.seqid),
+            s.residue.name,
+            s.atom.name,
+            s.atom.altloc,
+            tuple(s.atom.pos.tolist()),
+            s.atom.occ,
+        )
+        for s in structure[0].all()
+    ]
+    given = [
+        (
+            s.chain.name,
+            str(s.residue.seqid),
+            s.residue.name,
+            s.atom.name,
+            s.atom.altloc,
+            tuple(s.atom.pos.tolist()),
+            pytest.approx(s.atom.occ),
+        )
+        for s in gemmi.read_pdb_string(TRAPS)[0].all()
+    ]
     assert written == given
     sites = [s.atom for s in structure[0].all()]
     assert [a.b_iso for a in sites if a.element.name != "H"] == [33.0] * 9
@@ -137,12 +166,20 @@ def test_copies_have_altlocs_insertion_codes_and_links(tmp_path, traps):
     hybrid = complete_assembly(traps, symmetry("C2"))
     write_hybrid(tmp_path / "out.cif", hybrid)
     structure = gemmi.read_structure(str(tmp_path / "out.cif"))
-    copy = [(str(r.seqid), r.name, [(a.name, a.altloc) for a in r]) for c in structure[0]
-            if c.name == "A2" for r in c]
-    assert copy == [("9", "ALA", [("CA", "\0")]), ("9A", "GLY", [("CA", "A"), ("CA", "B")]),
-                    ("10", "CYS", [("CA", "\0"), ("SG", "\0")]),
-                    ("20", "CYS", [("CA", "\0"), ("SG", "\0")]),
-                    ("301", "ZN", [("ZN", "\0")]), ("401", "HOH", [("O", "\0")])]
+    copy = [
+        (str(r.seqid), r.name, [(a.name, a.altloc) for a in r])
+        for c in structure[0]
+        if c.name == "A2"
+        for r in c
+    ]
+    assert copy == [
+        ("9", "ALA", [("CA", "\0")]),
+        ("9A", "GLY", [("CA", "A"), ("CA", "B")]),
+        ("10", "CYS", [("CA", "\0"), ("SG", "\0")]),
+        ("20", "CYS", [("CA", "\0"), ("SG", "\0")]),
+        ("301", "ZN", [("ZN", "\0")]),
+        ("401", "HOH", [("O", "\0")]),
+    ]
     ends = [(link.partner1.chain_name, link.partner2.chain_name) for link in structure.connections]
     assert ends == [("A", "A"), ("A2", "A2")]
     first = structure[0].find_cra(structure.connections[1].partner1).atom.pos
@@ -194,8 +231,10 @@ def test_more_than_99999_atoms_and_200_chains_are_written(tmp_path):
     unit = helix(125)
     shift = np.mgrid[0:20, 0:10, 0:1].reshape(3, -1).T * 12.0
     names = [f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRST" for b in "abcdefghij"]
-    chains = {name: [(n, r, [(a, np.array(xyz) + d) for a, xyz in atoms]) for n, r, atoms in unit]
-              for name, d in zip(names, shift, strict=True)}
+    chains = {
+        name: [(n, r, [(a, np.array(xyz) + d) for a, xyz in atoms]) for n, r, atoms in unit]
+        for name, d in zip(names, shift, strict=True)
+    }
     hybrid = complete_assembly(model(chains)).with_pseudo_atoms(np.zeros((1000, 3)), 20.0)
     write_hybrid(tmp_path / "out.cif", hybrid)
     back = read_model(tmp_path / "out.cif", keep_pseudo_atoms=True)

@@ -88,7 +88,11 @@ def test_box_holds_positions_up_to_half_a_voxel_beyond_the_last_centre():
     grid = Grid((10, 10, 10), (2.0, 2.0, 2.0), (1.0, 1.0, 1.0))
     x = np.array([-0.1, 0.1, 19.9, 20.1])
     assert in_box(grid, np.column_stack([x, x * 0 + 5, x * 0 + 5])).tolist() == [
-        False, True, True, False]
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_coarse_grid_is_never_finer_than_the_map():
@@ -99,8 +103,10 @@ def test_coarse_grid_is_never_finer_than_the_map():
 def test_highest_point_of_a_wrapped_gaussian_is_its_centre():
     z, y, x = np.meshgrid(*(np.arange(n) for n in (16, 18, 20)), indexing="ij")
     at = np.array([15.3, 4.6, 0.2])
-    parts = [np.minimum(abs(v - c), n - abs(v - c)) for v, c, n in
-             zip((z, y, x), at, (16, 18, 20), strict=True)]
+    parts = [
+        np.minimum(abs(v - c), n - abs(v - c))
+        for v, c, n in zip((z, y, x), at, (16, 18, 20), strict=True)
+    ]
     values = np.exp(-sum(part**2 for part in parts) / 8).astype(np.float32)
     place, height = highest_point(values)
     assert place == pytest.approx([-0.7, 4.6, 0.2], abs=0.03)

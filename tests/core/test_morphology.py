@@ -69,9 +69,9 @@ def test_opening_keeps_a_block_and_drops_a_wire():
 
 def test_pieces_below_the_smallest_and_below_a_share_go():
     inside = np.zeros((10, 10, 30), bool)
-    inside[1:6, 1:6, 1:6] = True      # 125 voxels
-    inside[1:3, 1:3, 10:13] = True    # 12
-    inside[8, 8, 20:23] = True        # 3
+    inside[1:6, 1:6, 1:6] = True  # 125 voxels
+    inside[1:3, 1:3, 10:13] = True  # 12
+    inside[8, 8, 20:23] = True  # 3
     kept, sizes = without_small_pieces(inside, 10)
     assert sizes.tolist() == [125, 12, 3]
     assert np.count_nonzero(kept) == 137
@@ -105,7 +105,8 @@ def test_bounding_box_holds_all_and_its_grid_stands_in_the_same_frame():
     part = part_of(grid, box)
     assert part.shape == (6, 5, 12)
     assert part.position_of(np.array([1, 0, 5])) == pytest.approx(
-        grid.position_of(np.array([3, 4, 5])))
+        grid.position_of(np.array([3, 4, 5]))
+    )
 
 
 def test_bounding_box_of_nothing_is_the_whole():

@@ -29,9 +29,32 @@ from locscale_hybrid.maps.mrc_header import parse_header
 
 DATA = Path(__file__).parents[1] / "data"
 SHAPE = (10, 11, 12)
-WORDS = ("nx", "ny", "nz", "mode", "nxstart", "nystart", "nzstart", "mx", "my", "mz", "xlen",
-         "ylen", "zlen", "alpha", "beta", "gamma", "mapc", "mapr", "maps", "dmin", "dmax", "dmean",
-         "ispg", "nsymbt")
+WORDS = (
+    "nx",
+    "ny",
+    "nz",
+    "mode",
+    "nxstart",
+    "nystart",
+    "nzstart",
+    "mx",
+    "my",
+    "mz",
+    "xlen",
+    "ylen",
+    "zlen",
+    "alpha",
+    "beta",
+    "gamma",
+    "mapc",
+    "mapr",
+    "maps",
+    "dmin",
+    "dmax",
+    "dmean",
+    "ispg",
+    "nsymbt",
+)
 FIELDS = {name: 4 * place for place, name in enumerate(WORDS)}
 FIELDS |= {"imod": 152, "xorigin": 196, "map": 208, "machst": 212}
 
@@ -47,9 +70,12 @@ def write_file(path, values=None, voxel=1.5, **fields):
     if fields:
         raw = bytearray(path.read_bytes())
         for name, value in fields.items():
-            packed = value if isinstance(value, bytes) else struct.pack(
-                "<f" if isinstance(value, float) else "<i", value)
-            raw[FIELDS[name]:FIELDS[name] + len(packed)] = packed
+            packed = (
+                value
+                if isinstance(value, bytes)
+                else struct.pack("<f" if isinstance(value, float) else "<i", value)
+            )
+            raw[FIELDS[name] : FIELDS[name] + len(packed)] = packed
         path.write_bytes(raw)
     return path
 
@@ -70,8 +96,18 @@ def test_values_and_voxel_size_are_those_mrcfile_wrote(tmp_path):
 
 def sparse_file(path, side):
     """A map of that side with 5 kB of density in its middle, without blocks on the disk."""
-    write_file(path, nx=side, ny=side, nz=side, mx=side, my=side, mz=side,
-               xlen=1.0 * side, ylen=1.0 * side, zlen=1.0 * side)
+    write_file(
+        path,
+        nx=side,
+        ny=side,
+        nz=side,
+        mx=side,
+        my=side,
+        mz=side,
+        xlen=1.0 * side,
+        ylen=1.0 * side,
+        zlen=1.0 * side,
+    )
     with path.open("r+b") as file:
         file.truncate(1024)
         file.truncate(1024 + 4 * side**3)
@@ -117,15 +153,20 @@ def test_hash_is_that_of_all_bytes_of_the_file(tmp_path, name):
     assert read_map_file(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda path: os.truncate(path, 3000), "ends after 1976 of 5280 bytes.*truncated; copy"),
-    (lambda path: os.utime(path, ns=(1, 1)), "changed while it was read; run again")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: os.truncate(path, 3000), "ends after 1976 of 5280 bytes.*truncated; copy"),
+        (lambda path: os.utime(path, ns=(1, 1)), "changed while it was read; run again"),
+    ],
+)
 def test_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, change, words):
     path = write_file(tmp_path / "a.mrc")
 
     def parsed_and_changed(*given, **named):
         change(path)
         return parse_header(*given, **named)
+
     monkeypatch.setattr(mrc, "parse_header", parsed_and_changed)
     with pytest.raises(InputError, match=words):
         read_map(path)
@@ -170,9 +211,22 @@ def test_any_axis_order_is_brought_to_xyz(tmp_path, axes):
     values = density()
     stored = np.ascontiguousarray(values.transpose([3 - axis for axis in axes[::-1]]))
     starts = {1: 5, 2: -7, 3: 11}
-    path = write_file(tmp_path / "a.mrc", stored, mapc=axes[0], mapr=axes[1], maps=axes[2],
-                      nxstart=starts[axes[0]], nystart=starts[axes[1]], nzstart=starts[axes[2]],
-                      mx=12, my=11, mz=10, xlen=18.0, ylen=16.5, zlen=15.0)
+    path = write_file(
+        tmp_path / "a.mrc",
+        stored,
+        mapc=axes[0],
+        mapr=axes[1],
+        maps=axes[2],
+        nxstart=starts[axes[0]],
+        nystart=starts[axes[1]],
+        nzstart=starts[axes[2]],
+        mx=12,
+        my=11,
+        mz=10,
+        xlen=18.0,
+        ylen=16.5,
+        zlen=15.0,
+    )
     volume, frame = read_map_and_frame(path)
     assert np.array_equal(volume.values, values)
     assert volume.grid == Grid(SHAPE, (1.5, 1.5, 1.5), (7.5, -10.5, 16.5))
@@ -181,8 +235,9 @@ def test_any_axis_order_is_brought_to_xyz(tmp_path, axes):
 
 @pytest.mark.parametrize("origin", [(-17.3, 40.0, 5.0), (0.0, 0.0, 12.5)])
 def test_header_origin_is_taken_where_any_component_is_not_zero(tmp_path, origin):
-    path = write_file(tmp_path / "a.mrc", nxstart=3, nystart=4, nzstart=5,
-                      xorigin=struct.pack("<3f", *origin))
+    path = write_file(
+        tmp_path / "a.mrc", nxstart=3, nystart=4, nzstart=5, xorigin=struct.pack("<3f", *origin)
+    )
     assert read_map(path).grid.origin == pytest.approx(origin, abs=1e-6)
 
 
@@ -250,6 +305,7 @@ def test_float32_cell_is_read_as_the_decimal_that_was_meant():
 
 # what is odd but read
 
+
 def test_wrong_machine_stamp_is_read_and_said(tmp_path):
     file = read_map_file(write_file(tmp_path / "a.mrc", machst=b"\x11\x11\0\0"))
     assert np.array_equal(file.map.values, density())
@@ -257,8 +313,9 @@ def test_wrong_machine_stamp_is_read_and_said(tmp_path):
 
 
 def test_missing_map_identifier_is_read_and_its_origin_not_used(tmp_path):
-    path = write_file(tmp_path / "a.mrc", map=b"\0\0\0\0", nystart=2,
-                      xorigin=struct.pack("<3f", 9, 9, 9))
+    path = write_file(
+        tmp_path / "a.mrc", map=b"\0\0\0\0", nystart=2, xorigin=struct.pack("<3f", 9, 9, 9)
+    )
     file = read_map_file(path)
     assert file.map.grid.origin == (0.0, 3.0, 0.0)
     assert codes(file) == ["map-identifier"]
@@ -286,7 +343,8 @@ def test_false_extended_header_is_the_same_note_compressed_or_not(tmp_path, clai
     assert np.array_equal(file.map.values, density())
     assert [finding.message for finding in file.findings] == [
         f"a.mrc claims an extended header of {claimed} bytes that the file does not hold; read "
-        "without it"]
+        "without it"
+    ]
 
 
 def test_compressed_map_with_half_an_extended_header_is_truncated(tmp_path):
@@ -308,20 +366,24 @@ def test_image_stack_header_is_read_with_a_warning(tmp_path):
     assert codes(file) == ["image-stack"]
 
 
-@pytest.mark.parametrize(("fields", "voxel_size", "found"), [
-    ({"ispg": 0, "mz": 1, "zlen": 1.5}, None, ["image-stack"]),
-    ({"ispg": 0, "mz": 1}, None, ["image-stack", "cell-sampling"]),
-    ({"mz": 1, "zlen": 1.5}, None, []),
-    ({"mx": 1, "my": 1, "mz": 1, "xlen": 1.5, "ylen": 1.5, "zlen": 1.5}, None, []),
-    ({"mx": 1, "my": 2}, None, ["cell-sampling"]),
-    ({"mx": 0}, None, ["cell-sampling"]),
-    ({"ispg": 0, "mz": 1, "xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, 1.5, ["image-stack"]),
-    ({"mz": 1, "xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, 1.5, []),
-    ({"mx": -3}, 1.5, ["cell-sampling"])])
-def test_output_is_a_whole_volume_whatever_sampling_the_input_claims(tmp_path, fields, voxel_size,
-                                                                    found):
-    file = read_map_file(write_file(tmp_path / "a.mrc", nxstart=4, **fields),
-                         voxel_size=voxel_size)
+@pytest.mark.parametrize(
+    ("fields", "voxel_size", "found"),
+    [
+        ({"ispg": 0, "mz": 1, "zlen": 1.5}, None, ["image-stack"]),
+        ({"ispg": 0, "mz": 1}, None, ["image-stack", "cell-sampling"]),
+        ({"mz": 1, "zlen": 1.5}, None, []),
+        ({"mx": 1, "my": 1, "mz": 1, "xlen": 1.5, "ylen": 1.5, "zlen": 1.5}, None, []),
+        ({"mx": 1, "my": 2}, None, ["cell-sampling"]),
+        ({"mx": 0}, None, ["cell-sampling"]),
+        ({"ispg": 0, "mz": 1, "xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, 1.5, ["image-stack"]),
+        ({"mz": 1, "xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, 1.5, []),
+        ({"mx": -3}, 1.5, ["cell-sampling"]),
+    ],
+)
+def test_output_is_a_whole_volume_whatever_sampling_the_input_claims(
+    tmp_path, fields, voxel_size, found
+):
+    file = read_map_file(write_file(tmp_path / "a.mrc", nxstart=4, **fields), voxel_size=voxel_size)
     write_map(tmp_path / "out.mrc", file.map, frame=file.frame)
     assert codes(file) == found
     nz, ny, nx = SHAPE
@@ -341,26 +403,30 @@ def test_bytes_after_the_density_do_not_matter(tmp_path):
 
 # what is refused, each with one sentence
 
-@pytest.mark.parametrize(("fields", "words"), [
-    ({"mode": 4}, "complex 32-bit floats.*real space"),
-    ({"mode": 3}, "complex 16-bit integers.*real space"),
-    ({"mode": 5}, "mode 5, which is none of 0, 1, 2, 6, 12"),
-    ({"mode": 101}, "mode 101.*convert it to mode 2"),
-    ({"gamma": 120.0}, "cell angles 90, 90, 120.*right-angled"),
-    ({"mapc": 1, "mapr": 1}, "MAPC, MAPR, MAPS = 1, 1, 3, which is no permutation"),
-    ({"mapc": 7}, "no permutation of 1, 2, 3"),
-    ({"nx": 1290, "ny": 1291, "nz": 1292}, "2151683880 voxels; maps of up to 2147483647"),
-    ({"nx": 60000, "ny": 60000, "nz": 60000}, "216000000000000 voxels"),
-    ({"nx": 500}, "claims 500 x 11 x 10 voxels.*file holds 6304 bytes.*truncated"),
-    ({"nz": 1}, "12 x 11 x 1 voxels.*at least 8"),
-    ({"nsymbt": -4}, "extended header of -4 bytes"),
-    ({"nsymbt": 800, "nx": 11}, "truncated or damaged"),
-    ({"ispg": 401, "mz": 5}, "stack of 2 volumes.*one map per file"),
-    ({"xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, "gives no voxel size.*--apix"),
-    ({"xlen": float("nan")}, "gives no voxel size"),
-    ({"xlen": 1e9}, r"outside 0.05 to 50 Å"),
-    ({"xlen": 18.2}, r"differ by 1.11 % between axes \(allowed 0.5 %\).*--apix"),
-])
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"mode": 4}, "complex 32-bit floats.*real space"),
+        ({"mode": 3}, "complex 16-bit integers.*real space"),
+        ({"mode": 5}, "mode 5, which is none of 0, 1, 2, 6, 12"),
+        ({"mode": 101}, "mode 101.*convert it to mode 2"),
+        ({"gamma": 120.0}, "cell angles 90, 90, 120.*right-angled"),
+        ({"mapc": 1, "mapr": 1}, "MAPC, MAPR, MAPS = 1, 1, 3, which is no permutation"),
+        ({"mapc": 7}, "no permutation of 1, 2, 3"),
+        ({"nx": 1290, "ny": 1291, "nz": 1292}, "2151683880 voxels; maps of up to 2147483647"),
+        ({"nx": 60000, "ny": 60000, "nz": 60000}, "216000000000000 voxels"),
+        ({"nx": 500}, "claims 500 x 11 x 10 voxels.*file holds 6304 bytes.*truncated"),
+        ({"nz": 1}, "12 x 11 x 1 voxels.*at least 8"),
+        ({"nsymbt": -4}, "extended header of -4 bytes"),
+        ({"nsymbt": 800, "nx": 11}, "truncated or damaged"),
+        ({"ispg": 401, "mz": 5}, "stack of 2 volumes.*one map per file"),
+        ({"xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, "gives no voxel size.*--apix"),
+        ({"xlen": float("nan")}, "gives no voxel size"),
+        ({"xlen": 1e9}, r"outside 0.05 to 50 Å"),
+        ({"xlen": 18.2}, r"differ by 1.11 % between axes \(allowed 0.5 %\).*--apix"),
+    ],
+)
 def test_header_that_cannot_be_used_is_refused(tmp_path, fields, words):
     path = write_file(tmp_path / "a.mrc", **fields)
     with pytest.raises(InputError, match=words) as caught:
@@ -379,16 +445,19 @@ def test_one_given_voxel_size_overrides_a_wrong_cell(tmp_path):
     assert read_map(path, voxel_size=1.2).grid.voxel_size == pytest.approx((1.2, 1.2, 1.2))
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"", "is empty"),
-    (b"too short", "holds 9 bytes, and the header alone takes 1024"),
-    (b"data_5ni1\n" + b"#" * 2000, "looks like a CIF file"),
-    (b"ATOM      1  N   ALA A   1" + b" " * 2000, "looks like a PDB file"),
-    (b"\x89HDF\r\n" + b"\xff" * 2000, "looks like an HDF5 file"),
-    (b"<html>" + b"x" * 2000, "looks like a web page"),
-    (b"\xff" * 2000, "makes sense in no byte order"),
-    (b"\0" * 2000, "makes sense in no byte order"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"too short", "holds 9 bytes, and the header alone takes 1024"),
+        (b"data_5ni1\n" + b"#" * 2000, "looks like a CIF file"),
+        (b"ATOM      1  N   ALA A   1" + b" " * 2000, "looks like a PDB file"),
+        (b"\x89HDF\r\n" + b"\xff" * 2000, "looks like an HDF5 file"),
+        (b"<html>" + b"x" * 2000, "looks like a web page"),
+        (b"\xff" * 2000, "makes sense in no byte order"),
+        (b"\0" * 2000, "makes sense in no byte order"),
+    ],
+)
 def test_what_is_no_map_is_refused(tmp_path, content, words):
     path = tmp_path / "a.mrc"
     path.write_bytes(content)
@@ -410,6 +479,7 @@ def test_unreadable_file_is_refused(tmp_path, monkeypatch):
 
     def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
+
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(InputError, match=r"a\.mrc cannot be read: Permission denied; give "):
         read_map(path)
@@ -452,16 +522,28 @@ def test_constant_map_is_refused(tmp_path):
         read_map(write_file(tmp_path / "a.mrc", np.full(SHAPE, 2.5, np.float32)))
 
 
-@settings(max_examples=300, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from([*range(0, 96, 4), 196, 200, 204, 208, 212]),
-                          st.one_of(st.binary(min_size=4, max_size=4),
-                                    st.integers(-5, 70000).map(lambda n: struct.pack("<i", n)))),
-                min_size=1, max_size=4), st.integers(0, 7000), st.booleans())
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*range(0, 96, 4), 196, 200, 204, 208, 212]),
+            st.one_of(
+                st.binary(min_size=4, max_size=4),
+                st.integers(-5, 70000).map(lambda n: struct.pack("<i", n)),
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(0, 7000),
+    st.booleans(),
+)
 def test_no_header_makes_anything_but_a_map_or_one_sentence(tmp_path, words, length, packed):
     raw = bytearray(write_file(tmp_path / "fuzz.mrc").read_bytes())
     for place, word in words:
-        raw[place:place + 4] = word
+        raw[place : place + 4] = word
     content = bytes(raw[:length] if length < 6304 else raw)
     (tmp_path / "fuzz.mrc").write_bytes(gzip.compress(content) if packed else content)
     try:
@@ -475,6 +557,7 @@ def test_no_header_makes_anything_but_a_map_or_one_sentence(tmp_path, words, len
 
 
 # writing
+
 
 @pytest.mark.parametrize("name", ["out.mrc", "out.mrc.gz"])
 def test_written_map_is_valid_and_holds_the_values(tmp_path, name, capsys):
@@ -492,12 +575,24 @@ def test_written_map_is_valid_and_holds_the_values(tmp_path, name, capsys):
     assert volume.grid.same_as(grid)
 
 
-@pytest.mark.parametrize(("nstart", "origin"), [
-    ((-20, 8, 3), (0.0, 0.0, 0.0)), ((0, 0, 0), (-17.3, 40.0, 5.0)), ((4, 4, 4), (1.0, 2.0, 3.0))])
+@pytest.mark.parametrize(
+    ("nstart", "origin"),
+    [((-20, 8, 3), (0.0, 0.0, 0.0)), ((0, 0, 0), (-17.3, 40.0, 5.0)), ((4, 4, 4), (1.0, 2.0, 3.0))],
+)
 def test_output_keeps_the_frame_of_the_input(tmp_path, nstart, origin):
-    path = write_file(tmp_path / "in.mrc", mx=24, my=22, mz=20, xlen=36.0, ylen=33.0, zlen=30.0,
-                      nxstart=nstart[0], nystart=nstart[1], nzstart=nstart[2],
-                      xorigin=struct.pack("<3f", *origin))
+    path = write_file(
+        tmp_path / "in.mrc",
+        mx=24,
+        my=22,
+        mz=20,
+        xlen=36.0,
+        ylen=33.0,
+        zlen=30.0,
+        nxstart=nstart[0],
+        nystart=nstart[1],
+        nzstart=nstart[2],
+        xorigin=struct.pack("<3f", *origin),
+    )
     volume, frame = read_map_and_frame(path)
     write_map(tmp_path / "out.mrc", volume, frame=frame)
     with mrcfile.open(path) as before, mrcfile.open(tmp_path / "out.mrc") as after:
@@ -508,8 +603,20 @@ def test_output_keeps_the_frame_of_the_input(tmp_path, nstart, origin):
 
 def test_permuted_input_is_written_as_xyz_in_its_place(tmp_path):
     stored = np.ascontiguousarray(density().transpose(2, 1, 0))  # columns hold z
-    path = write_file(tmp_path / "in.mrc", stored, mapc=3, mapr=2, maps=1, nxstart=5,
-                      mx=12, my=11, mz=10, xlen=18.0, ylen=16.5, zlen=15.0)
+    path = write_file(
+        tmp_path / "in.mrc",
+        stored,
+        mapc=3,
+        mapr=2,
+        maps=1,
+        nxstart=5,
+        mx=12,
+        my=11,
+        mz=10,
+        xlen=18.0,
+        ylen=16.5,
+        zlen=15.0,
+    )
     volume, frame = read_map_and_frame(path)
     write_map(tmp_path / "out.mrc", volume, frame=frame)
     again = read_map(tmp_path / "out.mrc")
@@ -534,8 +641,11 @@ def test_equal_maps_give_equal_bytes_under_any_name(tmp_path, name):
 
 
 def test_labels_are_cut_to_ten_lines_of_80_ascii_characters(tmp_path):
-    write_map(tmp_path / "a.mrc", Map(density(), Grid(SHAPE, (1.0, 1.0, 1.0))),
-              labels=["é" * 100, *map(str, range(20))])
+    write_map(
+        tmp_path / "a.mrc",
+        Map(density(), Grid(SHAPE, (1.0, 1.0, 1.0))),
+        labels=["é" * 100, *map(str, range(20))],
+    )
     with mrcfile.open(tmp_path / "a.mrc") as file:
         assert file.get_labels() == ["?" * 80, *map(str, range(9))]
 
@@ -562,6 +672,7 @@ def test_full_disk_leaves_the_old_output_and_no_other_file(tmp_path, monkeypatch
 
     def no_room(_):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(os, "fsync", no_room)
     with pytest.raises(InputError, match="cannot be written: No space left on device"):
         write_map(tmp_path / "a.mrc", volume.with_values(-density()))
@@ -572,6 +683,7 @@ def test_full_disk_leaves_the_old_output_and_no_other_file(tmp_path, monkeypatch
 def test_unwritable_folder_is_refused(tmp_path, monkeypatch):
     def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
+
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(InputError, match=r"a\.mrc cannot be written: Permission denied"):
         write_map(tmp_path / "a.mrc", Map(density(), Grid(SHAPE, (1.0, 1.0, 1.0))))

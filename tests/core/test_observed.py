@@ -103,8 +103,10 @@ def test_pseudo_halves_have_the_mean_and_the_noise_of_real_ones(halves):
     assert np.abs(mean - observed.average.values).max() < 1e-6
     space = FourierSpace(full.grid)
     real = observe_halves(*halves).half_difference
-    ratio = (space.power(space.forward(observed.half_difference))[3:].sum()
-             / space.power(space.forward(real))[3:].sum())
+    ratio = (
+        space.power(space.forward(observed.half_difference))[3:].sum()
+        / space.power(space.forward(real))[3:].sum()
+    )
     assert ratio == pytest.approx(1.0, abs=0.1)
 
 
@@ -119,9 +121,11 @@ def test_pseudo_halves_share_the_signal_and_not_the_noise(halves):
 
 
 def test_pseudo_halves_depend_on_the_seed_alone(tmp_path, halves):
-    path, = write(tmp_path, halves[0])
-    runs = [read_observed(HybridInputs(full_map=path), HybridParameters(seed=seed))[0]
-            for seed in (1, 1, 2)]
+    (path,) = write(tmp_path, halves[0])
+    runs = [
+        read_observed(HybridInputs(full_map=path), HybridParameters(seed=seed))[0]
+        for seed in (1, 1, 2)
+    ]
     assert np.array_equal(runs[0].half_1.values, runs[1].half_1.values)
     assert not np.array_equal(runs[0].half_1.values, runs[2].half_1.values)
 
@@ -143,13 +147,15 @@ def masked(volume, radius, edge=4.0):
     z, y, x = np.ogrid[tuple(slice(0, n) for n in volume.grid.shape)]
     c, b, a = (n // 2 for n in volume.grid.shape)
     distance = np.sqrt((z - c) ** 2 + (y - b) ** 2 + (x - a) ** 2)
-    return volume.with_values(volume.values * np.clip((radius - distance) / edge, 0, 1)
-                              .astype(np.float32))
+    return volume.with_values(
+        volume.values * np.clip((radius - distance) / edge, 0, 1).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("radius", [None, 38])
 def test_solvent_noise_is_within_15_percent_in_every_shell_masked_by_a_sphere_or_not(
-        coloured, radius):
+    coloured, radius
+):
     volume, power = coloured
     given = volume if radius is None else masked(volume, radius)
     space = FourierSpace(volume.grid)
@@ -175,10 +181,17 @@ def test_noise_of_betagalactosidase_is_that_of_the_solvent_near_it():
     assert noise.std() == pytest.approx(solvent.std(), rel=0.15)
 
 
-@pytest.mark.parametrize(("path", "kind"), [
-    (EXAMPLES / "emd_3488.mrc.gz", "single"), (DATA / "6272_crop.mrc.gz", "single"),
-    (DATA / "emd20026_O_1.3A.mrc.gz", "single"), (DATA / "2566_3J6B_9.mrc.gz", "single"),
-    (DATA / "emd_6824.mrc.gz", "pseudo-halves"), (DATA / "betaGal.mrc.gz", "pseudo-halves")])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (EXAMPLES / "emd_3488.mrc.gz", "single"),
+        (DATA / "6272_crop.mrc.gz", "single"),
+        (DATA / "emd20026_O_1.3A.mrc.gz", "single"),
+        (DATA / "2566_3J6B_9.mrc.gz", "single"),
+        (DATA / "emd_6824.mrc.gz", "pseudo-halves"),
+        (DATA / "betaGal.mrc.gz", "pseudo-halves"),
+    ],
+)
 def test_real_maps_give_pseudo_halves_only_where_their_solvent_holds_noise(path, kind):
     assert observe_one(read_map(path), np.random.default_rng(1)).kind == kind
 
@@ -201,15 +214,24 @@ def test_halves_are_read_with_frame_and_findings(tmp_path):
     assert [finding.code for finding in findings] == ["voxel-size-override"] * 2
 
 
-@pytest.mark.parametrize(("other", "words"), [
-    (draw("b", 2, shape=(40, 42, 46)),
-     r"half maps differ in box: 44 x 42 x 40 voxels in a\.mrc and 46 x 42 x 40 in b\.mrc"),
-    (draw("b", 2, voxel=1.25),
-     r"differ in voxel size: 1\.2 Å in a\.mrc and 1\.25 Å in b\.mrc; .*--apix"),
-    (draw("b", 2, origin=(0.0, 0.0, 3.0)),
-     r"differ in origin: \(0, 0, 0\) Å in a\.mrc and \(0, 0, 3\) Å in b\.mrc; set ORIGIN"),
-    (draw("b", 1), r"a\.mrc and b\.mrc are the same map \(correlation 1\.000000\)"),
-])
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            draw("b", 2, shape=(40, 42, 46)),
+            r"half maps differ in box: 44 x 42 x 40 voxels in a\.mrc and 46 x 42 x 40 in b\.mrc",
+        ),
+        (
+            draw("b", 2, voxel=1.25),
+            r"differ in voxel size: 1\.2 Å in a\.mrc and 1\.25 Å in b\.mrc; .*--apix",
+        ),
+        (
+            draw("b", 2, origin=(0.0, 0.0, 3.0)),
+            r"differ in origin: \(0, 0, 0\) Å in a\.mrc and \(0, 0, 3\) Å in b\.mrc; set ORIGIN",
+        ),
+        (draw("b", 1), r"a\.mrc and b\.mrc are the same map \(correlation 1\.000000\)"),
+    ],
+)
 def test_halves_that_do_not_go_together_are_refused(tmp_path, other, words):
     paths = write(tmp_path, draw("a"), other)
     with pytest.raises(InputError, match=words):
@@ -217,7 +239,7 @@ def test_halves_that_do_not_go_together_are_refused(tmp_path, other, words):
 
 
 def test_one_file_given_twice_is_refused_also_through_a_link(tmp_path):
-    path, = write(tmp_path, draw("a"))
+    (path,) = write(tmp_path, draw("a"))
     (tmp_path / "link.mrc").symlink_to(path)
     for second in (path, tmp_path / "link.mrc"):
         with pytest.raises(InputError, match=r"was given for both half maps"):
@@ -236,26 +258,32 @@ def soft_mask():
     return np.clip((14 - radius) / 6, 0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ((soft_mask() > 0.5).astype(np.float32), "only 2 different values, 0 to 1: it is a mask"),
-    (np.rint(3 + 20 * soft_mask()).astype(np.float32), "only 21 different values, 3 to 23"),
-    (soft_mask(), r"looks like a mask: its values go from 0 to 1, 8\d % are 0"),
-])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((soft_mask() > 0.5).astype(np.float32), "only 2 different values, 0 to 1: it is a mask"),
+        (np.rint(3 + 20 * soft_mask()).astype(np.float32), "only 21 different values, 3 to 23"),
+        (soft_mask(), r"looks like a mask: its values go from 0 to 1, 8\d % are 0"),
+    ],
+)
 def test_mask_or_label_map_given_as_density_is_refused(tmp_path, values, words):
     paths = write(tmp_path, Map(values, Grid(SHAPE, (1.0, 1.0, 1.0)), "m"))
     with pytest.raises(InputError, match=words):
         read_observed(HybridInputs(full_map=paths[0]), HybridParameters())
 
 
-@pytest.mark.parametrize("path", [EXAMPLES / "emd_3488.mrc.gz", *sorted(DATA.glob("*.mrc.gz"))],
-                         ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [EXAMPLES / "emd_3488.mrc.gz", *sorted(DATA.glob("*.mrc.gz"))],
+    ids=lambda path: path.name,
+)
 def test_no_real_density_map_is_taken_for_a_mask(path):
     refuse_mask(read_map(path))
 
 
 def test_companion_takes_the_grid_of_the_map_and_must_stand_on_it(tmp_path):
     volume = draw("a")
-    path, = write(tmp_path, Map(soft_mask(), volume.grid, "mask"))
+    (path,) = write(tmp_path, Map(soft_mask(), volume.grid, "mask"))
     companion = read_companion(path, volume, "mask").map
     assert companion.grid == volume.grid
     assert np.array_equal(companion.values, soft_mask())
@@ -265,14 +293,14 @@ def test_companion_takes_the_grid_of_the_map_and_must_stand_on_it(tmp_path):
 
 def test_companion_of_ones_is_one_of_the_whole_box(tmp_path):
     volume = draw("a")
-    path, = write(tmp_path, Map(np.ones_like(volume.values), volume.grid, "mask"))
+    (path,) = write(tmp_path, Map(np.ones_like(volume.values), volume.grid, "mask"))
     assert (read_companion(path, volume, "mask").map.values == 1).all()
 
 
 def test_voxel_size_that_was_given_counts_for_companions_too(tmp_path):
     volume = draw("a", voxel=1.3)
     wrong = draw("b", voxel=1.0)
-    path, = write(tmp_path, Map(soft_mask(), wrong.grid, "mask"))
+    (path,) = write(tmp_path, Map(soft_mask(), wrong.grid, "mask"))
     with pytest.raises(InputError, match=r"give the voxel size with --apix"):
         read_companion(path, volume, "mask")
     assert read_companion(path, volume, "mask", voxel_size=1.3).map.grid == volume.grid

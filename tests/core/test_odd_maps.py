@@ -50,11 +50,17 @@ def case(tmp_path_factory):
 def run(inputs, folder, parameters=PARAMETERS, **watched):
     """The maps of a run, its record, and the codes of its findings."""
     folder.mkdir(exist_ok=True)
-    result = run_hybrid(inputs, parameters, output_paths(folder / "out.mrc"),
-                        progress=Progress(Watcher(**watched)))
-    maps = {name: read_map(path).values for name, path in (
-        ("map", result.output), ("linear", result.linear),
-        ("half", result.files["sharpened_half2"]))}
+    result = run_hybrid(
+        inputs, parameters, output_paths(folder / "out.mrc"), progress=Progress(Watcher(**watched))
+    )
+    maps = {
+        name: read_map(path).values
+        for name, path in (
+            ("map", result.output),
+            ("linear", result.linear),
+            ("half", result.files["sharpened_half2"]),
+        )
+    }
     return maps, json.loads(result.record.read_text()), {f.code for f in result.findings}
 
 
@@ -87,6 +93,7 @@ def hot(values):
 def test_values_of_any_order_give_the_plain_map(case, plain, tmp_path, factor):
     def scaled(values):
         return values * np.float64(factor)
+
     found = run(given(case, tmp_path, half_map_1=scaled, half_map_2=scaled), tmp_path / "out")
     for name in ("map", "linear", "half"):
         assert rms(found, plain, name) < 1e-3
@@ -95,10 +102,9 @@ def test_values_of_any_order_give_the_plain_map(case, plain, tmp_path, factor):
 
 @pytest.mark.parametrize("factor", [1.5, 0.4])
 def test_half_on_another_scale_gives_nearly_the_plain_map(case, plain, tmp_path, factor):
-    found = run(given(case, tmp_path, half_map_2=lambda values: factor * values),
-                tmp_path / "out")
+    found = run(given(case, tmp_path, half_map_2=lambda values: factor * values), tmp_path / "out")
     for name in ("map", "linear", "half"):
-        assert rms(found, plain, name) < 0.02   # 0.06 and more before
+        assert rms(found, plain, name) < 0.02  # 0.06 and more before
     assert found[2] == plain[2] | {"half-scale"}
 
 
@@ -119,12 +125,13 @@ def test_hot_voxel_gives_the_plain_map(case, plain, tmp_path):
 def test_mask_of_halves_gives_the_map_of_the_mask_of_ones(case, tmp_path):
     half = read_map(case.inputs.half_map_1)
     z, y, x = np.indices(half.values.shape)
-    ball = (x - 24)**2 + (y - 23)**2 + (z - 22)**2 < 17**2
+    ball = (x - 24) ** 2 + (y - 23) ** 2 + (z - 22) ** 2 < 17**2
     maps = []
     for name, value in (("ones", 1.0), ("halves", 0.5)):
         write_map(tmp_path / f"{name}.mrc", half.with_values((value * ball).astype(np.float32)))
-        maps.append(run(dataclasses.replace(case.inputs, mask=tmp_path / f"{name}.mrc"),
-                        tmp_path / name))
+        maps.append(
+            run(dataclasses.replace(case.inputs, mask=tmp_path / f"{name}.mrc"), tmp_path / name)
+        )
     assert np.array_equal(maps[0][0]["map"], maps[1][0]["map"])
     assert maps[0][0]["map"].std() > 0
     assert maps[1][2] - maps[0][2] == {"mask-raised"}
@@ -143,19 +150,25 @@ def test_mask_with_another_voxel_size_is_read_with_the_given_one(case, plain, tm
     _, record, codes = run(inputs, tmp_path / "out", parameters)
     assert codes == plain[2] | {"mask-whole-box", "low-coverage"}
     assert record["mask"]["volume_cubic_angstrom"] == pytest.approx(
-        half.grid.size * half.grid.voxel_volume)
+        half.grid.size * half.grid.voxel_volume
+    )
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("output", 0.0, "the display map is 0 everywhere, so no file was written"),
-    ("output", 1e-35, r"the display map is -4\.03e-35 everywhere"),
-    ("linear", 2.5, r"the linear map is 2\.5 everywhere"),
-    ("output", np.nan, "the display map has 97152 of 97152 voxels that are not finite"),
-    ("linear", np.inf, "the linear map has 97152 of 97152 voxels"),
-    ("difference", np.nan, "the sharpened_half1 has 97152 of 97152 voxels"),
-    ("volumes", np.nan, r"the gain_4\.2A has 97152 of 97152 voxels")])
-def test_empty_constant_or_infinite_map_is_never_written(case, tmp_path, monkeypatch, name, value,
-                                                         words):
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("output", 0.0, "the display map is 0 everywhere, so no file was written"),
+        ("output", 1e-35, r"the display map is -4\.03e-35 everywhere"),
+        ("linear", 2.5, r"the linear map is 2\.5 everywhere"),
+        ("output", np.nan, "the display map has 97152 of 97152 voxels that are not finite"),
+        ("linear", np.inf, "the linear map has 97152 of 97152 voxels"),
+        ("difference", np.nan, "the sharpened_half1 has 97152 of 97152 voxels"),
+        ("volumes", np.nan, r"the gain_4\.2A has 97152 of 97152 voxels"),
+    ],
+)
+def test_empty_constant_or_infinite_map_is_never_written(
+    case, tmp_path, monkeypatch, name, value, words
+):
     def spoiled(observed, *_, **__):
         grid = observed.average.grid
         noise = np.random.default_rng(1).normal(size=grid.shape).astype(np.float32)
@@ -163,8 +176,16 @@ def test_empty_constant_or_infinite_map_is_never_written(case, tmp_path, monkeyp
         good = Map(noise, grid)
         maps = dict.fromkeys(("output", "linear", "difference", "weight"), good)
         changed = {name: {"gain_4.2A": bad} if name == "volumes" else bad}
-        return ScaledMaps(**{**maps, **changed}, policy="none", label="", statement="", bands=(),
-                          silent=noise > 9, silent_share=0.0)
+        return ScaledMaps(
+            **{**maps, **changed},
+            policy="none",
+            label="",
+            statement="",
+            bands=(),
+            silent=noise > 9,
+            silent_share=0.0,
+        )
+
     monkeypatch.setattr(pipeline, "scale_map", spoiled)
     monkeypatch.setattr(pipeline, "amplitude_curves", lambda *_, **__: None)
     (tmp_path / "out").mkdir()
@@ -177,13 +198,15 @@ def test_empty_constant_or_infinite_map_is_never_written(case, tmp_path, monkeyp
 
 @pytest.mark.parametrize("change", ["deleted", "replaced"])
 def test_record_names_what_was_read_whatever_becomes_of_the_files(case, plain, tmp_path, change):
-    inputs = given(case, tmp_path, half_map_1=lambda values: values,
-                   half_map_2=lambda values: values)
+    inputs = given(
+        case, tmp_path, half_map_1=lambda values: values, half_map_2=lambda values: values
+    )
     model = tmp_path / "model.cif"
     model.write_bytes(inputs.model.read_bytes())
     inputs = dataclasses.replace(inputs, model=model)
-    before = {name: hashlib.sha256(path.read_bytes()).hexdigest()
-              for name, path in inputs.files.items()}
+    before = {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.files.items()
+    }
 
     def change_all():
         for path in inputs.files.values():
@@ -192,6 +215,7 @@ def test_record_names_what_was_read_whatever_becomes_of_the_files(case, plain, t
                 os.replace(path.with_suffix(".new"), path)
             else:
                 path.unlink()
+
     maps, record, _ = run(inputs, tmp_path / "out", at="mask", do=change_all)
     assert {name: entry["sha256"] for name, entry in record["inputs"].items()} == before
     assert np.array_equal(maps["map"], plain[0]["map"])

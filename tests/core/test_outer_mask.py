@@ -40,8 +40,10 @@ def streaked(particle):
     power = (s + 0.02) * (1 + 4 * np.exp(-((s / 0.03) ** 2))) / (0.5 - 0.4 * np.exp(-(s / 0.1)))
     power *= GRID.size * (0.15 * signal.std()) ** 2 / power.mean()
     rng = np.random.default_rng(7)
-    return [Map((signal + coloured_noise(space, power, rng)).astype(np.float32), GRID, f"half {i}")
-            for i in (1, 2)]
+    return [
+        Map((signal + coloured_noise(space, power, rng)).astype(np.float32), GRID, f"half {i}")
+        for i in (1, 2)
+    ]
 
 
 def radius_in(axes):
@@ -56,8 +58,10 @@ def cosine(radius, edge, axes=(1, 1, 1)):
 
 
 def under(halves, mask, level=0.0):
-    return [half.with_values(half.values * mask + np.float32(level) * (1 - mask), half.name)
-            for half in halves]
+    return [
+        half.with_values(half.values * mask + np.float32(level) * (1 - mask), half.name)
+        for half in halves
+    ]
 
 
 def codes(halves):
@@ -83,7 +87,8 @@ def test_a_box_of_noise_has_no_mask(halves):
 @pytest.mark.parametrize("radius", [35, 30])
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_a_sphere_round_the_box_is_a_note_whatever_fills_the_corners(
-        halves, streaked, radius, level):
+    halves, streaked, radius, level
+):
     for pair in (halves, streaked):
         windowed = under(pair, cosine(radius, 5), level * pair[0].values.std())
         assert codes(windowed) == {"spherical-mask"}
@@ -107,7 +112,8 @@ def test_a_sphere_tight_round_the_particle_is_a_warning(particle, halves):
 def test_a_mask_of_the_shape_of_the_particle_is_a_warning(particle, halves):
     truth = density(particle, GRID)
     shape = ndimage.gaussian_filter(
-        ndimage.binary_dilation(truth > 0.2 * truth.max(), iterations=3).astype(float), 1.0)
+        ndimage.binary_dilation(truth > 0.2 * truth.max(), iterations=3).astype(float), 1.0
+    )
     tight = np.where(shape > 0.02, shape, 0).astype(np.float32)
     assert "masked-input" in codes(under(halves, tight))
 
@@ -122,8 +128,9 @@ def test_the_noise_of_pseudo_halves_does_not_see_the_edge_of_the_sphere(halves):
 
 
 def test_the_solvent_mean_is_that_inside_the_sphere(halves):
-    shifted = [half.with_values(half.values + np.float32(half.values.std()), half.name)
-               for half in halves]
+    shifted = [
+        half.with_values(half.values + np.float32(half.values.std()), half.name) for half in halves
+    ]
     plain = observe_halves(*shifted).average.values
     windowed = observe_halves(*under(shifted, cosine(35, 5))).average.values
     whole = cosine(35, 5) == 1
@@ -131,8 +138,10 @@ def test_the_solvent_mean_is_that_inside_the_sphere(halves):
 
 
 def test_the_mask_of_windowed_halves_is_that_of_the_whole_box(halves):
-    masks = [confidence_mask(observe_halves(*pair), fdr=0.01, resolution=3.5).solid
-             for pair in (halves, under(halves, cosine(35, 8)))]
+    masks = [
+        confidence_mask(observe_halves(*pair), fdr=0.01, resolution=3.5).solid
+        for pair in (halves, under(halves, cosine(35, 8)))
+    ]
     shared = (masks[0] & masks[1]).sum()
     # fewer voxels are tested inside the sphere, so a few more are accepted
     assert shared > 0.95 * max(mask.sum() for mask in masks)

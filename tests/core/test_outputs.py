@@ -20,13 +20,17 @@ def inputs(tmp_path):
     return HybridInputs(full_map=tmp_path / "full.mrc", model=tmp_path / "model.pdb")
 
 
-@pytest.mark.parametrize(("given", "map_name", "linear", "record"), [
-    ("a.mrc", "a.mrc", "a_linear.mrc", "a.json"),
-    ("a.mrc.gz", "a.mrc.gz", "a_linear.mrc.gz", "a.json"),
-    ("a.b.map", "a.b.map", "a.b_linear.map", "a.b.json"),
-    ("a", "a.mrc", "a_linear.mrc", "a.json"),
-    ("a.v2", "a.v2.mrc", "a.v2_linear.mrc", "a.v2.json"),
-    ("É å.MRC", "É å.MRC", "É å_linear.mrc", "É å.json")])
+@pytest.mark.parametrize(
+    ("given", "map_name", "linear", "record"),
+    [
+        ("a.mrc", "a.mrc", "a_linear.mrc", "a.json"),
+        ("a.mrc.gz", "a.mrc.gz", "a_linear.mrc.gz", "a.json"),
+        ("a.b.map", "a.b.map", "a.b_linear.map", "a.b.json"),
+        ("a", "a.mrc", "a_linear.mrc", "a.json"),
+        ("a.v2", "a.v2.mrc", "a.v2_linear.mrc", "a.v2.json"),
+        ("É å.MRC", "É å.MRC", "É å_linear.mrc", "É å.json"),
+    ],
+)
 def test_names_follow_from_the_map(tmp_path, given, map_name, linear, record):
     paths = output_paths(tmp_path / given)
     assert (paths.map.name, paths.linear.name, paths.record.name) == (map_name, linear, record)
@@ -47,9 +51,14 @@ def test_default_lies_in_the_current_folder(tmp_path, monkeypatch):
 def test_resume_names_a_folder_that_stays(tmp_path):
     assert output_paths(tmp_path / "a.mrc").processing_folder is None
     assert output_paths(tmp_path / "a.mrc", resume=True).processing_folder == (
-        tmp_path / "a_locscale")
-    assert output_paths(tmp_path / "a.mrc", resume=True, processing_folder=tmp_path / "b"
-                        ).processing_folder == tmp_path / "b"
+        tmp_path / "a_locscale"
+    )
+    assert (
+        output_paths(
+            tmp_path / "a.mrc", resume=True, processing_folder=tmp_path / "b"
+        ).processing_folder
+        == tmp_path / "b"
+    )
 
 
 def test_good_outputs_pass_and_nothing_is_written(tmp_path, inputs):
@@ -59,8 +68,11 @@ def test_good_outputs_pass_and_nothing_is_written(tmp_path, inputs):
 
 
 def test_output_that_is_an_input_is_refused(tmp_path, inputs):
-    with pytest.raises(InputError, match=r"output .*full.mrc is also the input full map: give "
-                                         "another name with -o"):
+    with pytest.raises(
+        InputError,
+        match=r"output .*full.mrc is also the input full map: give "
+        "another name with -o",
+    ):
         check_outputs(output_paths(tmp_path / "full.mrc"), inputs)
 
 
@@ -74,9 +86,10 @@ def test_output_that_is_an_input_by_another_name_is_refused(tmp_path, inputs):
 def test_derived_output_that_is_an_input_is_refused(tmp_path, inputs, name):
     os.link(tmp_path / "model.pdb", tmp_path / name)
     with pytest.raises(InputError, match=rf"{name} is also the input model"):
-        check_outputs(output_paths(tmp_path / "full.map"
-                                   if name == "full.json" else tmp_path / "full.mrc"),
-                      HybridInputs(full_map=tmp_path / "other.mrc", model=tmp_path / "model.pdb"))
+        check_outputs(
+            output_paths(tmp_path / "full.map" if name == "full.json" else tmp_path / "full.mrc"),
+            HybridInputs(full_map=tmp_path / "other.mrc", model=tmp_path / "model.pdb"),
+        )
 
 
 def test_missing_folder_is_refused(tmp_path, inputs):
@@ -85,8 +98,11 @@ def test_missing_folder_is_refused(tmp_path, inputs):
 
 
 def test_name_that_is_too_long_is_refused(tmp_path, inputs):
-    with pytest.raises(InputError, match=r"cannot be written: File name too long \(30\d bytes\); "
-                                         "give another name with -o"):
+    with pytest.raises(
+        InputError,
+        match=r"cannot be written: File name too long \(30\d bytes\); "
+        "give another name with -o",
+    ):
         check_outputs(output_paths(tmp_path / ("a" * 300 + ".mrc")), inputs)
 
 
@@ -99,8 +115,9 @@ def test_folder_that_was_made_in_place_of_a_map_is_refused(tmp_path, inputs):
 
 def test_file_in_place_of_the_processing_folder_is_refused(tmp_path, inputs):
     with pytest.raises(InputError, match=r"processing folder .*model.pdb is a file"):
-        check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "model.pdb"),
-                      inputs)
+        check_outputs(
+            output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "model.pdb"), inputs
+        )
 
 
 def test_read_only_folder_is_refused(inputs):
@@ -113,9 +130,14 @@ def test_read_only_folder_is_refused(inputs):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX")
 def test_full_disk_is_no_reason_to_leave_files(tmp_path, inputs):
-    if os.geteuid() != 0 or subprocess.run(
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=2", "tmpfs", tmp_path / ""],
-            check=False, capture_output=True).returncode:
+            check=False,
+            capture_output=True,
+        ).returncode
+    ):
         pytest.skip("needs the right to mount")
     try:
         (tmp_path / "filler").write_bytes(b"")
@@ -128,9 +150,11 @@ def test_full_disk_is_no_reason_to_leave_files(tmp_path, inputs):
 
 # ---- every name that a run will write -----------------------------------------------------------
 
+
 @pytest.mark.parametrize("asked", sorted(OUTPUTS))
 def test_name_that_only_a_further_output_makes_too_long_is_refused_before_the_work(
-        tmp_path, inputs, asked):
+    tmp_path, inputs, asked
+):
     short = output_paths(tmp_path / "a.mrc")
     longest = max(len(path.name) for path in short.written())
     asked_for = max(len(path.name) for path in short.written({asked}))
@@ -152,8 +176,15 @@ def test_longest_name_that_a_file_system_takes_can_be_written(tmp_path):
 def test_names_are_those_of_a_run(tmp_path):
     paths = output_paths(tmp_path / "a.mrc", report=True).written({"halves", "model", "localB"})
     assert [path.name for path in paths] == [
-        "a.mrc", "a_linear.mrc", "a.json", "a_sharpened_half1.mrc", "a_sharpened_half2.mrc",
-        "a_localB.mrc", "a_model.cif", "a_report.html"]
+        "a.mrc",
+        "a_linear.mrc",
+        "a.json",
+        "a_sharpened_half1.mrc",
+        "a_sharpened_half2.mrc",
+        "a_localB.mrc",
+        "a_model.cif",
+        "a_report.html",
+    ]
 
 
 def test_further_output_that_is_an_input_is_refused(tmp_path, inputs):
@@ -168,15 +199,21 @@ def test_file_of_the_processing_folder_that_is_an_input_is_refused(tmp_path, inp
     (tmp_path / "job").mkdir()
     (tmp_path / "job/hybrid_model.cif").write_bytes(b"model")
     given = dataclasses.replace(inputs, model=tmp_path / "job/hybrid_model.cif")
-    with pytest.raises(InputError, match=r"hybrid_model.cif is also the input model: give another "
-                                         "folder with -op"):
+    with pytest.raises(
+        InputError,
+        match=r"hybrid_model.cif is also the input model: give another "
+        "folder with -op",
+    ):
         check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), given)
 
 
 def test_folder_in_place_of_a_file_of_the_processing_folder_is_refused(tmp_path, inputs):
     (tmp_path / "job/mask.mrc").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"job/mask.mrc is a folder, and a map or model of this "
-                                         r"run is to have that name; give another folder with -op"):
+    with pytest.raises(
+        InputError,
+        match=r"job/mask.mrc is a folder, and a map or model of this "
+        r"run is to have that name; give another folder with -op",
+    ):
         check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), inputs)
 
 
@@ -189,13 +226,19 @@ def test_folder_in_place_of_a_further_output_is_refused(tmp_path, inputs):
 @pytest.mark.parametrize("name", ["results", "results.mrc"])
 def test_folder_as_output_is_refused_with_a_name_in_it(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(InputError, match=rf"output .*/{name} is a folder: give the name of a map "
-                                         rf"in it, e.g. .*/{name}/locscale_output.mrc"):
+    with pytest.raises(
+        InputError,
+        match=rf"output .*/{name} is a folder: give the name of a map "
+        rf"in it, e.g. .*/{name}/locscale_output.mrc",
+    ):
         output_paths(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["results/", "../results//", "out.mrc/"])
 def test_name_that_ends_like_a_folder_is_refused(name):
-    with pytest.raises(InputError, match=r"output .*/ is the name of a folder: give the name of a "
-                                         r"map in it, e.g. .*/locscale_output.mrc"):
+    with pytest.raises(
+        InputError,
+        match=r"output .*/ is the name of a folder: give the name of a "
+        r"map in it, e.g. .*/locscale_output.mrc",
+    ):
         require_file_name(name)

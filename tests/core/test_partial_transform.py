@@ -13,8 +13,11 @@ def inside(shape, reach) -> np.ndarray:
     """Coefficients whose indices do not go beyond `reach`."""
     z, y = (np.abs(np.fft.fftfreq(n) * n).round() for n in shape[:2])
     x = np.arange(shape[2] // 2 + 1)
-    return ((z <= reach[0])[:, None, None] & (y <= reach[1])[None, :, None]
-            & (x <= reach[2])[None, None, :])
+    return (
+        (z <= reach[0])[:, None, None]
+        & (y <= reach[1])[None, :, None]
+        & (x <= reach[2])[None, None, :]
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -28,7 +28,7 @@ def at(monkeypatch):
 def test_time_in_which_the_process_did_not_run_does_not_count(at):
     at(100.0)
     awake = Awake()
-    for moment in (100.4, 100.9, 1000.0, 1000.5):      # suspended for 899 s
+    for moment in (100.4, 100.9, 1000.0, 1000.5):  # suspended for 899 s
         at(moment)
         awake()
     assert awake() == pytest.approx(0.9 + 1.0 + 0.5)
@@ -50,13 +50,17 @@ def test_pulse_counts_from_the_last_change_of_the_file(tmp_path):
     seconds = [0.0]
     pulse = Pulse(tmp_path, lambda: seconds[0])
     life_file(tmp_path, 3).touch()
-    for now, beats, silence in ((1.0, True, 0.0), (4.0, False, 3.0), (9.0, True, 0.0),
-                                (12.0, False, 3.0)):
+    for now, beats, silence in (
+        (1.0, True, 0.0),
+        (4.0, False, 3.0),
+        (9.0, True, 0.0),
+        (12.0, False, 3.0),
+    ):
         seconds[0] = now
         if beats:
             os.utime(life_file(tmp_path, 3), (now, now))
         pulse.look([3, 4])
-        assert (pulse.silence(3), pulse.silence(4)) == (silence, 0.0)   # 4 has shown no file
+        assert (pulse.silence(3), pulse.silence(4)) == (silence, 0.0)  # 4 has shown no file
 
 
 def test_heart_renews_its_file_and_does_not_make_it_again(tmp_path, monkeypatch):
@@ -75,8 +79,15 @@ def test_heart_renews_its_file_and_does_not_make_it_again(tmp_path, monkeypatch)
 def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit(tmp_path):
     seconds, found = [0.0], []
     clock = Clock(patience=5000.0, now=lambda: seconds[0])
-    watch = Watch(clock, tmp_path, limit=300.0, workers=4, found=found.append,
-                  called=lambda worker: f"rank {worker} of 4", remedy="run it again")
+    watch = Watch(
+        clock,
+        tmp_path,
+        limit=300.0,
+        workers=4,
+        found=found.append,
+        called=lambda worker: f"rank {worker} of 4",
+        remedy="run it again",
+    )
     for worker in (1, 2):
         life_file(tmp_path, worker).touch()
         clock.started(worker, worker)
@@ -87,19 +98,24 @@ def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit(tm
         late = watch.late()
         if seconds[0] == 35.0:
             assert [finding.code for finding in found] == ["worker-silent"]
-    assert late == (1, "rank 1 of 4 has been silent for 301 s in task 1; the longest other task "
-                       "took 0.0 s; run it again")
+    assert late == (
+        1,
+        "rank 1 of 4 has been silent for 301 s in task 1; the longest other task "
+        "took 0.0 s; run it again",
+    )
     (finding,) = found
     assert finding.message == (
         "rank 1 of 4 has not responded for 31 s. The run ends if this lasts 300 s. Check whether "
-        "that process is suspended, and whether its disk responds")
+        "that process is suspended, and whether its disk responds"
+    )
 
 
 def test_worker_that_falls_silent_again_is_said_again(tmp_path):
     seconds, found = [0.0], []
     clock = Clock(now=lambda: seconds[0])
-    watch = Watch(clock, tmp_path, limit=300.0, workers=4, called=str, found=found.append,
-                  remedy="")
+    watch = Watch(
+        clock, tmp_path, limit=300.0, workers=4, called=str, found=found.append, remedy=""
+    )
     life_file(tmp_path, 0).touch()
     clock.started(0, 0)
     for second in range(120):
@@ -113,7 +129,7 @@ def test_worker_that_falls_silent_again_is_said_again(tmp_path):
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 1.0), (100, 1.0), (500, 5.0), (5000, 10.0)])
 def test_many_workers_show_their_signs_of_life_less_often(workers, seconds):
     assert patience.beat_seconds(workers) == seconds
-    assert 2 * seconds < patience.NOTICE_SECONDS    # the longest time between two that are seen
+    assert 2 * seconds < patience.NOTICE_SECONDS  # the longest time between two that are seen
 
 
 # ---- processes ----------------------------------------------------------------------------------
@@ -124,7 +140,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 def start_pool(folder, seconds):
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/toy_map.py"), "pool", "2", str(folder), str(seconds)],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     toy_tasks.wait_until(lambda: len(toy_tasks.workers(folder)) == 2)
     return process
 
@@ -157,8 +175,11 @@ def test_stopped_process_of_a_pool_is_said_and_ends_the_run_whatever_a_task_may_
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 3
     said, error = output.splitlines()
-    assert re.fullmatch(r"worker-silent: process \d of 2 has not responded for \d s. The run ends "
-                        r"if this lasts 6 s. Check whether .*", said)
+    assert re.fullmatch(
+        r"worker-silent: process \d of 2 has not responded for \d s. The run ends "
+        r"if this lasts 6 s. Check whether .*",
+        said,
+    )
     assert re.match(r"error: process \d of 2 has been silent for \d+ s in task \d+", error)
     assert not any(map(toy_tasks.is_alive, toy_tasks.workers(tmp_path)))
 
@@ -175,10 +196,12 @@ def test_stopped_process_that_goes_on_in_time_ends_nothing(tmp_path):
 
 
 def test_parent_that_is_suspended_is_not_lost_where_there_is_no_fifo(tmp_path):
-    code = ("from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
-            "from pathlib import Path; import time;"
-            f"held = Lifeline(Path({str(tmp_path)!r}), fifo=False); print('up', flush=True); "
-            "time.sleep(600)")
+    code = (
+        "from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
+        "from pathlib import Path; import time;"
+        f"held = Lifeline(Path({str(tmp_path)!r}), fifo=False); print('up', flush=True); "
+        "time.sleep(600)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     lost = []
     try:

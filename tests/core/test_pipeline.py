@@ -50,16 +50,19 @@ def case(tmp_path_factory):
     while len(chain) > N_GIVEN:
         del chain[len(chain) - 1]
     structure.make_mmcif_document().write_file(str(folder / "model.cif"))
-    inputs = HybridInputs(half_map_1=folder / "half1.mrc", half_map_2=folder / "half2.mrc",
-                          model=folder / "model.cif")
+    inputs = HybridInputs(
+        half_map_1=folder / "half1.mrc", half_map_2=folder / "half2.mrc", model=folder / "model.cif"
+    )
     return Case(inputs, truth.values, HybridParameters(resolution=RESOLUTION))
 
 
 @pytest.fixture(scope="module")
 def result(case, tmp_path_factory):
     folder = tmp_path_factory.mktemp("result")
-    parameters = dataclasses.replace(case.parameters, outputs=frozenset(
-        {"halves", "mask", "reference", "model", "gain", "resolution"}))
+    parameters = dataclasses.replace(
+        case.parameters,
+        outputs=frozenset({"halves", "mask", "reference", "model", "gain", "resolution"}),
+    )
     return run_hybrid(case.inputs, parameters, output_paths(folder / "out.mrc"))
 
 
@@ -79,8 +82,9 @@ def test_output_stands_in_the_frame_of_the_input(case, result):
 def test_sharpened_map_is_nearer_to_the_truth_than_the_average_of_the_halves(case, result):
     average = (read(case.inputs.half_map_1) + read(case.inputs.half_map_2)) / 2
     inside = read(result.files["mask"]) > 0.5
-    before, after = (np.corrcoef(v[inside], case.truth[inside])[0, 1]
-                     for v in (average, read(result.output)))
+    before, after = (
+        np.corrcoef(v[inside], case.truth[inside])[0, 1] for v in (average, read(result.output))
+    )
     assert after > before + 0.03
 
 
@@ -122,8 +126,13 @@ def test_process_pool_and_a_second_run_give_the_same_bytes(case, result, tmp_pat
     progress = Progress()
     progress.found(Finding("mpi-not-used", "warning", "of the executor"))
     with ProcessExecutor(2) as pool:
-        again = run_hybrid(case.inputs, case.parameters, output_paths(tmp_path / "out.mrc"),
-                           executor=pool, progress=progress)
+        again = run_hybrid(
+            case.inputs,
+            case.parameters,
+            output_paths(tmp_path / "out.mrc"),
+            executor=pool,
+            progress=progress,
+        )
     record = json.loads(again.record.read_text())
     assert record["findings"][0]["message"] == "of the executor"
     assert again.output.read_bytes() == result.output.read_bytes()
@@ -131,8 +140,11 @@ def test_process_pool_and_a_second_run_give_the_same_bytes(case, result, tmp_pat
 
 
 def test_another_seed_moves_the_map_by_less_than_two_percent_of_its_sd(case, result, tmp_path):
-    other = run_hybrid(case.inputs, dataclasses.replace(case.parameters, seed=5),
-                       output_paths(tmp_path / "out.mrc"))
+    other = run_hybrid(
+        case.inputs,
+        dataclasses.replace(case.parameters, seed=5),
+        output_paths(tmp_path / "out.mrc"),
+    )
     inside = read(result.files["mask"]) > 0.5
     first, second = (read(path)[inside] for path in (result.output, other.output))
     assert 0 < np.sqrt(np.mean((first - second) ** 2)) / first.std() < 0.02
@@ -167,8 +179,9 @@ def test_without_a_model_the_whole_density_is_filled(case, tmp_path):
 
 
 def test_model_is_used_as_it_is_when_it_is_not_to_be_completed(case, tmp_path):
-    parameters = dataclasses.replace(case.parameters, complete_model=False,
-                                     outputs=frozenset({"model"}))
+    parameters = dataclasses.replace(
+        case.parameters, complete_model=False, outputs=frozenset({"model"})
+    )
     result = run_hybrid(case.inputs, parameters, output_paths(tmp_path / "out.mrc"))
     model = read_model(result.files["model"], keep_pseudo_atoms=True)
     assert len(model) == 8 * N_GIVEN
@@ -190,15 +203,17 @@ def few_atoms(case, tmp_path_factory):
 def test_too_few_atoms_for_the_density_are_told_in_the_record(case, few_atoms, tmp_path):
     parameters = dataclasses.replace(case.parameters, complete_model=False, refiner="none")
     result = run_hybrid(few_atoms, parameters, output_paths(tmp_path / "out.mrc"))
-    told, = (finding for finding in json.loads(result.record.read_text())["findings"]
-             if finding["code"] == "low-coverage")
+    (told,) = (
+        finding
+        for finding in json.loads(result.record.read_text())["findings"]
+        if finding["code"] == "low-coverage"
+    )
     assert told["message"].startswith("few.cif has too few atoms for the density: its 96 atoms ")
     assert told["values"]["coverage_percent"] < 50
 
 
 def test_skipped_refinement_keeps_the_b_of_the_file(case, tmp_path):
-    parameters = dataclasses.replace(case.parameters, refiner="none",
-                                     outputs=frozenset({"model"}))
+    parameters = dataclasses.replace(case.parameters, refiner="none", outputs=frozenset({"model"}))
     result = run_hybrid(case.inputs, parameters, output_paths(tmp_path / "out.mrc"))
     given = read_model(case.inputs.model)
     written = read_model(result.files["model"])
@@ -207,7 +222,9 @@ def test_skipped_refinement_keeps_the_b_of_the_file(case, tmp_path):
 
 def test_too_few_atoms_are_told_by_the_check_with_the_number_of_the_run(case, few_atoms):
     alone = dataclasses.replace(case.parameters, complete_model=False)
-    told, = (finding for finding in check_only(few_atoms, alone) if finding.code == "low-coverage")
+    (told,) = (
+        finding for finding in check_only(few_atoms, alone) if finding.code == "low-coverage"
+    )
     assert told.message.startswith("few.cif has too few atoms for the density: its 96 atoms ")
     codes = {finding.code for finding in check_only(few_atoms, case.parameters)}
     assert "low-coverage" not in codes
@@ -270,7 +287,11 @@ def test_old_output_stays_when_a_run_fails(case, tmp_path):
     old = tmp_path / "out.mrc"
     old.write_bytes(b"precious")
     with pytest.raises(StageError, match="no room"):
-        run_hybrid(case.inputs, case.parameters, output_paths(old),
-                   progress=Progress(listener, stop_requested=fail))
+        run_hybrid(
+            case.inputs,
+            case.parameters,
+            output_paths(old),
+            progress=Progress(listener, stop_requested=fail),
+        )
     assert old.read_bytes() == b"precious"
     assert [path.name for path in tmp_path.iterdir()] == ["out.mrc"]

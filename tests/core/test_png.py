@@ -15,9 +15,9 @@ def decode(content):
     assert content[:8] == bytes([137, 80, 78, 71, 13, 10, 26, 10])
     chunks, place = {}, 8
     while place < len(content):
-        (length,) = struct.unpack(">I", content[place:place + 4])
-        kind, data = content[place + 4:place + 8], content[place + 8:place + 8 + length]
-        (checksum,) = struct.unpack(">I", content[place + 8 + length:place + 12 + length])
+        (length,) = struct.unpack(">I", content[place : place + 4])
+        kind, data = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
+        (checksum,) = struct.unpack(">I", content[place + 8 + length : place + 12 + length])
         assert zlib.crc32(kind + data) == checksum
         chunks[kind] = data
         place += 12 + length

@@ -96,12 +96,12 @@ def test_pieces_below_60_cubic_angstrom_are_dropped():
     values[30:34, 30:34, 30:34] = 3
     solid = np.zeros(grid.shape, bool)
     solid[:28] = True
-    solid[30:34, 30:34, 30:33] = True   # 48 Å^3 of a blob that the low-pass makes wider
+    solid[30:34, 30:34, 30:33] = True  # 48 Å^3 of a blob that the low-pass makes wider
     observed = ObservedMaps(Map(values, grid), None, None, "single")
     region = unmodelled_region(observed, solid, np.empty((0, 3)))
     assert region.volume > 5000
     assert (region.voxels() < 28).all()
-    solid[30:34, 30:34, 29:34] = True   # 80 Å^3
+    solid[30:34, 30:34, 29:34] = True  # 80 Å^3
     region = unmodelled_region(observed, solid, np.empty((0, 3)))
     assert (region.voxels()[:, 2] > 29).sum() > 60
 
@@ -127,8 +127,10 @@ def test_the_origin_moves_everything_along(case):
     moved = Map(average.values, replace(average.grid, origin=tuple(shift)))
     here = unmodelled_region(observed, solid, positions[:kept])
     there = unmodelled_region(replace(observed, average=moved), solid, positions[:kept] + shift)
-    a, b = (starting_places(region, volume, d_min=3.5, rng=default_rng(1))
-            for region, volume in ((here, average), (there, moved)))
+    a, b = (
+        starting_places(region, volume, d_min=3.5, rng=default_rng(1))
+        for region, volume in ((here, average), (there, moved))
+    )
     assert b == pytest.approx(a + shift, abs=1e-6)
 
 
@@ -147,8 +149,10 @@ def test_places_are_even_and_cover_the_region(case, region):
 
 
 def test_the_seed_decides_the_places(case, region):
-    a, b, c = (starting_places(region, case[0].average, d_min=RESOLUTION, rng=default_rng(seed))
-               for seed in (1, 1, 2))
+    a, b, c = (
+        starting_places(region, case[0].average, d_min=RESOLUTION, rng=default_rng(seed))
+        for seed in (1, 1, 2)
+    )
     assert np.array_equal(a, b)
     assert not np.allclose(a, c, atol=0.05)
 
@@ -156,8 +160,9 @@ def test_the_seed_decides_the_places(case, region):
 def test_places_of_a_point_group_are_those_of_one_unit(case, region):
     symmetry = symmetry_of(case[0].average.grid, "C4")
     whole = unmodelled_region(case[0], case[2], np.empty((0, 3)))
-    unit = starting_places(whole, case[0].average, d_min=RESOLUTION, rng=default_rng(0),
-                           symmetry=symmetry)
+    unit = starting_places(
+        whole, case[0].average, d_min=RESOLUTION, rng=default_rng(0), symmetry=symmetry
+    )
     assert len(unit) == round(whole.n_atoms / 4)
     assert symmetry.asymmetric_unit(unit).mean() > 0.95
 

@@ -22,8 +22,9 @@ EXAMPLES, DATA = ROOT / "examples/data", ROOT / "tests/data"
 
 def run(folder, full_map, model, **parameters):
     given = HybridParameters(outputs=frozenset({"model", "mask"}), **parameters)
-    return run_hybrid(HybridInputs(full_map=full_map, model=model), given,
-                      output_paths(folder / "out.mrc"))
+    return run_hybrid(
+        HybridInputs(full_map=full_map, model=model), given, output_paths(folder / "out.mrc")
+    )
 
 
 def codes(result):
@@ -54,8 +55,12 @@ def cyclic_turn(values):
 
 @pytest.fixture(scope="module")
 def haemoglobin(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("haemoglobin"), EXAMPLES / "emd_3488.mrc.gz",
-               EXAMPLES / "modelangelo_in_emd3488.cif.gz", resolution=3.2)
+    return run(
+        tmp_path_factory.mktemp("haemoglobin"),
+        EXAMPLES / "emd_3488.mrc.gz",
+        EXAMPLES / "modelangelo_in_emd3488.cif.gz",
+        resolution=3.2,
+    )
 
 
 def test_emd_3488_is_said_to_be_sharpened_and_masked(haemoglobin):
@@ -85,9 +90,10 @@ def test_betagalactosidase_with_two_of_four_chains_is_completed_and_exactly_d2(t
     for name in [chain.name for chain in model[0]][2:]:
         model[0].remove_chain(name)
     model.make_mmcif_document().write_file(str(tmp_path / "two.cif"))
-    result = run(tmp_path, DATA / "betaGal.mrc.gz", tmp_path / "two.cif", point_group="D2",
-                 resolution=8.8)
-    assembly, = (finding for finding in result.findings if finding.code == "assembly")
+    result = run(
+        tmp_path, DATA / "betaGal.mrc.gz", tmp_path / "two.cif", point_group="D2", resolution=8.8
+    )
+    (assembly,) = (finding for finding in result.findings if finding.code == "assembly")
     assert assembly.values["copies"] == 2
     assert "sharpened-input" not in codes(result)
     assert asymmetry(result.output, turned((1, 2)), turned((0, 1))) < 1e-4
@@ -96,9 +102,14 @@ def test_betagalactosidase_with_two_of_four_chains_is_completed_and_exactly_d2(t
 
 @pytest.mark.long
 def test_apoferritin_with_one_of_24_chains_is_completed_and_exactly_o(tmp_path):
-    result = run(tmp_path, DATA / "emd20026_O_1.3A.mrc.gz", DATA / "3ajo_chainA.pdb.gz",
-                 point_group="O", resolution=2.9)
-    assembly, = (finding for finding in result.findings if finding.code == "assembly")
+    result = run(
+        tmp_path,
+        DATA / "emd20026_O_1.3A.mrc.gz",
+        DATA / "3ajo_chainA.pdb.gz",
+        point_group="O",
+        resolution=2.9,
+    )
+    (assembly,) = (finding for finding in result.findings if finding.code == "assembly")
     assert assembly.values["copies"] == 23
     assert asymmetry(result.output, quarter_turn, cyclic_turn) < 1e-4
     with mrcfile.open(DATA / "emd20026_O_1.3A.mrc.gz") as given:

@@ -36,8 +36,9 @@ def gemmi_factor(atoms, b_iso, hkl):
     cell = np.array(GRID.cell)
     s2 = float(((np.array(hkl) / cell) ** 2).sum())
     total = 0j
-    for xyz, name, b, q in zip(atoms.positions - GRID.origin, atoms.species, b_iso,
-                               atoms.occupancies, strict=True):
+    for xyz, name, b, q in zip(
+        atoms.positions - GRID.origin, atoms.species, b_iso, atoms.occupancies, strict=True
+    ):
         f = gemmi.Element("C" if name == PSEUDO else name).c4322.calculate_sf(s2 / 4)
         if name == PSEUDO:  # the mean scatterer: carbon, a little weaker and sharper
             f *= 0.941 * np.exp(1.3 * s2 / 4)
@@ -74,8 +75,9 @@ def test_nothing_lies_beyond_the_nyquist_sphere():
 
 def test_a_cut_leaves_nothing_finer_and_all_that_is_coarser():
     atoms = hybrid()
-    whole, cut = (np.fft.rfftn(reference_map(GRID, atoms, b_floor=10, cut=c).values)
-                  for c in (None, 4.0))
+    whole, cut = (
+        np.fft.rfftn(reference_map(GRID, atoms, b_floor=10, cut=c).values) for c in (None, 4.0)
+    )
     sz, sy, sx = np.fft.fftfreq(30, 0.95), np.fft.fftfreq(33, 1.1), np.fft.rfftfreq(36, 1.0)
     s2 = sz[:, None, None] ** 2 + sy[None, :, None] ** 2 + sx**2
     fine = s2 > 1 / 4.0**2 * 1.001
@@ -112,8 +114,9 @@ def test_errors_of_single_b_hardly_move_the_level():
     true = 40 + 2.0 * np.linalg.norm(places - 20, axis=1)
     error = rng.normal(0, 15, 3000)
     none = np.zeros(3000, bool)
-    exact, noisy = (float(np.mean(shifted_b(places, b, none, 10.0) - true))
-                    for b in (true, true + error))
+    exact, noisy = (
+        float(np.mean(shifted_b(places, b, none, 10.0) - true)) for b in (true, true + error)
+    )
     assert noisy == pytest.approx(exact, abs=5)
     # the least of the single B would be off by more than 15
     assert np.quantile(true + error, 0.01) < np.quantile(true, 0.01) - 15
@@ -134,6 +137,7 @@ def test_a_common_shift_of_b_changes_nothing():
 
 
 def test_no_atoms_give_an_empty_map():
-    nothing = Hybrid(np.empty((0, 3)), np.empty(0, "<U6"), np.empty(0), np.empty(0),
-                     np.empty(0, bool))
+    nothing = Hybrid(
+        np.empty((0, 3)), np.empty(0, "<U6"), np.empty(0), np.empty(0), np.empty(0, bool)
+    )
     assert not reference_map(GRID, nothing, b_floor=10).values.any()

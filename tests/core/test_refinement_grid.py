@@ -10,9 +10,18 @@ from locscale_hybrid.refinement.setup import refinement_data, working_grid
 from locscale_hybrid.scattering.scatterers import Scatterers
 
 
-@pytest.mark.parametrize(("voxel", "d_min", "kept"), [
-    (1.0, 3.0, True), (1.0, 2.8, True), (1.0, 4.5, True),
-    (1.0, 2.5, False), (1.0, 4.6, False), (3.54, 8.8, False), (0.5, 3.0, False)])
+@pytest.mark.parametrize(
+    ("voxel", "d_min", "kept"),
+    [
+        (1.0, 3.0, True),
+        (1.0, 2.8, True),
+        (1.0, 4.5, True),
+        (1.0, 2.5, False),
+        (1.0, 4.6, False),
+        (3.54, 8.8, False),
+        (0.5, 3.0, False),
+    ],
+)
 def test_a_grid_is_kept_where_28_to_45_voxels_span_d_min(voxel, d_min, kept):
     grid = Grid((50, 61, 48), (voxel, voxel, voxel), (1.0, -2.0, 3.0))
     made = working_grid(grid, d_min)

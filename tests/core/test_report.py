@@ -22,7 +22,7 @@ from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, ORIGIN, RESOLUTION = (48, 50, 52), 1.2, (-17.3, 40.0, 5.0), 3.2
 HOSTILE = "half <script>alert('1')</script> & \"2\".mrc"
-VOID = {"meta", "img"}     # of HTML; elements of SVG close themselves
+VOID = {"meta", "img"}  # of HTML; elements of SVG close themselves
 
 
 @pytest.fixture(scope="module")
@@ -31,32 +31,39 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("case")
     structure = small_model(60, centre=box_centre(SHAPE, VOXEL, ORIGIN))
     first, second, _ = half_maps(structure, SHAPE, VOXEL, RESOLUTION, 7, origin=ORIGIN)
-    name = HOSTILE.replace("/", "∕")        # a slash is no part of a name
+    name = HOSTILE.replace("/", "∕")  # a slash is no part of a name
     write_map(folder / "half1.mrc", first)
     write_map(folder / name, second)
     chain = structure[0][0]
     while len(chain) > 40:
         del chain[len(chain) - 1]
     structure.make_mmcif_document().write_file(str(folder / "model.cif"))
-    return HybridInputs(half_map_1=folder / "half1.mrc", half_map_2=folder / name,
-                        model=folder / "model.cif")
+    return HybridInputs(
+        half_map_1=folder / "half1.mrc", half_map_2=folder / name, model=folder / "model.cif"
+    )
 
 
 @pytest.fixture(scope="module")
 def result(inputs, tmp_path_factory):
-    parameters = HybridParameters(resolution=RESOLUTION, reseed_check=True, outputs=frozenset(
-        {"linear", "localB", "provenance", "mask", "gain"}))
-    return run_hybrid(inputs, parameters, output_paths(
-        tmp_path_factory.mktemp("out") / "out.mrc", report=True))
+    parameters = HybridParameters(
+        resolution=RESOLUTION,
+        reseed_check=True,
+        outputs=frozenset({"linear", "localB", "provenance", "mask", "gain"}),
+    )
+    return run_hybrid(
+        inputs, parameters, output_paths(tmp_path_factory.mktemp("out") / "out.mrc", report=True)
+    )
 
 
 @pytest.fixture(scope="module")
 def single(inputs, tmp_path_factory):
-    parameters = HybridParameters(resolution=RESOLUTION, refiner="none", complete_model=False,
-                                  reseed_check=True)
+    parameters = HybridParameters(
+        resolution=RESOLUTION, refiner="none", complete_model=False, reseed_check=True
+    )
     one = HybridInputs(full_map=inputs.half_map_1, model=inputs.model)
-    return run_hybrid(one, parameters, output_paths(
-        tmp_path_factory.mktemp("single") / "one.mrc", report=True))
+    return run_hybrid(
+        one, parameters, output_paths(tmp_path_factory.mktemp("single") / "one.mrc", report=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +137,27 @@ def test_names_of_files_are_text_and_never_markup(result):
 def test_report_has_every_part(result):
     text = page_of(result)
     titles = re.findall(r"<h2>(.*?)</h2>", text)
-    assert titles == ["What was done", "Findings", "Numbers", "Curves", "Sections",
-                      "To be careful about", "To repeat this run", "Files and versions",
-                      "Time and memory"]
+    assert titles == [
+        "What was done",
+        "Findings",
+        "Numbers",
+        "Curves",
+        "Sections",
+        "To be careful about",
+        "To repeat this run",
+        "Files and versions",
+        "Time and memory",
+    ]
     assert re.findall(r"<h3>(.*?)</h3>", text) == [
-        "Half maps", "Hybrid model and map", "Work and free", "Amplitudes", "Gain", "B factors"]
+        "Half maps",
+        "Hybrid model and map",
+        "Work and free",
+        "Amplitudes",
+        "Gain",
+        "B factors",
+    ]
     assert text.count("<img ") == 15
-    assert text.count(" Å</td>") == 3       # a scale bar for each view
+    assert text.count(" Å</td>") == 3  # a scale bar for each view
     assert "prefers-color-scheme:dark" in text and "@media print" in text
 
 
@@ -153,8 +174,15 @@ def test_record_is_as_its_schema_says(result, single, validator):
         validator.validate(json.loads(run.record.read_text()))
 
 
-@pytest.mark.parametrize("path", [("resolution", "d_min_angstrom"), ("adp", "tau_scan"),
-                                  ("amplitudes", "output"), ("inputs", "model", "sha256")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("resolution", "d_min_angstrom"),
+        ("adp", "tau_scan"),
+        ("amplitudes", "output"),
+        ("inputs", "model", "sha256"),
+    ],
+)
 def test_schema_notices_what_is_missing(record, validator, path):
     broken = json.loads(json.dumps(record))
     *above, last = path
@@ -166,14 +194,20 @@ def test_schema_notices_what_is_missing(record, validator, path):
 
 
 def test_record_has_curves_counts_and_the_command(record, inputs):
-    lengths = {len(record["amplitudes"][name]) for name in
-               ("frequency_per_angstrom", "input", "reference", "output")}
+    lengths = {
+        len(record["amplitudes"][name])
+        for name in ("frequency_per_angstrom", "input", "reference", "output")
+    }
     assert len(lengths) == 1
     counts = record["hybrid_model"]["b_iso_histogram"]
     assert sum(counts["model"]) == record["hybrid_model"]["model_atoms"] == 320
     assert sum(counts["pseudo_atoms"]) == record["hybrid_model"]["pseudo_atoms"]
-    assert record["command"][:4] == ["locscale", "-hm", str(inputs.half_map_1),
-                                     str(inputs.half_map_2)]
+    assert record["command"][:4] == [
+        "locscale",
+        "-hm",
+        str(inputs.half_map_1),
+        str(inputs.half_map_2),
+    ]
     assert record["observed"]["box_voxels"] == [52, 50, 48]
 
 
@@ -209,11 +243,15 @@ def test_maps_on_request_are_in_the_frame_of_the_input_and_named(result):
             assert "locscale-hybrid" in file.get_labels()[0]
 
 
-@pytest.mark.parametrize(("name", "meaning"), [
-    ("localB", "local B above the best-ordered region, A^2"),
-    ("provenance", "source of the reference: 1 model, 2 pseudo-atoms, 0 neither"),
-    ("mask", "mask that bounded the work, 0 to 1"),
-    ("gain_8.3A", "local gain in the band at 8.3 A")])
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("localB", "local B above the best-ordered region, A^2"),
+        ("provenance", "source of the reference: 1 model, 2 pseudo-atoms, 0 neither"),
+        ("mask", "mask that bounded the work, 0 to 1"),
+        ("gain_8.3A", "local gain in the band at 8.3 A"),
+    ],
+)
 def test_header_of_a_map_says_what_its_values_are(result, name, meaning):
     with mrcfile.open(result.files[name]) as file:
         assert file.get_labels()[-1] == meaning
@@ -222,14 +260,14 @@ def test_header_of_a_map_says_what_its_values_are(result, name, meaning):
 def test_gains_are_not_negative(result):
     gains = [read(path) for name, path in result.files.items() if name.startswith("gain_")]
     assert len(gains) == 3
-    assert min(values.min() for values in gains) == 0       # outside the box of the work
+    assert min(values.min() for values in gains) == 0  # outside the box of the work
 
 
 def test_provenance_has_the_model_pseudo_atoms_and_nothing_outside_the_mask(result):
     kinds, mask = read(result.files["provenance"]), read(result.files["mask"])
     assert set(np.unique(kinds)) == {0, 1, 2}
     assert not kinds[mask < 1].any()
-    assert (kinds == 1).sum() > (kinds == 2).sum() > 0      # 40 residues against 20
+    assert (kinds == 1).sum() > (kinds == 2).sum() > 0  # 40 residues against 20
 
 
 def test_local_b_rises_from_the_middle_outwards(result):
@@ -238,8 +276,10 @@ def test_local_b_rises_from_the_middle_outwards(result):
     z, y, x = np.indices(SHAPE)
     radius = np.sqrt((z - 24) ** 2 + (y - 25) ** 2 + (x - 26) ** 2) * VOXEL
     model = kinds == 1
-    near, far = (local[model & (radius < 6)].mean(),
-                 local[model & (radius > np.quantile(radius[model], 0.8))].mean())
+    near, far = (
+        local[model & (radius < 6)].mean(),
+        local[model & (radius > np.quantile(radius[model], 0.8))].mean(),
+    )
     assert far > near + 10
 
 
@@ -281,14 +321,23 @@ def test_table_has_the_numbers_of_the_record(record):
     rows = dict(table_rows(record))
     assert rows["resolution"].startswith("3.20 Å")
     assert f"{record['adp']['refined_on_half_map_1']['fsc_free']:.3f}" in rows["FSC of the model"]
-    assert {"mask", "atoms", "coverage", "B, model", "B, pseudo-atoms", "another seed",
-            "gain, median (5–95 %)"} <= set(rows)
+    assert {
+        "mask",
+        "atoms",
+        "coverage",
+        "B, model",
+        "B, pseudo-atoms",
+        "another seed",
+        "gain, median (5–95 %)",
+    } <= set(rows)
 
 
 def test_a_run_without_findings_says_so_and_warnings_come_first(record):
     assert "None: nothing" in report_page({**record, "findings": []})
-    findings = [{"code": "a", "level": "note", "message": "the note", "values": {}},
-                {"code": "b", "level": "warning", "message": "the <b>warning", "values": {}}]
+    findings = [
+        {"code": "a", "level": "note", "message": "the note", "values": {}},
+        {"code": "b", "level": "warning", "message": "the <b>warning", "values": {}},
+    ]
     text = report_page({**record, "findings": findings})
     assert text.index("the &lt;b&gt;warning") < text.index("the note")
 
@@ -305,15 +354,18 @@ def test_caption_of_the_gains_names_the_weights_of_the_run_alone(record, single)
     one = json.loads(single.record.read_text())
     told = {figure.title: figure.caption for figure in charts_of(one)}["Gain"]
     assert "adaptive" not in told
-    plain = one | {"scaling": one["scaling"] | {"bands": [
-        band | {"noise_weight": 1.0} for band in one["scaling"]["bands"]]}}
+    plain = one | {
+        "scaling": one["scaling"]
+        | {"bands": [band | {"noise_weight": 1.0} for band in one["scaling"]["bands"]]}
+    }
     told = {figure.title: figure.caption for figure in charts_of(plain)}["Gain"]
     assert told == "What each band was multiplied by inside the mask."
 
 
 def test_command_in_the_report_is_typed_as_it_stands(record):
-    typed = next(text for text in Page(report_page(record)).texts
-                 if text.startswith("locscale \\\n"))
+    typed = next(
+        text for text in Page(report_page(record)).texts if text.startswith("locscale \\\n")
+    )
     said = 'locscale() { for word; do echo "$word"; done; }\n' + typed
     ended = subprocess.run(["sh", "-c", said], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == record["command"][1:]
@@ -322,11 +374,18 @@ def test_command_in_the_report_is_typed_as_it_stands(record):
 def test_old_report_is_replaced_as_a_whole(inputs, tmp_path):
     old = tmp_path / "out_report.html"
     old.write_text("old")
-    run_hybrid(inputs, dataclasses.replace(HybridParameters(resolution=RESOLUTION), refiner="none"),
-               output_paths(tmp_path / "out.mrc", report=True))
+    run_hybrid(
+        inputs,
+        dataclasses.replace(HybridParameters(resolution=RESOLUTION), refiner="none"),
+        output_paths(tmp_path / "out.mrc", report=True),
+    )
     assert old.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "out.json", "out.mrc", "out_linear.mrc", "out_report.html"]
+        "out.json",
+        "out.mrc",
+        "out_linear.mrc",
+        "out_report.html",
+    ]
 
 
 @pytest.mark.long
@@ -336,11 +395,22 @@ def test_a_browser_draws_the_page_dark_or_light(result, tmp_path, scheme):
     if browser is None:
         pytest.skip("chromium is not installed")
     picture = tmp_path / "page.png"
-    subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
-                    f"--user-data-dir={tmp_path / 'profile'}",
-                    f"--blink-settings=preferredColorScheme={scheme}", "--window-size=1100,4000",
-                    f"--screenshot={picture}", result.files["report"].as_uri()],
-                   check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--blink-settings=preferredColorScheme={scheme}",
+            "--window-size=1100,4000",
+            f"--screenshot={picture}",
+            result.files["report"].as_uri(),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     assert picture.stat().st_size > 50_000
 
 

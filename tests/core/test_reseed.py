@@ -19,8 +19,9 @@ def test_change_does_not_depend_on_the_scale_of_the_map():
     rng = np.random.default_rng(2)
     first, second = rng.standard_normal((2, 6, 6, 6)).astype(np.float32)
     inside = np.ones(first.shape, dtype=bool)
-    assert (seed_change(first, second, inside, 2).rms_over_sd
-            == pytest.approx(seed_change(1000 * first, 1000 * second, inside, 2).rms_over_sd))
+    assert seed_change(first, second, inside, 2).rms_over_sd == pytest.approx(
+        seed_change(1000 * first, 1000 * second, inside, 2).rms_over_sd
+    )
 
 
 def test_a_constant_map_has_no_change():

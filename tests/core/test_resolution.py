@@ -98,8 +98,10 @@ def test_without_a_model_it_is_2_2_voxels_and_a_warning(case):
     (finding,) = found.findings
     assert finding.code == "resolution-unknown"
     assert finding.level == "warning"
-    assert ("the resolution of average is unknown: 2.64 Å is used, 2.2 voxels of 1.2 Å"
-            in finding.message)
+    assert (
+        "the resolution of average is unknown: 2.64 Å is used, 2.2 voxels of 1.2 Å"
+        in finding.message
+    )
     assert "give it with -res" in finding.message
 
 
@@ -191,15 +193,20 @@ def test_a_model_that_fits_to_the_last_shell_is_not_said_to_fall_below():
     assert found.d_min == pytest.approx(3.0, abs=0.05)
     finding = found.findings[0]
     assert "falls below" not in finding.message
-    assert "the finest that its voxels show: the FSC of the map with model is still 0.9" in \
-        finding.message
+    assert (
+        "the finest that its voxels show: the FSC of the map with model is still 0.9"
+        in finding.message
+    )
 
 
 def test_real_apoferritin_is_found_sharpened_at_the_resolution_that_its_model_tells():
     # EMD-20026, sharpened by its authors; no solvent
     observed = observe_one(read_map(DATA / "emd20026_O_1.3A.mrc.gz"), default_rng(1))
-    found = find_resolution(observed, mask=np.ones(observed.average.grid.shape, np.float32),
-                            model=read_model(DATA / "3ajo_chainA.pdb.gz"))
+    found = find_resolution(
+        observed,
+        mask=np.ones(observed.average.grid.shape, np.float32),
+        model=read_model(DATA / "3ajo_chainA.pdb.gz"),
+    )
     warning = next(f for f in found.findings if f.code == "sharpened-input")
     assert warning.values["wilson_b"] < 10
     assert "looks sharpened: its Wilson B is" in warning.message
@@ -211,8 +218,9 @@ def test_one_sharpened_map_is_found_by_what_its_solvent_tells():
     volume = pair[0].with_values((pair[0].values + pair[1].values) / 2)
     mask, space = with_a_mask(observe_one(volume, default_rng(1))), FourierSpace(volume.grid)
     for b, expected in ((0.0, []), (57.0, ["sharpened-input"])):
-        sharp = space.backward(space.forward(volume.values)
-                               * np.exp(b / 4 * space.s_squared).astype(np.float32))
+        sharp = space.backward(
+            space.forward(volume.values) * np.exp(b / 4 * space.s_squared).astype(np.float32)
+        )
         observed = observe_one(volume.with_values(sharp, "sharp"), default_rng(1))
         found = find_resolution(observed, mask=mask)
         assert found.d_min == pytest.approx(RESOLUTION, abs=0.3)
@@ -222,8 +230,7 @@ def test_one_sharpened_map_is_found_by_what_its_solvent_tells():
 def test_halves_whose_fsc_never_falls_are_not_said_to_cross():
     structure = small_model(90, centre=box_centre(SHAPE, 1.8), b_iso=(30, 60))
     pair = half_maps(structure, SHAPE, 1.8, 3.2, seed=5, blur=20)[:2]
-    found = find_resolution(ObservedMaps(pair[0], *pair, "halves"),
-                            mask=np.ones(SHAPE, np.float32))
+    found = find_resolution(ObservedMaps(pair[0], *pair, "halves"), mask=np.ones(SHAPE, np.float32))
     assert found.d_min == pytest.approx(3.6, abs=0.05)
     assert "the finest that the voxels show" in found.origin
     assert "stays above 0.143" in found.origin

@@ -42,23 +42,32 @@ def case(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(case, tmp_path_factory):
-    return run_hybrid(case.inputs, PARAMETERS,
-                      output_paths(tmp_path_factory.mktemp("undisturbed") / "out.mrc"))
+    return run_hybrid(
+        case.inputs, PARAMETERS, output_paths(tmp_path_factory.mktemp("undisturbed") / "out.mrc")
+    )
 
 
 def resumed(result):
-    return [finding.code.removeprefix("stage-resumed-") for finding in result.findings
-            if finding.code.startswith("stage-resumed-")]
+    return [
+        finding.code.removeprefix("stage-resumed-")
+        for finding in result.findings
+        if finding.code.startswith("stage-resumed-")
+    ]
 
 
 def damaged(result):
-    return [finding.code.removeprefix("stage-damaged-") for finding in result.findings
-            if finding.code.startswith("stage-damaged-")]
+    return [
+        finding.code.removeprefix("stage-damaged-")
+        for finding in result.findings
+        if finding.code.startswith("stage-damaged-")
+    ]
 
 
 def same_bytes(result, other):
-    return (result.output.read_bytes() == other.output.read_bytes()
-            and result.linear.read_bytes() == other.linear.read_bytes())
+    return (
+        result.output.read_bytes() == other.output.read_bytes()
+        and result.linear.read_bytes() == other.linear.read_bytes()
+    )
 
 
 def paths(folder, **options):
@@ -74,18 +83,27 @@ def finished(case, undisturbed, tmp_path_factory):
 
 
 @pytest.mark.parametrize("stage", STAGES[1:])
-def test_run_stopped_before_any_stage_is_resumed_with_the_same_bytes(case, undisturbed, tmp_path,
-                                                                     stage):
+def test_run_stopped_before_any_stage_is_resumed_with_the_same_bytes(
+    case, undisturbed, tmp_path, stage
+):
     with pytest.raises(KeyboardInterrupt):
-        run_hybrid(case.inputs, PARAMETERS, paths(tmp_path, resume=True),
-                   progress=Progress(Stop(stage)))
+        run_hybrid(
+            case.inputs, PARAMETERS, paths(tmp_path, resume=True), progress=Progress(Stop(stage))
+        )
     assert not (tmp_path / "out.mrc").exists()
     assert sorted(p.name for p in (tmp_path / "job").glob("run-*")) == []
     result = run_hybrid(case.inputs, PARAMETERS, paths(tmp_path, resume=True))
     assert same_bytes(result, undisturbed)
-    done = {"mask": 0, "hybrid model": 1, "pseudo-atoms": 1, "adp": 2, "reference": 4,
-            "scaling": 4, "output": 5}
-    assert resumed(result) == KEPT[:done[stage]]
+    done = {
+        "mask": 0,
+        "hybrid model": 1,
+        "pseudo-atoms": 1,
+        "adp": 2,
+        "reference": 4,
+        "scaling": 4,
+        "output": 5,
+    }
+    assert resumed(result) == KEPT[: done[stage]]
 
 
 def test_second_run_takes_every_stage(case, undisturbed, finished):
@@ -94,20 +112,26 @@ def test_second_run_takes_every_stage(case, undisturbed, finished):
     assert same_bytes(result, undisturbed)
 
 
-@pytest.mark.parametrize(("change", "kept"), [
-    ({"b_floor": 20.0}, 4), ({"b_steps": 2}, 2),
-    pytest.param({"weight": "soft"}, 4, marks=pytest.mark.long),
-    pytest.param({"seed": 3}, 1, marks=pytest.mark.long),
-    pytest.param({"fdr": 0.02}, 0, marks=pytest.mark.long)])
-def test_changed_parameter_takes_what_does_not_depend_on_it(case, finished, tmp_path, change,
-                                                            kept):
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"b_floor": 20.0}, 4),
+        ({"b_steps": 2}, 2),
+        pytest.param({"weight": "soft"}, 4, marks=pytest.mark.long),
+        pytest.param({"seed": 3}, 1, marks=pytest.mark.long),
+        pytest.param({"fdr": 0.02}, 0, marks=pytest.mark.long),
+    ],
+)
+def test_changed_parameter_takes_what_does_not_depend_on_it(case, finished, tmp_path, change, kept):
     job = tmp_path / "job"
     copy(finished / "job", job)
-    result = run_hybrid(case.inputs, dataclasses.replace(PARAMETERS, **change),
-                        paths(tmp_path, resume=True))
+    result = run_hybrid(
+        case.inputs, dataclasses.replace(PARAMETERS, **change), paths(tmp_path, resume=True)
+    )
     assert resumed(result) == KEPT[:kept]
-    fresh = run_hybrid(case.inputs, dataclasses.replace(PARAMETERS, **change),
-                       output_paths(tmp_path / "fresh.mrc"))
+    fresh = run_hybrid(
+        case.inputs, dataclasses.replace(PARAMETERS, **change), output_paths(tmp_path / "fresh.mrc")
+    )
     assert same_bytes(result, fresh)
 
 
@@ -132,7 +156,7 @@ def test_damaged_stage_is_made_anew_and_said(case, undisturbed, finished, tmp_pa
     (path,) = (tmp_path / "job/stages").glob(f"{stage}-*.npz")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4
-    path.write_bytes(content if damage == "bit" else content[:len(content) // 2])
+    path.write_bytes(content if damage == "bit" else content[: len(content) // 2])
     result = run_hybrid(case.inputs, PARAMETERS, paths(tmp_path, resume=True))
     assert damaged(result) == [stage]
     assert resumed(result) == [name for name in KEPT if name != stage]
@@ -151,8 +175,10 @@ def forge(path, change):
 
 
 def with_nan(arrays):
-    return {name: np.full_like(array, np.nan) if array.dtype.kind == "f" else array
-            for name, array in arrays.items()}
+    return {
+        name: np.full_like(array, np.nan) if array.dtype.kind == "f" else array
+        for name, array in arrays.items()
+    }
 
 
 def cut_short(arrays):
@@ -160,16 +186,19 @@ def cut_short(arrays):
 
 
 def of_another_kind(arrays):
-    return {name: array.astype(np.int64) if array.dtype.kind == "f" else array
-            for name, array in arrays.items()}
+    return {
+        name: array.astype(np.int64) if array.dtype.kind == "f" else array
+        for name, array in arrays.items()
+    }
 
 
 FORGERIES = [with_nan, cut_short, of_another_kind]
 
 
 @pytest.mark.parametrize("change", FORGERIES)
-def test_stages_with_sound_checksums_and_unsound_values_are_made_anew(case, undisturbed, finished,
-                                                                      tmp_path, change):
+def test_stages_with_sound_checksums_and_unsound_values_are_made_anew(
+    case, undisturbed, finished, tmp_path, change
+):
     copy(finished / "job", tmp_path / "job")
     for path in (tmp_path / "job/stages").glob("*.json"):
         forge(path, change)
@@ -196,10 +225,15 @@ def test_processing_folder_keeps_what_a_person_looks_at(finished):
     assert stat.S_IMODE((finished / "job").stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("options", [
-    {"complete_model": False}, {"point_group": "C2"}, *long(
-        {"refiner": "none"}, {"reseed_check": True}),
-    {"outputs": frozenset({"gain", "resolution", "halves", "localB", "provenance", "model"})}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"complete_model": False},
+        {"point_group": "C2"},
+        *long({"refiner": "none"}, {"reseed_check": True}),
+        {"outputs": frozenset({"gain", "resolution", "halves", "localB", "provenance", "model"})},
+    ],
+)
 def test_every_kind_of_run_can_be_resumed(case, tmp_path, options):
     parameters = dataclasses.replace(PARAMETERS, **options)
     first = run_hybrid(case.inputs, parameters, paths(tmp_path, resume=True))
@@ -212,8 +246,9 @@ def test_every_kind_of_run_can_be_resumed(case, tmp_path, options):
 
 
 def test_one_map_and_no_model_can_be_resumed(case, tmp_path):
-    inputs = dataclasses.replace(case.inputs, half_map_1=None, half_map_2=None, model=None,
-                                 full_map=case.inputs.half_map_1)
+    inputs = dataclasses.replace(
+        case.inputs, half_map_1=None, half_map_2=None, model=None, full_map=case.inputs.half_map_1
+    )
     first = run_hybrid(inputs, PARAMETERS, paths(tmp_path, resume=True)).output.read_bytes()
     second = run_hybrid(inputs, PARAMETERS, paths(tmp_path, resume=True))
     assert resumed(second) == ["mask", "pseudo-atoms", "adp", "scaling"]
@@ -244,4 +279,8 @@ def test_killed_program_is_resumed_with_the_same_bytes(case, undisturbed, tmp_pa
         assert program.end() == 0
     assert (tmp_path / "out.mrc").read_bytes() == undisturbed.output.read_bytes()
     assert sorted(path.name for path in (tmp_path / "out_locscale").iterdir()) == [
-        "hybrid_model.cif", "mask.mrc", "reference.mrc", "stages"]
+        "hybrid_model.cif",
+        "mask.mrc",
+        "reference.mrc",
+        "stages",
+    ]

@@ -23,8 +23,13 @@ def no_mpi(tmp_path_factory):
 
 def written(case, folder, *words, threads=1):
     variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    with Program(*case.words, "-o", folder / "out.mrc", *words,
-                 environment={"TMPDIR": str(folder), **variables}) as program:
+    with Program(
+        *case.words,
+        "-o",
+        folder / "out.mrc",
+        *words,
+        environment={"TMPDIR": str(folder), **variables},
+    ) as program:
         assert program.end() == 0
     return [(folder / name).read_bytes() for name in NAMES]
 
@@ -35,13 +40,15 @@ def serial(case, tmp_path_factory):
 
 
 @pytest.mark.parametrize("processes", [2, 3, 4])
-def test_whole_run_has_the_bytes_of_serial_with_any_number_of_processes(case, no_mpi, serial,
-                                                                       tmp_path, processes):
+def test_whole_run_has_the_bytes_of_serial_with_any_number_of_processes(
+    case, no_mpi, serial, tmp_path, processes
+):
     words = ["-np", processes, "--mpiexec", no_mpi]
     assert written(case, tmp_path, *words) == serial
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_repeated_run_has_the_same_bytes_with_any_number_of_threads(case, serial, tmp_path,
-                                                                    threads):
+def test_repeated_run_has_the_same_bytes_with_any_number_of_threads(
+    case, serial, tmp_path, threads
+):
     assert written(case, tmp_path, "-np", 1, threads=threads) == serial

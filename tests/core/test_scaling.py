@@ -52,15 +52,37 @@ def of_halves(half_1: Map, half_2: Map) -> ObservedMaps:
     return ObservedMaps(average, half_1, half_2, "halves")
 
 
-def scale(observed: ObservedMaps, reference: Map, mask=None, *, folder: Path, resolution=3.0,
-          executor=None, symmetry=None, weight_map=None, block=4, cap=4.0,
-          **parameters) -> ScaledMaps:
+def scale(
+    observed: ObservedMaps,
+    reference: Map,
+    mask=None,
+    *,
+    folder: Path,
+    resolution=3.0,
+    executor=None,
+    symmetry=None,
+    weight_map=None,
+    block=4,
+    cap=4.0,
+    **parameters,
+) -> ScaledMaps:
     shape = reference.values.shape
     mask = np.ones(shape, dtype=np.float32) if mask is None else mask
     asked = HybridParameters(**{"window": 20.0, "weight": "none", **parameters})
-    return scale_map(observed, reference, mask, resolution=resolution, parameters=asked,
-                     symmetry=symmetry, executor=executor or SerialExecutor(), folder=folder,
-                     progress=Progress(), weight_map=weight_map, block=block, cap=cap)
+    return scale_map(
+        observed,
+        reference,
+        mask,
+        resolution=resolution,
+        parameters=asked,
+        symmetry=symmetry,
+        executor=executor or SerialExecutor(),
+        folder=folder,
+        progress=Progress(),
+        weight_map=weight_map,
+        block=block,
+        cap=cap,
+    )
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
@@ -81,8 +103,15 @@ def ball(shape, radius: float, soft: float = 4.0) -> np.ndarray:
 @pytest.mark.parametrize("scaling", ["bands", "windows"])
 def test_a_map_against_itself_comes_back_to_1e_5_at_the_edges_too(scaling, tmp_path):
     volume = random_map((40, 36, 33), 1)
-    result = scale(one_map(volume), volume, folder=tmp_path, scaling=scaling, window=13.0,
-                   noise_weight=False, cap=None)
+    result = scale(
+        one_map(volume),
+        volume,
+        folder=tmp_path,
+        scaling=scaling,
+        window=13.0,
+        noise_weight=False,
+        cap=None,
+    )
     assert relative(result.linear.values, volume.values) < 1e-5
 
 
@@ -90,8 +119,9 @@ def test_a_map_against_itself_comes_back_to_1e_5_at_the_edges_too(scaling, tmp_p
 def test_a_map_against_itself_comes_back_inside_a_small_mask(scaling, tmp_path):
     volume = random_map((72, 80, 76), 2)
     mask = ball(volume.grid.shape, 9)
-    result = scale(one_map(volume), volume, mask, folder=tmp_path, scaling=scaling, window=13.0,
-                   cap=None)
+    result = scale(
+        one_map(volume), volume, mask, folder=tmp_path, scaling=scaling, window=13.0, cap=None
+    )
     inside = mask == 1
     assert relative(result.linear.values[inside], volume.values[inside]) < 1e-5
 
@@ -138,17 +168,31 @@ def test_pure_noise_is_scaled_to_less_than_5_percent(scaling, weight, tmp_path):
     reference = reference.with_values(density(model, reference.grid))
     observed = of_halves(random_map(shape, 5), random_map(shape, 6))
     mask = ball(shape, 20)
-    kept = [scale(observed, reference, mask, folder=tmp_path, scaling=scaling, weight=weight,
-                  stride=2, noise_weight=noise_weight).linear.values[mask == 1]
-            for noise_weight in (True, False)]
+    kept = [
+        scale(
+            observed,
+            reference,
+            mask,
+            folder=tmp_path,
+            scaling=scaling,
+            weight=weight,
+            stride=2,
+            noise_weight=noise_weight,
+        ).linear.values[mask == 1]
+        for noise_weight in (True, False)
+    ]
     assert rms(kept[0]) < 0.05 * rms(kept[1])
 
 
 def turned_d2(values: np.ndarray) -> np.ndarray:
     """The exact D2 average about voxel n // 2, by exchange of voxels."""
     axes = ((), (0, 1), (0, 2), (1, 2))
-    return sum(np.roll(np.flip(values, pair), [1 - n % 2 for n in np.take(values.shape, pair)],
-                       pair) if pair else values for pair in axes) / np.float32(4)
+    return sum(
+        np.roll(np.flip(values, pair), [1 - n % 2 for n in np.take(values.shape, pair)], pair)
+        if pair
+        else values
+        for pair in axes
+    ) / np.float32(4)
 
 
 def turned_c4(values: np.ndarray) -> np.ndarray:
@@ -161,20 +205,38 @@ def turned_c4(values: np.ndarray) -> np.ndarray:
     return total / np.float32(4)
 
 
-@pytest.mark.parametrize(("symbol", "turn", "shape"), [("D2", turned_d2, (48, 44, 45)),
-                                                       ("C4", turned_c4, (40, 48, 48))])
-@pytest.mark.parametrize(("scaling", "block", "weight"),
-                         [("bands", 1, "none"), ("bands", 1, "adaptive"), ("windows", 1, "none"),
-                          ("bands", 4, "adaptive")])
-def test_exactly_symmetric_inputs_give_outputs_symmetric_to_1e_5(symbol, turn, shape, scaling,
-                                                                 block, weight, tmp_path):
+@pytest.mark.parametrize(
+    ("symbol", "turn", "shape"), [("D2", turned_d2, (48, 44, 45)), ("C4", turned_c4, (40, 48, 48))]
+)
+@pytest.mark.parametrize(
+    ("scaling", "block", "weight"),
+    [
+        ("bands", 1, "none"),
+        ("bands", 1, "adaptive"),
+        ("windows", 1, "none"),
+        ("bands", 4, "adaptive"),
+    ],
+)
+def test_exactly_symmetric_inputs_give_outputs_symmetric_to_1e_5(
+    symbol, turn, shape, scaling, block, weight, tmp_path
+):
     model = small_model(18, centre=box_centre(shape, 1.0))
-    half_1, half_2, truth = (m.with_values(turn(m.values))
-                             for m in half_maps(model, shape, 1.0, 4.0, seed=3))
+    half_1, half_2, truth = (
+        m.with_values(turn(m.values)) for m in half_maps(model, shape, 1.0, 4.0, seed=3)
+    )
     symmetry = symmetry_of(truth.grid, symbol, None) if block == 4 else None
-    result = scale(of_halves(half_1, half_2), truth, turn(ball(shape, 16)), folder=tmp_path,
-                   scaling=scaling, block=block, weight=weight, symmetry=symmetry, window=15.0,
-                   resolution=4.0)
+    result = scale(
+        of_halves(half_1, half_2),
+        truth,
+        turn(ball(shape, 16)),
+        folder=tmp_path,
+        scaling=scaling,
+        block=block,
+        weight=weight,
+        symmetry=symmetry,
+        window=15.0,
+        resolution=4.0,
+    )
     for volume in (result.linear, result.output):
         assert relative(volume.values, turn(volume.values)) < 1e-5
 
@@ -186,10 +248,16 @@ def simulated(shape=(64, 60, 60)) -> tuple[ObservedMaps, Map, np.ndarray]:
     return observe_halves(half_1, half_2), truth, ball(shape, 16)
 
 
-@pytest.mark.parametrize("parameters", [
-    {"weight": "adaptive"}, {"weight": "smooth"}, {"weight": "none", "noise_weight": False},
-    {"weight": "adaptive", "scaling": "windows", "stride": 3},
-    {"weight": "soft", "scaling": "windows", "stride": 2, "taper": "hann"}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"weight": "adaptive"},
+        {"weight": "smooth"},
+        {"weight": "none", "noise_weight": False},
+        {"weight": "adaptive", "scaling": "windows", "stride": 3},
+        {"weight": "soft", "scaling": "windows", "stride": 2, "taper": "hann"},
+    ],
+)
 def test_files_and_workers_give_the_same_bytes_as_one_process(parameters, tmp_path):
     observed, truth, mask = simulated()
     one = scale(observed, truth, mask, folder=tmp_path, **parameters)
@@ -210,8 +278,9 @@ def test_a_pool_of_2_processes_gives_the_same_bytes_as_one_process(tmp_path):
     assert np.array_equal(one.linear.values, two.linear.values)
 
 
-def test_a_large_box_with_one_band_in_hand_gives_the_same_bytes_as_a_small_one(monkeypatch,
-                                                                               tmp_path):
+def test_a_large_box_with_one_band_in_hand_gives_the_same_bytes_as_a_small_one(
+    monkeypatch, tmp_path
+):
     observed, truth, mask = simulated()
     small = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
     monkeypatch.setattr("locscale_hybrid.scaling.scale._SMALL_VOXELS", 0)
@@ -231,9 +300,19 @@ def test_powers_spread_by_planes_change_a_map_by_rounding_alone(monkeypatch, tmp
 def test_windows_of_stride_3_differ_from_stride_1_by_less_than_1_percent(tmp_path):
     observed, truth, _ = simulated()
     mask = ball(truth.grid.shape, 12)
-    fine, coarse = (scale(observed, truth, mask, folder=tmp_path, scaling="windows",
-                          weight="adaptive", window=25.0, stride=stride).linear.values[mask == 1]
-                    for stride in (1, 3))
+    fine, coarse = (
+        scale(
+            observed,
+            truth,
+            mask,
+            folder=tmp_path,
+            scaling="windows",
+            weight="adaptive",
+            window=25.0,
+            stride=stride,
+        ).linear.values[mask == 1]
+        for stride in (1, 3)
+    )
     assert rms(fine - coarse) < 0.01 * rms(fine)
 
 
@@ -249,15 +328,18 @@ def test_local_scaling_with_the_truth_as_reference_beats_the_unscaled_map_by_0_0
     observed, truth, mask = simulated()
     inside = mask == 1
     result = scale(observed, truth, mask, folder=tmp_path, weight="adaptive")
-    before, after = (np.corrcoef(m.values[inside], truth.values[inside])[0, 1]
-                     for m in (observed.average, result.output))
+    before, after = (
+        np.corrcoef(m.values[inside], truth.values[inside])[0, 1]
+        for m in (observed.average, result.output)
+    )
     assert after > before + 0.09
 
 
 def test_a_window_shorter_than_12_angstrom_has_no_coarser_bands_and_works(tmp_path):
     observed, truth, mask = simulated((48, 48, 48))
-    result = scale(observed, truth, mask, folder=tmp_path, weight="adaptive", window=10.0,
-                   resolution=6.0)
+    result = scale(
+        observed, truth, mask, folder=tmp_path, weight="adaptive", window=10.0, resolution=6.0
+    )
     inside = mask == 1
     assert np.corrcoef(result.linear.values[inside], truth.values[inside])[0, 1] > 0.9
 
@@ -282,8 +364,9 @@ def test_a_place_without_reference_gets_the_global_gain_and_a_flag(tmp_path):
     assert result.silent[far].all() and not result.silent[near].any()
     assert 0.1 < result.silent_share < 0.4
     ratio = rms(result.linear.values[far]) / rms(volume.values[far])
-    assert ratio == pytest.approx(rms(result.linear.values[near]) / rms(volume.values[near]),
-                                  rel=0.25)
+    assert ratio == pytest.approx(
+        rms(result.linear.values[near]) / rms(volume.values[near]), rel=0.25
+    )
     assert [f.code for f in result.findings] == ["silent-reference"]
     assert "the reference has no density near" in result.findings[0].message
 
@@ -293,8 +376,10 @@ def test_a_gain_stays_within_a_quarter_and_four_times_the_global_one(tmp_path):
     volume = random_map(shape, 9)
     strong = np.where(np.arange(shape[0]) < 12, np.float32(100), np.float32(1))
     reference = volume.with_values(volume.values * strong[:, None, None])
-    capped, free = (scale(one_map(volume), reference, folder=tmp_path, window=12.0, cap=cap)
-                    for cap in (4.0, None))
+    capped, free = (
+        scale(one_map(volume), reference, folder=tmp_path, window=12.0, cap=cap)
+        for cap in (4.0, None)
+    )
     for band in capped.bands:
         assert band.high <= 4.001 * band.global_gain and band.low >= 0.249 * band.global_gain
     assert free.bands[0].low < 0.2 * free.bands[0].global_gain
@@ -312,8 +397,9 @@ def test_one_map_has_no_noise_weight_and_no_halves(tmp_path):
 def test_one_map_takes_its_weight_from_a_file(tmp_path):
     observed, truth, mask = simulated()
     weight = truth.with_values(mask, "weight.mrc")
-    result = scale(one_map(observed.average), truth, mask, folder=tmp_path, weight="file",
-                   weight_map=weight)
+    result = scale(
+        one_map(observed.average), truth, mask, folder=tmp_path, weight="file", weight_map=weight
+    )
     assert np.array_equal(result.weight.values, mask)
 
 
@@ -326,8 +412,10 @@ def test_pseudo_halves_are_weighted_by_the_smooth_policy(tmp_path):
 
 def test_an_even_window_is_rounded_up_to_odd_and_said(tmp_path):
     volume = random_map((48, 48, 48), 1)
-    even, odd = (scale(one_map(volume), volume, folder=tmp_path, window_voxels=n,
-                       weight="none") for n in (14, 15))
+    even, odd = (
+        scale(one_map(volume), volume, folder=tmp_path, window_voxels=n, weight="none")
+        for n in (14, 15)
+    )
     assert np.array_equal(even.linear.values, odd.linear.values)
     assert even.findings[0].message.startswith("the window of 14 voxels was rounded up to 15")
     assert not odd.findings
@@ -335,8 +423,14 @@ def test_an_even_window_is_rounded_up_to_odd_and_said(tmp_path):
 
 def test_local_gain_and_resolution_come_on_request(tmp_path):
     observed, truth, mask = simulated()
-    result = scale(observed, truth, mask, folder=tmp_path, weight="adaptive",
-                   outputs=frozenset({"gain", "resolution"}))
+    result = scale(
+        observed,
+        truth,
+        mask,
+        folder=tmp_path,
+        weight="adaptive",
+        outputs=frozenset({"gain", "resolution"}),
+    )
     assert sorted(result.volumes) == ["gain_10.0A", "gain_2.9A", "gain_5.0A", "resolution"]
     resolution = result.volumes["resolution"].values
     assert 2.2 < np.median(resolution[mask == 1]) < 4.0

@@ -7,18 +7,32 @@ import pytest
 
 CORE = Path(__file__).parents[2] / "src/core/locscale_hybrid"
 SOURCES = sorted(CORE.rglob("*.py"))
-assert len(SOURCES) > 100     # all packages, not the top folder alone
+assert len(SOURCES) > 100  # all packages, not the top folder alone
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "mktemp"}
-FORBIDDEN_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "joblib", "requests",
-                     "urllib", "http", "ftplib", "xmlrpc"}
+FORBIDDEN_MODULES = {
+    "pickle",
+    "cPickle",
+    "marshal",
+    "shelve",
+    "dill",
+    "joblib",
+    "requests",
+    "urllib",
+    "http",
+    "ftplib",
+    "xmlrpc",
+}
 
 
 def calls(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            of_module = isinstance(node.func, ast.Attribute) and isinstance(
-                node.func.value, ast.Name) and node.func.value.id == "re"
+            of_module = (
+                isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "re"
+            )
             yield name if not of_module else f"re.{name}", node
 
 

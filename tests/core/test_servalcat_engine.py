@@ -29,10 +29,20 @@ def case():
 def test_without_servalcat_one_sentence_names_the_install_command(case, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     observed, model = case
-    with pytest.raises(InputError, match=r"servalcat is not installed in this Python: pip install "
-                                         r"servalcat, or leave out --refiner servalcat"):
-        refine_b(observed, model.positions, model.elements, model.b_iso, model.occupancies,
-                 d_min=3.0, folder=tmp_path)
+    with pytest.raises(
+        InputError,
+        match=r"servalcat is not installed in this Python: pip install "
+        r"servalcat, or leave out --refiner servalcat",
+    ):
+        refine_b(
+            observed,
+            model.positions,
+            model.elements,
+            model.b_iso,
+            model.occupancies,
+            d_min=3.0,
+            folder=tmp_path,
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -40,26 +50,41 @@ def test_a_run_without_servalcat_ends_before_anything_is_read(tmp_path, monkeypa
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     inputs = HybridInputs(full_map=tmp_path / "missing.mrc")
     with pytest.raises(InputError, match="servalcat is not installed"):
-        run_hybrid(inputs, HybridParameters(refiner="servalcat"),
-                   output_paths(tmp_path / "out.mrc"))
+        run_hybrid(
+            inputs, HybridParameters(refiner="servalcat"), output_paths(tmp_path / "out.mrc")
+        )
 
 
 def test_folder_that_servalcat_cannot_use_is_refused_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
     folder = tmp_path / os.fsdecode(b"Gr\xf6\xdfe")
     inputs = HybridInputs(full_map=tmp_path / "missing.mrc")
-    with pytest.raises(InputError, match=r"servalcat cannot use the folder .*, because its name is "
-                                         r"not in UTF-8; rename it"):
-        run_hybrid(inputs, HybridParameters(refiner="servalcat"),
-                   output_paths(tmp_path / "out.mrc", processing_folder=folder))
+    with pytest.raises(
+        InputError,
+        match=r"servalcat cannot use the folder .*, because its name is "
+        r"not in UTF-8; rename it",
+    ):
+        run_hybrid(
+            inputs,
+            HybridParameters(refiner="servalcat"),
+            output_paths(tmp_path / "out.mrc", processing_folder=folder),
+        )
 
 
 @pytest.mark.servalcat
 def test_servalcat_finds_the_true_b_in_a_box_with_an_origin(case, tmp_path):
     observed, model = case
     told = []
-    b_iso = refine_b(observed, model.positions, model.elements, np.full(len(model), 100.0),
-                     model.occupancies, d_min=3.0, folder=tmp_path, progress=told.append)
+    b_iso = refine_b(
+        observed,
+        model.positions,
+        model.elements,
+        np.full(len(model), 100.0),
+        model.occupancies,
+        d_min=3.0,
+        folder=tmp_path,
+        progress=told.append,
+    )
     assert np.corrcoef(b_iso, model.b_iso)[0, 1] > 0.9
     assert told == sorted(told) and told[-1] < 1
 
@@ -75,10 +100,16 @@ def test_a_run_with_servalcat_completes_and_says_who_refined(case, tmp_path):
         del partial[0][0][len(partial[0][0]) - 1]
     assert len(chain) == 54
     partial.make_mmcif_document().write_file(str(tmp_path / "model.cif"))
-    inputs = HybridInputs(half_map_1=tmp_path / "half1.mrc", half_map_2=tmp_path / "half2.mrc",
-                          model=tmp_path / "model.cif")
-    result = run_hybrid(inputs, HybridParameters(refiner="servalcat", resolution=3.0),
-                        output_paths(tmp_path / "out.mrc"))
+    inputs = HybridInputs(
+        half_map_1=tmp_path / "half1.mrc",
+        half_map_2=tmp_path / "half2.mrc",
+        model=tmp_path / "model.cif",
+    )
+    result = run_hybrid(
+        inputs,
+        HybridParameters(refiner="servalcat", resolution=3.0),
+        output_paths(tmp_path / "out.mrc"),
+    )
     assert "adp-by-servalcat" in {finding.code for finding in result.findings}
     assert result.output.exists()
     record = json.loads(result.record.read_text())

@@ -38,8 +38,13 @@ def case(tmp_path_factory):
     index = np.indices(SHAPE).reshape(3, -1).T
     distance = np.linalg.norm(grid.position_of(index) - missing.mean(axis=0), axis=1)
     region = Region(grid, (distance < 6).reshape(SHAPE), 0.0, 0.05, 0.6)
-    return Completion(assembly, refinement_data(observed, D_MIN), observed.kind, region,
-                      HybridParameters(seed=SEED, point_group="C2"))
+    return Completion(
+        assembly,
+        refinement_data(observed, D_MIN),
+        observed.kind,
+        region,
+        HybridParameters(seed=SEED, point_group="C2"),
+    )
 
 
 def place(case, executor, folder, progress=lambda done: None):

@@ -8,23 +8,53 @@ from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from locscale_hybrid.resume import keys as keys_module
 from locscale_hybrid.resume.keys import KEPT_STAGES, stage_keys
 
-CHANGES = {"voxel_size": 1.1, "resolution": 3.0, "fdr": 0.02, "complete_model": False,
-           "point_group": "C2", "symmetry_centre": (1.0, 2.0, 3.0), "seed": 2,
-           "refiner": "none", "b_steps": 4, "neighbour_tau": 8.0, "b_floor": 20.0,
-           "model_resolution": 5.0, "scaling": "windows", "window": 30.0, "window_voxels": 21,
-           "stride": 2, "taper": "hann", "weight": "soft", "noise_weight": False,
-           "region": (0.0, 0.0, 0.0, 9.0, 9.0, 9.0)}
-FIRST = {"mask": ["voxel_size", "resolution", "fdr"],
-         "pseudo-atoms": ["complete_model", "point_group", "symmetry_centre", "seed"],
-         "adp": ["refiner", "b_steps", "neighbour_tau"],
-         "scaling": ["b_floor", "model_resolution", "scaling", "window", "window_voxels",
-                     "stride", "taper", "weight", "noise_weight", "region"]}
+CHANGES = {
+    "voxel_size": 1.1,
+    "resolution": 3.0,
+    "fdr": 0.02,
+    "complete_model": False,
+    "point_group": "C2",
+    "symmetry_centre": (1.0, 2.0, 3.0),
+    "seed": 2,
+    "refiner": "none",
+    "b_steps": 4,
+    "neighbour_tau": 8.0,
+    "b_floor": 20.0,
+    "model_resolution": 5.0,
+    "scaling": "windows",
+    "window": 30.0,
+    "window_voxels": 21,
+    "stride": 2,
+    "taper": "hann",
+    "weight": "soft",
+    "noise_weight": False,
+    "region": (0.0, 0.0, 0.0, 9.0, 9.0, 9.0),
+}
+FIRST = {
+    "mask": ["voxel_size", "resolution", "fdr"],
+    "pseudo-atoms": ["complete_model", "point_group", "symmetry_centre", "seed"],
+    "adp": ["refiner", "b_steps", "neighbour_tau"],
+    "scaling": [
+        "b_floor",
+        "model_resolution",
+        "scaling",
+        "window",
+        "window_voxels",
+        "stride",
+        "taper",
+        "weight",
+        "noise_weight",
+        "region",
+    ],
+}
 
 
 @pytest.fixture
 def inputs(tmp_path):
-    paths = {name: tmp_path / name for name in ("half_map_1", "half_map_2", "model", "mask",
-                                                "weight_map")}
+    paths = {
+        name: tmp_path / name
+        for name in ("half_map_1", "half_map_2", "model", "mask", "weight_map")
+    }
     for name, path in paths.items():
         path.write_text(name)
     return HybridInputs(**paths)
@@ -35,7 +65,7 @@ def changed(before, after):
 
 
 def from_stage(stage):
-    return list(KEPT_STAGES[KEPT_STAGES.index(stage):])
+    return list(KEPT_STAGES[KEPT_STAGES.index(stage) :])
 
 
 def keys(inputs, kind="halves", **values):
@@ -52,21 +82,30 @@ def test_equal_runs_have_equal_keys_whatever_their_files_are_called(inputs, tmp_
     moved = tmp_path / "moved"
     inputs.half_map_1.rename(moved)
     assert keys(dataclasses.replace(inputs, half_map_1=moved)) == keys(
-        dataclasses.replace(inputs, half_map_1=moved))
+        dataclasses.replace(inputs, half_map_1=moved)
+    )
     before = keys(dataclasses.replace(inputs, half_map_1=moved))
     moved.rename(inputs.half_map_1)
     assert keys(inputs) == before
 
 
-@pytest.mark.parametrize(("stage", "name"), [(stage, name) for stage, names in FIRST.items()
-                                             for name in names])
+@pytest.mark.parametrize(
+    ("stage", "name"), [(stage, name) for stage, names in FIRST.items() for name in names]
+)
 def test_changed_parameter_reaches_exactly_what_depends_on_it(inputs, stage, name):
     assert changed(keys(inputs), keys(inputs, **{name: CHANGES[name]})) == from_stage(stage)
 
 
-@pytest.mark.parametrize(("stage", "name"), [
-    ("mask", "half_map_1"), ("mask", "half_map_2"), ("mask", "mask"), ("pseudo-atoms", "model"),
-    ("scaling", "weight_map")])
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        ("mask", "half_map_1"),
+        ("mask", "half_map_2"),
+        ("mask", "mask"),
+        ("pseudo-atoms", "model"),
+        ("scaling", "weight_map"),
+    ],
+)
 def test_changed_file_reaches_exactly_what_depends_on_it(inputs, stage, name):
     before = keys(inputs)
     inputs.files[name].write_text("other")
@@ -74,8 +113,7 @@ def test_changed_file_reaches_exactly_what_depends_on_it(inputs, stage, name):
 
 
 def test_model_and_seed_reach_the_mask_where_there_is_one_map(inputs):
-    one = dataclasses.replace(inputs, half_map_1=None, half_map_2=None,
-                              full_map=inputs.half_map_1)
+    one = dataclasses.replace(inputs, half_map_1=None, half_map_2=None, full_map=inputs.half_map_1)
     before = keys(one, "pseudo-halves")
     assert changed(before, keys(one, "pseudo-halves", seed=2)) == list(KEPT_STAGES)
     inputs.model.write_text("other")
@@ -88,8 +126,7 @@ def test_files_that_are_only_written_change_nothing(inputs):
 
 
 def test_maps_that_scaling_makes_reach_scaling(inputs):
-    assert changed(keys(inputs), keys(inputs, outputs=frozenset({"gain"}))) == from_stage(
-        "scaling")
+    assert changed(keys(inputs), keys(inputs, outputs=frozenset({"gain"}))) == from_stage("scaling")
 
 
 def test_seed_changes_nothing_where_no_pseudo_atom_is_placed(inputs):
@@ -103,7 +140,7 @@ def test_earlier_run_reaches_the_pseudo_atoms_and_validation_the_refinement(inpu
     before = keys(update)
     assert changed(keys(inputs), before) == from_stage("pseudo-atoms")
     assert changed(before, keys(update, validate=True)) == from_stage("adp")
-    assert keys(inputs) == keys(inputs, validate=True)      # a full run is always validated
+    assert keys(inputs) == keys(inputs, validate=True)  # a full run is always validated
     record.write_text("second")
     assert changed(before, keys(update)) == from_stage("pseudo-atoms")
 

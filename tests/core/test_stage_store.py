@@ -42,9 +42,17 @@ class Result:
 def result(factor=0.1 + 0.2):
     values = np.arange(24, dtype=np.float32).reshape(2, 3, 4) * np.float32(factor)
     volume = Map(values, Grid((2, 3, 4), (1.1, 1.2, 1.3), (-5.0, 0.1, 3.0)), "half é")
-    return Result(volume, None, np.array(["C", "pseudo"]),
-                  (Finding("a", "note", "b", {"x": 1, "y": 0.5, "z": "w"}),), {"m": volume},
-                  "halves", factor, 3, True)
+    return Result(
+        volume,
+        None,
+        np.array(["C", "pseudo"]),
+        (Finding("a", "note", "b", {"x": 1, "y": 0.5, "z": "w"}),),
+        {"m": volume},
+        "halves",
+        factor,
+        3,
+        True,
+    )
 
 
 def same(first, second):
@@ -104,9 +112,18 @@ def test_value_without_a_type_for_files_is_refused():
         encode((1, object()))
 
 
-@pytest.mark.parametrize("tree", [
-    None, 3, [], {}, {"d_min": 1}, {"shape": [1, 2], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]},
-    {"shape": [1, 2, "3"], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]}])
+@pytest.mark.parametrize(
+    "tree",
+    [
+        None,
+        3,
+        [],
+        {},
+        {"d_min": 1},
+        {"shape": [1, 2], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]},
+        {"shape": [1, 2, "3"], "voxel_size": [1, 1, 1], "origin": [0, 0, 0]},
+    ],
+)
 def test_tree_of_another_kind_is_a_value_error(tree):
     with pytest.raises(ValueError, match="not a Grid: "):
         decode(Grid, tree, {})
@@ -133,7 +150,9 @@ def test_other_key_is_computed_and_takes_the_place(shelf):
     shelf.reading.kept(Result, OTHER, lambda: result(2.0))
     assert shelf.codes == []
     assert sorted(path.name for path in shelf.folder.iterdir()) == [
-        f"{OTHER.name}.json", f"{OTHER.name}.npz"]
+        f"{OTHER.name}.json",
+        f"{OTHER.name}.npz",
+    ]
 
 
 def test_folder_and_files_hold_no_pickle_and_are_for_this_user(shelf):
@@ -164,7 +183,7 @@ def test_no_flipped_bit_is_ever_used(shelf, ending):
         changed[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(changed)
         assert shelf.reading.kept(Result, KEY, lambda: result(2.0)).factor == 2.0
-        shelf.reading.kept(Result, OTHER, result)       # clears the place
+        shelf.reading.kept(Result, OTHER, result)  # clears the place
         shelf.reading.kept(Result, KEY, result)
 
 
@@ -196,22 +215,33 @@ def test_full_disk_is_told_and_the_result_is_returned(tmp_path, monkeypatch):
 # ---- what a file with sound checksums may hold --------------------------------------------------
 
 N = 5
-ATOMS = {"positions": np.zeros((N, 3)), "species": np.full(N, "C"), "b_iso": np.full(N, 20.0),
-         "occupancies": np.ones(N), "operator": np.zeros(N, int), "source_atom": np.arange(N),
-         "is_pseudo": np.zeros(N, bool), "mates": None}
+ATOMS = {
+    "positions": np.zeros((N, 3)),
+    "species": np.full(N, "C"),
+    "b_iso": np.full(N, 20.0),
+    "occupancies": np.ones(N),
+    "operator": np.zeros(N, int),
+    "source_atom": np.arange(N),
+    "is_pseudo": np.zeros(N, bool),
+    "mates": None,
+}
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"b_iso": np.full(N - 1, 20.0)}, r"b_iso has the shape \(4,\) for 5 atoms"),
-    ({"positions": np.zeros((3, N))}, r"positions has the shape \(3, 5\) for 5 atoms"),
-    ({"b_iso": np.full(N, np.nan)}, "an array holds values that are not finite"),
-    ({"positions": np.full((N, 3), np.inf)}, "an array holds values that are not finite"),
-    ({"b_iso": np.full(N, 20)}, "an array holds int64 values"),
-    ({"is_pseudo": np.zeros(N)}, "an array holds float64 values"),
-    ({"species": np.zeros(N)}, "an array holds float64 values"),
-    ({"mates": np.full((2, N), N)}, "the symmetry copies of 5 atoms do not fit them"),
-    ({"mates": np.zeros((2, N - 1), int)}, "the symmetry copies of 5 atoms do not fit them"),
-    ({"operator": np.full(N, -1)}, "atoms are copies of none")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"b_iso": np.full(N - 1, 20.0)}, r"b_iso has the shape \(4,\) for 5 atoms"),
+        ({"positions": np.zeros((3, N))}, r"positions has the shape \(3, 5\) for 5 atoms"),
+        ({"b_iso": np.full(N, np.nan)}, "an array holds values that are not finite"),
+        ({"positions": np.full((N, 3), np.inf)}, "an array holds values that are not finite"),
+        ({"b_iso": np.full(N, 20)}, "an array holds int64 values"),
+        ({"is_pseudo": np.zeros(N)}, "an array holds float64 values"),
+        ({"species": np.zeros(N)}, "an array holds float64 values"),
+        ({"mates": np.full((2, N), N)}, "the symmetry copies of 5 atoms do not fit them"),
+        ({"mates": np.zeros((2, N - 1), int)}, "the symmetry copies of 5 atoms do not fit them"),
+        ({"operator": np.full(N, -1)}, "atoms are copies of none"),
+    ],
+)
 def test_atoms_that_no_run_places_are_made_anew(tmp_path, change, said):
     shelf = Shelf(tmp_path)
     shelf.reading.kept(PlacedAtoms, KEY, lambda: PlacedAtoms(**{**ATOMS, **change}))
@@ -225,13 +255,29 @@ def of_grid(shape, values):
     return Map(values, Grid(shape, (1.0, 1.0, 1.0)))
 
 
-@pytest.mark.parametrize(("kind", "value", "said"), [
-    (FscCurve, FscCurve(np.zeros(3), np.zeros(2)), r"\(3,\) frequencies and \(2,\) correlations"),
-    (FscCurve, FscCurve(np.zeros(0), np.zeros(0)), r"\(0,\) frequencies"),
-    (Resolution, Resolution(float("inf"), "given"), "the resolution is inf Å"),
-    (Resolution, Resolution(float("nan"), "given"), "a value is not a number"),
-    (Mask, Mask(Grid((2, 2, 2), (1.0, 1.0, 1.0)), np.ones((2, 2, 1), bool),
-                np.ones((2, 2, 2), np.float32), ""), r"a mask of \(2, 2, 1\) and")])
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        (
+            FscCurve,
+            FscCurve(np.zeros(3), np.zeros(2)),
+            r"\(3,\) frequencies and \(2,\) correlations",
+        ),
+        (FscCurve, FscCurve(np.zeros(0), np.zeros(0)), r"\(0,\) frequencies"),
+        (Resolution, Resolution(float("inf"), "given"), "the resolution is inf Å"),
+        (Resolution, Resolution(float("nan"), "given"), "a value is not a number"),
+        (
+            Mask,
+            Mask(
+                Grid((2, 2, 2), (1.0, 1.0, 1.0)),
+                np.ones((2, 2, 1), bool),
+                np.ones((2, 2, 2), np.float32),
+                "",
+            ),
+            r"a mask of \(2, 2, 1\) and",
+        ),
+    ],
+)
 def test_values_that_no_run_finds_are_made_anew(tmp_path, kind, value, said):
     shelf = Shelf(tmp_path)
     shelf.reading.kept(kind, KEY, lambda: value)

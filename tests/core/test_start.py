@@ -20,10 +20,15 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX"
 def run(*words, folder, **variables):
     """A program that ends by itself, in a folder."""
     core = os.pathsep.join([str(ROOT / "src/core"), str(ROOT)])
-    return subprocess.run(list(map(str, words)), cwd=folder, text=True, capture_output=True,
-                          timeout=300, check=False,
-                          env={**os.environ, "PYTHONPATH": core, "TMPDIR": str(folder),
-                               **variables})
+    return subprocess.run(
+        list(map(str, words)),
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "PYTHONPATH": core, "TMPDIR": str(folder), **variables},
+    )
 
 
 def failing_mpiexec(folder):
@@ -40,10 +45,18 @@ CLOSED = pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 
 
 
 @CLOSED
-@pytest.mark.parametrize(("words", "code"), [
-    (["--version"], 0), (["--help"], 0), ([*HALVES, "--check"], 0),
-    ([*HALVES, "-np", "1", "-o", "out.mrc"], 0), ([*HALVES, "--progress", "bar", "-np", "1"], 0),
-    ([*HALVES, "--progress", "json", "-np", "1"], 0), ([*HALVES, "--zzz"], 2)])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        ([*HALVES, "--check"], 0),
+        ([*HALVES, "-np", "1", "-o", "out.mrc"], 0),
+        ([*HALVES, "--progress", "bar", "-np", "1"], 0),
+        ([*HALVES, "--progress", "json", "-np", "1"], 0),
+        ([*HALVES, "--zzz"], 2),
+    ],
+)
 def test_program_without_streams_works_and_ends_as_always(tmp_path, closed, words, code):
     done = run("sh", "-c", f'"$@" {closed}', "sh", *TOY, *words, folder=tmp_path)
     assert done.returncode == code
@@ -67,13 +80,15 @@ def test_processes_of_a_program_without_streams_do_not_write_into_its_files(tmp_
 @pytest.mark.parametrize("word", ["--help", "--version"])
 @pytest.mark.parametrize("target", ["> /dev/full", "| true"])
 def test_answer_that_nobody_can_take_is_no_failure(tmp_path, word, target):
-    done = run("sh", "-c", f'{{ "$@"; echo $? > code; }} {target}', "sh", *TOY, word,
-               folder=tmp_path)
+    done = run(
+        "sh", "-c", f'{{ "$@"; echo $? > code; }} {target}', "sh", *TOY, word, folder=tmp_path
+    )
     assert (tmp_path / "code").read_text() == "0\n"
     assert done.stderr == ""
 
 
 # ---- files named like modules -------------------------------------------------------------------
+
 
 @pytest.fixture
 def traps(tmp_path):
@@ -87,16 +102,36 @@ def traps(tmp_path):
 def test_processes_do_not_run_files_of_the_user_that_are_named_like_modules(traps, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
-    done = run(*TOY, *HALVES, "-np", "2", "--mpiexec", failing_mpiexec(folder), "-o",
-               folder / "out.mrc", folder=traps)
+    done = run(
+        *TOY,
+        *HALVES,
+        "-np",
+        "2",
+        "--mpiexec",
+        failing_mpiexec(folder),
+        "-o",
+        folder / "out.mrc",
+        folder=traps,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 processes" in done.stdout
 
 
 def test_program_as_a_module_does_not_run_them_either(tmp_path):
     # Python itself reads types, re and what else `-m` needs before this program begins.
-    for name in ("signal", "select", "queue", "random", "json", "argparse", "logging", "numpy",
-                 "textwrap", "errno", "time"):
+    for name in (
+        "signal",
+        "select",
+        "queue",
+        "random",
+        "json",
+        "argparse",
+        "logging",
+        "numpy",
+        "textwrap",
+        "errno",
+        "time",
+    ):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user ran')")
     done = run(sys.executable, "-m", "locscale_hybrid", "-em", "none.mrc", folder=tmp_path)
     assert done.returncode == 2
@@ -104,19 +139,31 @@ def test_program_as_a_module_does_not_run_them_either(tmp_path):
 
 
 def test_program_as_a_module_is_found_in_the_current_folder_where_it_lies_there():
-    words = [sys.executable, "-S", "-m", "locscale_hybrid", "--version"]    # -S: not installed
+    words = [sys.executable, "-S", "-m", "locscale_hybrid", "--version"]  # -S: not installed
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(words, cwd=ROOT / "src/core", env=environment, text=True,
-                          capture_output=True, check=False)
+    done = subprocess.run(
+        words, cwd=ROOT / "src/core", env=environment, text=True, capture_output=True, check=False
+    )
     assert done.stdout.startswith("locscale-hybrid ")
 
 
 # ---- width --------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("columns", ["1", "0", "2", "21", "-5", "99999999999999999999", "x", ""])
 def test_any_width_of_the_terminal_will_do(tmp_path, columns):
-    done = run(*TOY, *HALVES, "-np", "1", "-o", tmp_path / "out.mrc", "--progress", "bar",
-               folder=tmp_path, COLUMNS=columns)
+    done = run(
+        *TOY,
+        *HALVES,
+        "-np",
+        "1",
+        "-o",
+        tmp_path / "out.mrc",
+        "--progress",
+        "bar",
+        folder=tmp_path,
+        COLUMNS=columns,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert str(tmp_path / "out.mrc") in done.stdout
     assert done.stdout.count("done in") == 1
@@ -124,15 +171,26 @@ def test_any_width_of_the_terminal_will_do(tmp_path, columns):
 
 # ---- memory -------------------------------------------------------------------------------------
 
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
 @pytest.mark.parametrize("kilobytes", [100000, 200000, 300000, 390000])
 def test_limit_of_memory_below_what_libraries_need_is_refused(tmp_path, kilobytes):
-    done = run("sh", "-c", f'ulimit -v {kilobytes}; exec "$@"', "sh", *TOY, *HALVES, "-np", "1",
-               folder=tmp_path)
+    done = run(
+        "sh",
+        "-c",
+        f'ulimit -v {kilobytes}; exec "$@"',
+        "sh",
+        *TOY,
+        *HALVES,
+        "-np",
+        "1",
+        folder=tmp_path,
+    )
     assert done.returncode == 2
     assert done.stderr == (
         f"locscale: the memory of a process is limited to {1.024e-3 * kilobytes:.0f} MB (ulimit "
-        "-v), and this program needs 400 MB for its libraries alone; raise the limit\n")
+        "-v), and this program needs 400 MB for its libraries alone; raise the limit\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,11 +198,26 @@ def test_limit_of_memory_below_what_libraries_need_is_refused(tmp_path, kilobyte
 @pytest.mark.parametrize("kilobytes", [400000, 440000])
 def test_limit_of_memory_that_is_met_later_is_said_in_words(tmp_path, kilobytes):
     case = make_case(tmp_path)
-    done = run("sh", "-c", f'ulimit -v {kilobytes}; exec "$@"', "sh", sys.executable, "-m",
-               "locscale_hybrid", *case.words, "-np", "2", "--mpiexec", failing_mpiexec(tmp_path),
-               "-o", "out.mrc", folder=tmp_path)
+    done = run(
+        "sh",
+        "-c",
+        f'ulimit -v {kilobytes}; exec "$@"',
+        "sh",
+        sys.executable,
+        "-m",
+        "locscale_hybrid",
+        *case.words,
+        "-np",
+        "2",
+        "--mpiexec",
+        failing_mpiexec(tmp_path),
+        "-o",
+        "out.mrc",
+        folder=tmp_path,
+    )
     assert done.returncode in (0, 3)
     assert "fault of the program" not in done.stderr
     if done.returncode:
-        assert re.search("there is not enough memory|-np if memory is short|no further thread",
-                         done.stderr)
+        assert re.search(
+            "there is not enough memory|-np if memory is short|no further thread", done.stderr
+        )

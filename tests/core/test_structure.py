@@ -58,8 +58,10 @@ def test_scatterers_and_what_is_left_out(tmp_path):
     assert len(model) == 4
     assert sorted(codes(model)) == ["unknown-elements", "zero-occupancy"]
     messages = {finding.code: finding.message for finding in model.findings}
-    assert "1 of 8 atoms have an element without known scattering (X)" in (
-        messages["unknown-elements"])
+    assert (
+        "1 of 8 atoms have an element without known scattering (X)"
+        in (messages["unknown-elements"])
+    )
     assert "1 of 8 atoms have an occupancy of zero" in messages["zero-occupancy"]
 
 
@@ -77,16 +79,24 @@ def test_anchors_are_ca_and_phosphorus_and_all_of_a_chain_without(tmp_path):
 @pytest.mark.parametrize("kind", ["pdb", "cif"])
 def test_format_and_compression_are_told_by_content(tmp_path, name, packed, kind):
     structure = small_model(18)
-    text = (structure.make_pdb_string() if kind == "pdb"
-            else "# a comment\n" + structure.make_mmcif_document().as_string())
+    text = (
+        structure.make_pdb_string()
+        if kind == "pdb"
+        else "# a comment\n" + structure.make_mmcif_document().as_string()
+    )
     path = tmp_path / name
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     assert len(read_model(path)) == 144
 
 
-@pytest.mark.parametrize(("path", "atoms"), [
-    (EXAMPLES / "5ni1.cif.gz", 4579), (EXAMPLES / "modelangelo_in_emd3488.cif.gz", 4298),
-    (DATA / "3J6B_9.pdb.gz", 1428)])
+@pytest.mark.parametrize(
+    ("path", "atoms"),
+    [
+        (EXAMPLES / "5ni1.cif.gz", 4579),
+        (EXAMPLES / "modelangelo_in_emd3488.cif.gz", 4298),
+        (DATA / "3J6B_9.pdb.gz", 1428),
+    ],
+)
 def test_real_models_have_gemmis_non_hydrogen_atoms(path, atoms):
     model = read_model(path)
     structure = gemmi.read_structure(str(path))
@@ -115,8 +125,10 @@ def test_coordinates_of_mmcif_keep_more_than_three_decimals(tmp_path):
 
 
 def test_anisotropic_tensor_gives_its_isotropic_equivalent(tmp_path):
-    text = ("ATOM      1  CA  ALA A   1      11.639   6.071  -5.147  1.00 10.00           C\n"
-            "ANISOU    1  CA  ALA A   1     1000   2000   3000      0      0      0       C\n")
+    text = (
+        "ATOM      1  CA  ALA A   1      11.639   6.071  -5.147  1.00 10.00           C\n"
+        "ANISOU    1  CA  ALA A   1     1000   2000   3000      0      0      0       C\n"
+    )
     # U_eq = (0.1 + 0.2 + 0.3) / 3 Å^2, B = 8 pi^2 U
     assert read_model(write(tmp_path, text)).b_iso[0] == pytest.approx(8 * np.pi**2 * 0.2, rel=1e-5)
 
@@ -129,7 +141,8 @@ def test_first_of_several_models_is_used_and_said(tmp_path):
     assert len(model.structure) == 1
     assert codes(model) == ["several-models"]
     assert "has 3 conformers of one model, as an ensemble does. The first is used" in (
-        model.findings[0].message)
+        model.findings[0].message
+    )
     assert len(model_of(gemmi.read_pdb_string(text), "structure")) == 1
 
 
@@ -153,8 +166,11 @@ def with_pseudo_atoms():
 def test_pseudo_atoms_of_an_earlier_run_are_left_out_and_said(tmp_path, kind):
     structure = with_pseudo_atoms()
     structure[0][1].name = "X"
-    text = (structure.make_mmcif_document().as_string() if kind == "cif"
-            else structure.make_pdb_string())
+    text = (
+        structure.make_mmcif_document().as_string()
+        if kind == "cif"
+        else structure.make_pdb_string()
+    )
     model = read_model(write(tmp_path, text))
     assert len(model) == 144
     assert not model.is_pseudo.any()
@@ -183,20 +199,30 @@ def test_pseudo_residue_name_is_no_component_of_the_pdb():
     assert PSEUDO_CATEGORY.endswith(".")
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("", "is empty; give a PDB or mmCIF file"),
-    ("  \n\n", "is empty"),
-    ("REMARK nothing here\n", "neither PDB nor mmCIF"),
-    ("<html>not found</html>", "neither PDB nor mmCIF"),
-    ("data_x\n_cell.length_a 5\n", r"CIF file without atoms.*in 1 data blocks"),
-    ("data_x\nloop_\n_atom_site.Cartn_x\n'unfinished\n", "cannot be read as a model"),
-    (PDB.splitlines()[3] + "\n", "no atom that scatters: of 1 atoms 1 are hydrogens, 0 of unknown"),
-    (PDB.splitlines()[0].replace("11.104", "   nan") + "\n", "coordinates are not numbers"),
-    (PDB.splitlines()[0][:54] + "   nan" + PDB.splitlines()[0][60:] + "\n",
-     "1 atoms whose occupancy is not a number; repair it"),
-    (PDB.splitlines()[0].replace("11.104", "1e+300") + "\n",
-     r"1 atoms with coordinates up to 1e\+300 Å, which no map contains. Repair or delete them"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty; give a PDB or mmCIF file"),
+        ("  \n\n", "is empty"),
+        ("REMARK nothing here\n", "neither PDB nor mmCIF"),
+        ("<html>not found</html>", "neither PDB nor mmCIF"),
+        ("data_x\n_cell.length_a 5\n", r"CIF file without atoms.*in 1 data blocks"),
+        ("data_x\nloop_\n_atom_site.Cartn_x\n'unfinished\n", "cannot be read as a model"),
+        (
+            PDB.splitlines()[3] + "\n",
+            "no atom that scatters: of 1 atoms 1 are hydrogens, 0 of unknown",
+        ),
+        (PDB.splitlines()[0].replace("11.104", "   nan") + "\n", "coordinates are not numbers"),
+        (
+            PDB.splitlines()[0][:54] + "   nan" + PDB.splitlines()[0][60:] + "\n",
+            "1 atoms whose occupancy is not a number; repair it",
+        ),
+        (
+            PDB.splitlines()[0].replace("11.104", "1e+300") + "\n",
+            r"1 atoms with coordinates up to 1e\+300 Å, which no map contains. Repair or delete them",
+        ),
+    ],
+)
 def test_what_is_no_model_is_refused(tmp_path, text, words):
     with pytest.raises(InputError, match=words) as caught:
         read_model(write(tmp_path, text))
@@ -221,16 +247,20 @@ def test_structure_without_atoms_is_refused():
         model_of(gemmi.Structure(), "model")
 
 
-@settings(max_examples=150, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=6)), max_size=8),
-       st.booleans(), st.integers(0, 6000))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=6)), max_size=8),
+    st.booleans(),
+    st.integers(0, 6000),
+)
 def test_no_text_makes_anything_but_a_model_or_one_sentence(tmp_path, edits, cif, length):
     structure = small_model(9)
     text = structure.make_mmcif_document().as_string() if cif else structure.make_pdb_string()
     raw = bytearray(text.encode())
     for place, word in edits:
-        raw[place:place + len(word)] = word
+        raw[place : place + len(word)] = word
     path = tmp_path / "fuzz"
     path.write_bytes(raw[:length] if length < 5000 else raw)
     try:

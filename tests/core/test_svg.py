@@ -23,14 +23,16 @@ X = np.array([0.0, 0.5, 1.0])
 
 def points(element):
     """Coordinates of a path of straight lines."""
-    return [tuple(map(float, pair)) for pair in re.findall(r"[ML]([\d.-]+) ([\d.-]+)",
-                                                           element.get("d"))]
+    return [
+        tuple(map(float, pair)) for pair in re.findall(r"[ML]([\d.-]+) ([\d.-]+)", element.get("d"))
+    ]
 
 
 def drawn(items, x=None, y=None):
     """The parsed chart."""
-    return ElementTree.fromstring(chart("a title", x or linear_axis("x", 0, 1),
-                                        y or linear_axis("y", 0, 1), items))
+    return ElementTree.fromstring(
+        chart("a title", x or linear_axis("x", 0, 1), y or linear_axis("y", 0, 1), items)
+    )
 
 
 def paths(svg, name):
@@ -75,8 +77,13 @@ def test_an_area_returns_along_its_upper_curve():
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", 'a"b', "A & B"])
 def test_labels_are_escaped(text):
-    items = [Curve(text, X, X), Area(text, X, X, X), Bars(text, X, X[1:]), Mark(text, x=0.5),
-             Mark(text, y=0.5)]
+    items = [
+        Curve(text, X, X),
+        Area(text, X, X, X),
+        Bars(text, X, X[1:]),
+        Mark(text, x=0.5),
+        Mark(text, y=0.5),
+    ]
     written = chart(text, linear_axis(text, 0, 1), linear_axis(text, 0, 1), items) + legend(items)
     root = ElementTree.fromstring(f"<root>{written}</root>")
     assert not list(root.iter("script"))
@@ -91,11 +98,15 @@ def test_resolutions_stand_at_their_frequencies_and_apart():
     assert axis.ticks[-1][1] in ("2", "2.2")
 
 
-@pytest.mark.parametrize(("low", "high", "texts"), [
-    (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
-    (0.0, 240.0, ["0", "50", "100", "150", "200"]),
-    (-0.1, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
-    (0.0, 1.3, ["0.00", "0.25", "0.50", "0.75", "1.00", "1.25"])])
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (0.0, 240.0, ["0", "50", "100", "150", "200"]),
+        (-0.1, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (0.0, 1.3, ["0.00", "0.25", "0.50", "0.75", "1.00", "1.25"]),
+    ],
+)
 def test_ticks_are_round_numbers(low, high, texts):
     assert [text for _, text in linear_axis("y", low, high).ticks] == texts
 

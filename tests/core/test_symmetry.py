@@ -13,21 +13,47 @@ from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
 from locscale_hybrid.symmetry.point_groups import parse_point_group, rotation
 
 DATA = Path(__file__).parents[1] / "data"
-ORDERS = {"C1": 1, "C2": 2, "C3": 3, "C7": 7, "C17": 17, "D1": 2, "D2": 4, "D3": 6, "D7": 14,
-          "T": 12, "TXZ": 12, "T222": 12, "O": 24, "I": 60, "I1": 60, "I2": 60, "I3": 60,
-          "I4": 60}
+ORDERS = {
+    "C1": 1,
+    "C2": 2,
+    "C3": 3,
+    "C7": 7,
+    "C17": 17,
+    "D1": 2,
+    "D2": 4,
+    "D3": 6,
+    "D7": 14,
+    "T": 12,
+    "TXZ": 12,
+    "T222": 12,
+    "O": 24,
+    "I": 60,
+    "I1": 60,
+    "I2": 60,
+    "I3": 60,
+    "I4": 60,
+}
 # (fold, axis) of two or three generators as RELION writes them in symmetries.cpp
 RELION = {
     "D5": [(5, (0, 0, 1)), (2, (1, 0, 0))],
     "T": [(3, (0, 0, 1)), (2, (0, 0.816496, 0.577350))],
     "O": [(3, (0.5773502, 0.5773502, 0.5773502)), (4, (0, 0, 1))],
-    "I1": [(2, (1, 0, 0)), (5, (0.85065080702670, 0, -0.5257311142635)),
-           (3, (0.9341723640, 0.3568220765, 0))],
+    "I1": [
+        (2, (1, 0, 0)),
+        (5, (0.85065080702670, 0, -0.5257311142635)),
+        (3, (0.9341723640, 0.3568220765, 0)),
+    ],
     "I2": [(2, (0, 0, 1)), (5, (0.525731114, 0, 0.850650807)), (3, (0, 0.356822076, 0.934172364))],
-    "I3": [(2, (-0.5257311143, 0, 0.8506508070)), (5, (0, 0, 1)),
-           (3, (-0.4911234778630044, 0.3568220764705179, 0.7946544753759428))],
-    "I4": [(2, (0.5257311143, 0, 0.8506508070)), (5, (0.8944271932547096, 0, 0.4472135909903704)),
-           (3, (0.4911234778630044, 0.3568220764705179, 0.7946544753759428))],
+    "I3": [
+        (2, (-0.5257311143, 0, 0.8506508070)),
+        (5, (0, 0, 1)),
+        (3, (-0.4911234778630044, 0.3568220764705179, 0.7946544753759428)),
+    ],
+    "I4": [
+        (2, (0.5257311143, 0, 0.8506508070)),
+        (5, (0.8944271932547096, 0, 0.4472135909903704)),
+        (3, (0.4911234778630044, 0.3568220764705179, 0.7946544753759428)),
+    ],
 }
 
 
@@ -69,20 +95,36 @@ def test_axes_stand_as_in_relion(symbol):
 
 def test_a_known_virus_has_the_setting_i1():
     structure = gemmi.read_structure(str(DATA / "2buk_I_5foldsYZ_centre112.pdb.gz"))
-    operators = [operator.transform for generator in structure.assemblies[0].generators
-                 for operator in generator.operators]
+    operators = [
+        operator.transform
+        for generator in structure.assemblies[0].generators
+        for operator in generator.operators
+    ]
     group = parse_point_group("I1")
     assert len(operators) == 60
     assert max(distance_to_group(o.mat.tolist(), group) for o in operators) < 2e-6  # six digits
     for other in ("I2", "I3", "I4"):
-        assert max(distance_to_group(o.mat.tolist(), parse_point_group(other))
-                   for o in operators) > 0.3
+        assert (
+            max(distance_to_group(o.mat.tolist(), parse_point_group(other)) for o in operators)
+            > 0.3
+        )
 
 
-@pytest.mark.parametrize(("symbol", "fold", "axis"), [
-    ("C4", 4, (0, 0, 1)), ("D3", 2, (1, 0, 0)), ("T222", 2, (0, 1, 0)), ("T222", 3, (1, 1, 1)),
-    ("O", 4, (1, 0, 0)), ("O", 2, (1, 1, 0)), ("TXZ", 2, (-2**0.5, 0, 1)), ("I3", 2, (0, 1, 0)),
-    ("I1", 5, (0, 1, 1.618033988749895)), ("I2", 5, (1, 0, 1.618033988749895))])
+@pytest.mark.parametrize(
+    ("symbol", "fold", "axis"),
+    [
+        ("C4", 4, (0, 0, 1)),
+        ("D3", 2, (1, 0, 0)),
+        ("T222", 2, (0, 1, 0)),
+        ("T222", 3, (1, 1, 1)),
+        ("O", 4, (1, 0, 0)),
+        ("O", 2, (1, 1, 0)),
+        ("TXZ", 2, (-(2**0.5), 0, 1)),
+        ("I3", 2, (0, 1, 0)),
+        ("I1", 5, (0, 1, 1.618033988749895)),
+        ("I2", 5, (1, 0, 1.618033988749895)),
+    ],
+)
 def test_documented_axes_are_there(symbol, fold, axis):
     assert distance_to_group(rotation(axis, 360 / fold), parse_point_group(symbol)) < 1e-12
 
@@ -99,16 +141,19 @@ def test_i4_is_i3_turned_by_180_degrees_about_z():
     assert max(distance_to_group(m, parse_point_group("I4")) for m in turned) < 1e-12
 
 
-@pytest.mark.parametrize(("typed", "meant"), [
-    ("d2", "D2"), (" C 4 ", "C4"), ("i1", "I1"), ("t222", "T222"), ("C04", "C4"), ("o\n", "O")])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("d2", "D2"), (" C 4 ", "C4"), ("i1", "I1"), ("t222", "T222"), ("C04", "C4"), ("o\n", "O")],
+)
 def test_capitals_and_blanks_do_not_matter(typed, meant):
     group = parse_point_group(typed)
     assert group.symbol == meant
     assert np.array_equal(group.matrices, parse_point_group(meant).matrices)
 
 
-@pytest.mark.parametrize("symbol", ["", "X", "C", "C0", "D-2", "I5", "C2.5", "T23", "4", "C2C2",
-                                    "Cs", "C٣"])
+@pytest.mark.parametrize(
+    "symbol", ["", "X", "C", "C0", "D-2", "I5", "C2.5", "T23", "4", "C2C2", "Cs", "C٣"]
+)
 def test_an_unknown_symbol_is_refused_with_what_is_understood(symbol):
     with pytest.raises(InputError, match=r"is unknown: give one of Cn and Dn .* T222, .* I3 and I"):
         parse_point_group(symbol)
@@ -138,16 +183,20 @@ def test_a_centre_may_lie_between_voxels():
 @pytest.mark.parametrize("centre", [(10, 5, 5), (-1, 5, 5), (5, float("nan"), 5)])
 def test_a_centre_outside_the_box_is_refused(centre):
     grid = Grid((10, 12, 10), (2.0, 2.0, 2.0))
-    with pytest.raises(InputError, match=r"is outside the box: give x, y, z from \(0, 0, 0\) to "
-                                         r"\(9, 11, 9\)"):
+    with pytest.raises(
+        InputError,
+        match=r"is outside the box: give x, y, z from \(0, 0, 0\) to "
+        r"\(9, 11, 9\)",
+    ):
         symmetry_of(grid, "C2", centre)
 
 
 def test_copies_of_c4_stand_at_right_angles():
     symmetry = Symmetry(parse_point_group("C4"), (10.0, 20.0, 30.0))
     copies = symmetry.copies(np.array([[13.0, 21.0, 5.0]]))
-    assert copies[:, 0] == pytest.approx(np.array(
-        [[13, 21, 5], [9, 23, 5], [7, 19, 5], [11, 17, 5]], dtype=float))
+    assert copies[:, 0] == pytest.approx(
+        np.array([[13, 21, 5], [9, 23, 5], [7, 19, 5], [11, 17, 5]], dtype=float)
+    )
 
 
 @pytest.mark.parametrize("symbol", ["C3", "D2", "T", "O", "I4"])
@@ -184,10 +233,22 @@ def test_a_point_on_an_axis_is_in_the_asymmetric_unit_of_all_its_images():
     assert symmetry.asymmetric_unit(np.array([[0.0, 0.0, 3.0]])).all()
 
 
-@pytest.mark.parametrize(("symbol", "where", "count"), [
-    ("C4", (0, 0, 9), 4), ("C4", (0.9, 0, 9), 4), ("C4", (1.1, 0, 9), 1), ("D2", (0, 0, 0), 4),
-    ("D2", (30, 0, 0), 2), ("O", (0, 25, 0), 4), ("O", (10, 10, 10), 3), ("I2", (0, 0, 50), 2),
-    ("I2", (10, 0, 16.18033988749895), 5), ("I2", (0, 0, 0.1), 60), ("C1", (0, 0, 0), 1)])
+@pytest.mark.parametrize(
+    ("symbol", "where", "count"),
+    [
+        ("C4", (0, 0, 9), 4),
+        ("C4", (0.9, 0, 9), 4),
+        ("C4", (1.1, 0, 9), 1),
+        ("D2", (0, 0, 0), 4),
+        ("D2", (30, 0, 0), 2),
+        ("O", (0, 25, 0), 4),
+        ("O", (10, 10, 10), 3),
+        ("I2", (0, 0, 50), 2),
+        ("I2", (10, 0, 16.18033988749895), 5),
+        ("I2", (0, 0, 0.1), 60),
+        ("C1", (0, 0, 0), 1),
+    ],
+)
 def test_multiplicity_counts_operators_that_leave_an_atom_in_place(symbol, where, count):
     symmetry = Symmetry(parse_point_group(symbol), (4.0, 5.0, 6.0))
     assert symmetry.multiplicity(np.array([where]) + symmetry.centre).tolist() == [count]

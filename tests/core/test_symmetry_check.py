@@ -19,8 +19,11 @@ from locscale_hybrid.symmetry.operators import symmetry_of
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
-BETAGAL, TRPML1, HAEMOGLOBIN = (DATA / "betaGal.mrc.gz", DATA / "emd_6824.mrc.gz",
-                                EXAMPLES / "emd_3488.mrc.gz")
+BETAGAL, TRPML1, HAEMOGLOBIN = (
+    DATA / "betaGal.mrc.gz",
+    DATA / "emd_6824.mrc.gz",
+    EXAMPLES / "emd_3488.mrc.gz",
+)
 APOFERRITIN = DATA / "emd20026_O_1.3A.mrc.gz"
 
 
@@ -31,28 +34,46 @@ def check(path, symbol, resolution, centre=None):
     return check_symmetry(volume.grid, coefficients, symmetry, resolution=resolution)
 
 
-@pytest.mark.parametrize(("path", "symbol", "resolution"), [
-    (BETAGAL, "D2", 8.8), (BETAGAL, "C2", None), (BETAGAL, "C1", 8.8), (TRPML1, "C4", 5.8),
-    (HAEMOGLOBIN, "C2", 3.2), (APOFERRITIN, "O", 2.6), (APOFERRITIN, "T222", 2.6)])
+@pytest.mark.parametrize(
+    ("path", "symbol", "resolution"),
+    [
+        (BETAGAL, "D2", 8.8),
+        (BETAGAL, "C2", None),
+        (BETAGAL, "C1", 8.8),
+        (TRPML1, "C4", 5.8),
+        (HAEMOGLOBIN, "C2", 3.2),
+        (APOFERRITIN, "O", 2.6),
+        (APOFERRITIN, "T222", 2.6),
+    ],
+)
 def test_symmetry_that_is_there_raises_no_alarm(path, symbol, resolution):
     assert check(path, symbol, resolution) == []
 
 
-@pytest.mark.parametrize(("path", "symbol", "resolution", "words"), [
-    (HAEMOGLOBIN, "D2", 3.2, r"not look D2-symmetric about voxel \(50, 50, 50\).*to 0\.0\d at "
-                             r"worst, and 0\.9.*C2 fits \(correlation 1\.00\)"),
-    (BETAGAL, "C4", 8.8, r"D2 fits \(correlation 1\.00\): give D2 as the point group"),
-    (APOFERRITIN, "I1", 2.6, r"O fits"),
-    (APOFERRITIN, "T", 2.6, r"O fits"),
-])
+@pytest.mark.parametrize(
+    ("path", "symbol", "resolution", "words"),
+    [
+        (
+            HAEMOGLOBIN,
+            "D2",
+            3.2,
+            r"not look D2-symmetric about voxel \(50, 50, 50\).*to 0\.0\d at "
+            r"worst, and 0\.9.*C2 fits \(correlation 1\.00\)",
+        ),
+        (BETAGAL, "C4", 8.8, r"D2 fits \(correlation 1\.00\): give D2 as the point group"),
+        (APOFERRITIN, "I1", 2.6, r"O fits"),
+        (APOFERRITIN, "T", 2.6, r"O fits"),
+    ],
+)
 def test_symmetry_that_is_not_there_is_refused_and_the_one_that_fits_named(
-        path, symbol, resolution, words):
+    path, symbol, resolution, words
+):
     with pytest.raises(InputError, match=words):
         check(path, symbol, resolution)
 
 
 def test_weak_symmetry_is_a_warning_that_names_the_one_that_fits():
-    found, = check(TRPML1, "C5", 5.8)
+    (found,) = check(TRPML1, "C5", 5.8)
     assert (found.code, found.level) == ("symmetry-weak", "warning")
     assert 0.5 < found.values["correlation"] < 0.9
     assert "C4 fits" in found.message
@@ -68,12 +89,15 @@ def test_map_without_any_symmetry_is_told_to_leave_it_out():
         check(DATA / "6272_crop.mrc.gz", "C2", 3.0)
 
 
-@pytest.mark.parametrize(("path", "symbol", "resolution"), [
-    (BETAGAL, "D2", 8.8), (TRPML1, "C4", 5.8), (HAEMOGLOBIN, "C2", None), (APOFERRITIN, "O", 2.6)])
+@pytest.mark.parametrize(
+    ("path", "symbol", "resolution"),
+    [(BETAGAL, "D2", 8.8), (TRPML1, "C4", 5.8), (HAEMOGLOBIN, "C2", None), (APOFERRITIN, "O", 2.6)],
+)
 def test_symmetry_that_the_map_shows_is_suggested(path, symbol, resolution):
     volume = without_solvent_mean(read_map(path))
-    found, = suggested_symmetry(volume.grid, FourierSpace(volume.grid).forward(volume.values),
-                                resolution=resolution)
+    (found,) = suggested_symmetry(
+        volume.grid, FourierSpace(volume.grid).forward(volume.values), resolution=resolution
+    )
     assert (found.code, found.level) == ("symmetry-suggested", "note")
     assert found.values["point_group"] == symbol and found.values["correlation"] >= 0.9
     assert f"the map looks {symbol}-symmetric about voxel (" in found.message
@@ -93,8 +117,11 @@ def test_low_pass_halves_the_amplitude_at_its_resolution():
     coarse = FourierSpace(low.grid)
     assert low.grid.cell == pytest.approx(volume.grid.cell)
     shell = 10  # 105 Å box: 10.5 Å
-    ratio = (coarse.power(coarse.forward(low.values))[shell] / coarse.count[shell]
-             / (space.power(coefficients)[shell] / space.count[shell]))
+    ratio = (
+        coarse.power(coarse.forward(low.values))[shell]
+        / coarse.count[shell]
+        / (space.power(coefficients)[shell] / space.count[shell])
+    )
     scale = (low.values.size / volume.values.size) ** 2
     assert np.sqrt(ratio / scale) == pytest.approx(0.5, abs=0.02)
 

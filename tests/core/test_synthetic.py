@@ -27,8 +27,9 @@ def test_half_map_fsc_crosses_0143_near_the_resolution_asked_for():
     space = FourierSpace(half_1.grid)
     envelope = density(structure, half_1.grid, blur=900)
     mask = np.clip(4 * envelope / envelope.max(), 0, 1).astype(np.float32)
-    curve = fourier_shell_correlation(space, space.forward(half_1.values * mask),
-                                      space.forward(half_2.values * mask))
+    curve = fourier_shell_correlation(
+        space, space.forward(half_1.values * mask), space.forward(half_2.values * mask)
+    )
     assert 3.0 < curve.resolution() < 4.2
 
 

@@ -41,17 +41,29 @@ def test_events_have_the_fields_of_the_protocol():
         assert pipe.events() == [
             {"event": "stage", "name": "adp", "index": 5, "of": 8},
             {"event": "progress", "fraction": 0.42},
-            {"event": "finding", "level": "warning", "code": "sharpened-input",
-             "message": FINDING.message, "values": {"b": 11.0}},
-            {"event": "result", "map": "/data/out é.mrc", "record": "/data/out é.json",
-             "summary": [["resolution", "3.0 Å"], ["weight", "adaptive"]], "seconds": 12.3}]
+            {
+                "event": "finding",
+                "level": "warning",
+                "code": "sharpened-input",
+                "message": FINDING.message,
+                "values": {"b": 11.0},
+            },
+            {
+                "event": "result",
+                "map": "/data/out é.mrc",
+                "record": "/data/out é.json",
+                "summary": [["resolution", "3.0 Å"], ["weight", "adaptive"]],
+                "seconds": 12.3,
+            },
+        ]
 
 
 def test_error_is_an_event_and_a_sentence_on_stderr():
     with Pipe() as (pipe, screen):
         screen.error("input", "the map is constant")
-        assert pipe.events() == [{"event": "error", "code": "input",
-                                  "message": "the map is constant"}]
+        assert pipe.events() == [
+            {"event": "error", "code": "input", "message": "the map is constant"}
+        ]
         assert pipe.errors.getvalue() == "locscale: the map is constant\n"
 
 
@@ -126,12 +138,13 @@ def test_long_words_of_the_result_are_wrapped_on_a_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     output = io.StringIO()
     screen = Bar(output, io.StringIO())
-    screen.result({"map": Path("/data/" + "x" * 90 + ".mrc")},
-                  [("weight", "adaptive " * 12)], 1.0)
+    screen.result({"map": Path("/data/" + "x" * 90 + ".mrc")}, [("weight", "adaptive " * 12)], 1.0)
     lines = output.getvalue().splitlines()
-    assert lines[1:4] == ["  weight  adaptive adaptive adaptive adaptive adaptive",
-                          "          adaptive adaptive adaptive adaptive adaptive",
-                          "          adaptive adaptive"]
+    assert lines[1:4] == [
+        "  weight  adaptive adaptive adaptive adaptive adaptive",
+        "          adaptive adaptive adaptive adaptive adaptive",
+        "          adaptive adaptive",
+    ]
     assert "/data/" + "x" * 90 + ".mrc" in output.getvalue()
 
 
@@ -154,7 +167,9 @@ def test_screen_is_a_bar_on_a_terminal_only(monkeypatch):
     assert not isinstance(screen_for(None, terminal, io.StringIO()), Bar)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(3.2, "3 s"), (99, "99 s"), (170, "3 min"),
-                                               (5400, "90 min"), (9000, "2.5 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.2, "3 s"), (99, "99 s"), (170, "3 min"), (5400, "90 min"), (9000, "2.5 h")],
+)
 def test_times_in_the_unit_of_people(seconds, text):
     assert duration(seconds) == text

@@ -30,8 +30,10 @@ def case(tmp_path_factory):
 
 
 def environment(threads):
-    return {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
-                                            "MKL_NUM_THREADS")}
+    return {
+        name: str(threads)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +47,31 @@ def expected(case, tmp_path_factory):
 
 @pytest.mark.parametrize(("threads", "cores"), [(2, "all"), (4, "all"), (2, "one")])
 def test_python_gives_the_bytes_of_the_command_line_for_any_number_of_threads(
-        case, expected, tmp_path, threads, cores):
+    case, expected, tmp_path, threads, cores
+):
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("cores cannot be chosen here")
     core = os.pathsep.join([str(ROOT / "src/core"), str(ROOT)])
     subprocess.run(
-        [sys.executable, "-c", RUN, cores, str(case.folder), str(tmp_path / "out.mrc"),
-         str(RESOLUTION)], check=True, env={**os.environ, "PYTHONPATH": core,
-                                            **environment(threads)})
+        [
+            sys.executable,
+            "-c",
+            RUN,
+            cores,
+            str(case.folder),
+            str(tmp_path / "out.mrc"),
+            str(RESOLUTION),
+        ],
+        check=True,
+        env={**os.environ, "PYTHONPATH": core, **environment(threads)},
+    )
     assert (tmp_path / "out.mrc").read_bytes() == expected
 
 
 def test_command_line_gives_the_same_bytes_whatever_the_environment_says(case, expected, tmp_path):
-    with Program(*case.words, "-o", tmp_path / "out.mrc", "-np", 2,
-                 environment=environment(2)) as program:
+    with Program(
+        *case.words, "-o", tmp_path / "out.mrc", "-np", 2, environment=environment(2)
+    ) as program:
         assert program.end() == 0
     assert (tmp_path / "out.mrc").read_bytes() == expected
 
@@ -74,7 +87,7 @@ def test_blas_is_told_and_given_back():
         with one_blas_thread():
             assert [get() for get, _ in switches] == [1] * len(switches)
             np.ones((50, 50)) @ np.ones((50, 50))
-        assert {get() for get, _ in switches} <= {1, 2}     # a machine may allow one alone
+        assert {get() for get, _ in switches} <= {1, 2}  # a machine may allow one alone
     finally:
         for (_, put), number in zip(switches, before, strict=True):
             put(number)

@@ -26,7 +26,7 @@ from locscale_hybrid.resume.previous_run import PreviousRun, find_previous, requ
 from tests.program import RESOLUTION, make_case
 
 PARAMETERS = HybridParameters(resolution=RESOLUTION, outputs=frozenset({"model", "mask"}))
-TAKEN_OUT = range(8, 12)        # residues
+TAKEN_OUT = range(8, 12)  # residues
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,16 @@ def edited(case):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Runs the pipeline in a folder of its own; called with a name, inputs and changes."""
+
     def run(name, inputs, executor=None, report=False, **changes):
         folder = tmp_path_factory.mktemp(name)
-        return run_hybrid(inputs, dataclasses.replace(PARAMETERS, **changes),
-                          output_paths(folder / f"{name}.mrc", report=report), executor=executor)
+        return run_hybrid(
+            inputs,
+            dataclasses.replace(PARAMETERS, **changes),
+            output_paths(folder / f"{name}.mrc", report=report),
+            executor=executor,
+        )
+
     return run
 
 
@@ -97,8 +103,9 @@ def test_update_differs_from_a_full_run_no_more_than_two_seeds_do(edited, made, 
     with mrcfile.open(full.files["mask"]) as opened:
         inside = opened.data > 0.5
     expected = values(full)[inside]
-    of_seed, of_update = (np.sqrt(np.mean((values(result)[inside] - expected) ** 2))
-                          for result in (other, update))
+    of_seed, of_update = (
+        np.sqrt(np.mean((values(result)[inside] - expected) ** 2)) for result in (other, update)
+    )
     # the pseudo-atoms of an update have had one more round of steps than those of a full run
     assert of_update < 2 * of_seed
     assert of_update < 0.1 * expected.std()
@@ -111,8 +118,11 @@ def test_pseudo_atoms_stay_where_they_were_and_fill_what_the_model_gave_up(case,
     number = record_of(update)["update"]["pseudo_atoms"]
     assert number["kept"] + number["added"] == now.is_pseudo.sum()
     assert number["kept"] + number["dropped"] == before.is_pseudo.sum()
-    gone = [atom.pos.tolist() for place in TAKEN_OUT
-            for atom in gemmi.read_structure(str(case.inputs.model))[0][0][place]]
+    gone = [
+        atom.pos.tolist()
+        for place in TAKEN_OUT
+        for atom in gemmi.read_structure(str(case.inputs.model))[0][0][place]
+    ]
     assert number["added"] == pytest.approx(len(gone), rel=0.5)
     assert np.median(cKDTree(now.positions[now.is_pseudo]).query(gone)[0]) < 1.5
 
@@ -133,8 +143,10 @@ def test_validation_of_the_earlier_run_is_told_as_such(first, update):
     assert now["adp"]["refined_on_half_map_1"] is None and not now["adp"]["validated"]
     assert now["adp"]["tau_square_angstrom"] == before["adp"]["tau_square_angstrom"]
     assert now["update"]["earlier_validation"]["fsc_free"] == free
-    assert now["update"]["earlier_validation"]["record_sha256"] == now["inputs"][
-        "previous_record"]["sha256"]
+    assert (
+        now["update"]["earlier_validation"]["record_sha256"]
+        == now["inputs"]["previous_record"]["sha256"]
+    )
     said = message(update, "update")
     assert "half map 2 has not judged this hybrid model" in said
     assert f"free FSC of {free:.3f} is that of the earlier one" in said and "--validate" in said
@@ -198,8 +210,11 @@ def test_update_cannot_be_repeated_without_what_it_started_from(first, update, t
     require_repeatable(copy)
     record["hybrid_model"]["file"]["path"] = str(tmp_path / "lost.cif")
     copy.write_text(json.dumps(record))
-    with pytest.raises(InputError, match=r"cannot be repeated .*lost\.cif is missing or has "
-                       "changed"):
+    with pytest.raises(
+        InputError,
+        match=r"cannot be repeated .*lost\.cif is missing or has "
+        "changed",
+    ):
         require_repeatable(copy)
     later = record_of(update)
     later["inputs"]["previous_record"]["path"] = str(copy)
@@ -242,22 +257,34 @@ def without(result, tmp_path, *names):
 
 def test_run_that_kept_no_hybrid_model_is_no_start(first, again, tmp_path):
     inputs = dataclasses.replace(
-        again, previous_record=without(first, tmp_path, "hybrid_model", "file"))
+        again, previous_record=without(first, tmp_path, "hybrid_model", "file")
+    )
     found = find_previous(inputs, PARAMETERS, read_model(inputs.model))
-    assert found.message == ("the hybrid model is made anew, not as an update of changed.json: "
-                             "that run kept no hybrid model; give it --outputs model, or -op, to "
-                             "make updates quick")
+    assert found.message == (
+        "the hybrid model is made anew, not as an update of changed.json: "
+        "that run kept no hybrid model; give it --outputs model, or -op, to "
+        "make updates quick"
+    )
 
 
-@pytest.mark.parametrize(("changes", "text"), [
-    ({"point_group": "C2"}, "point group was C1 and is C2"),
-    ({"seed": 3}, "seed was 1 and is 3"),
-    ({"resolution": 4.0}, "the resolution was 3.4 Å and is 4 Å"),
-    ({"resolution": None, "seed": 3}, "the resolution was 3.4 Å and is the one found in the maps, "
-                                      "the seed was 1 and is 3"),
-    ({"symmetry_centre": (1.0, 2.0, 3.5)}, "symmetry was the middle of the box and is 1, 2, 3.5"),
-    ({"complete_model": False}, "the completion by pseudo-atoms was on and is off"),
-    ({"refiner": "none"}, "refiner was own and is none")])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"point_group": "C2"}, "point group was C1 and is C2"),
+        ({"seed": 3}, "seed was 1 and is 3"),
+        ({"resolution": 4.0}, "the resolution was 3.4 Å and is 4 Å"),
+        (
+            {"resolution": None, "seed": 3},
+            "the resolution was 3.4 Å and is the one found in the maps, the seed was 1 and is 3",
+        ),
+        (
+            {"symmetry_centre": (1.0, 2.0, 3.5)},
+            "symmetry was the middle of the box and is 1, 2, 3.5",
+        ),
+        ({"complete_model": False}, "the completion by pseudo-atoms was on and is off"),
+        ({"refiner": "none"}, "refiner was own and is none"),
+    ],
+)
 def test_other_parameters_of_the_hybrid_model_are_no_start(again, changes, text):
     parameters = dataclasses.replace(PARAMETERS, **changes)
     found = find_previous(again, parameters, read_model(again.model))
@@ -282,14 +309,16 @@ def test_shifts_that_half_map_2_gained_from_are_taken_over(first, again, tmp_pat
 def test_other_map_is_no_start(again, tmp_path):
     other = tmp_path / "half1.mrc"
     other.write_bytes(again.half_map_2.read_bytes())
-    found = find_previous(dataclasses.replace(again, half_map_1=other), PARAMETERS,
-                          read_model(again.model))
+    found = find_previous(
+        dataclasses.replace(again, half_map_1=other), PARAMETERS, read_model(again.model)
+    )
     assert "half map 1 is another file now" in found.message
 
 
 def test_mask_for_one_run_alone_is_no_start(again):
-    found = find_previous(dataclasses.replace(again, mask=again.half_map_1), PARAMETERS,
-                          read_model(again.model))
+    found = find_previous(
+        dataclasses.replace(again, mask=again.half_map_1), PARAMETERS, read_model(again.model)
+    )
     assert "mask was given for this run alone" in found.message
 
 
@@ -298,7 +327,8 @@ def test_hybrid_model_of_the_same_model_is_that_of_the_earlier_run(case, again):
     found = find_previous(inputs, PARAMETERS, read_model(inputs.model))
     assert found.code == "same-model" and found.message == (
         "an update of first.json with the same model: the hybrid model is that of the earlier "
-        "run, and what was kept of it is not computed again")
+        "run, and what was kept of it is not computed again"
+    )
     other = dataclasses.replace(PARAMETERS, seed=2)
     assert "the seed was 1 and is 2" in find_previous(inputs, other, None).message
 
@@ -321,14 +351,16 @@ def test_validated_update_stays_validated_where_the_model_is_the_same(again, mad
     assert record_of(result)["parameters"]["validate"]
 
 
-def test_update_with_the_same_model_starts_from_the_update_where_its_start_is_gone(again, update,
-                                                                                   tmp_path):
+def test_update_with_the_same_model_starts_from_the_update_where_its_start_is_gone(
+    again, update, tmp_path
+):
     record = record_of(update)
     record["inputs"]["previous_record"]["path"] = str(tmp_path / "gone.json")
     path = tmp_path / "update.json"
     path.write_text(json.dumps(record))
-    found = find_previous(dataclasses.replace(again, previous_record=path), PARAMETERS,
-                          read_model(again.model))
+    found = find_previous(
+        dataclasses.replace(again, previous_record=path), PARAMETERS, read_model(again.model)
+    )
     assert isinstance(found, PreviousRun) and found.path == path
 
 
@@ -340,8 +372,13 @@ def test_what_is_asked_for_again_is_no_change(case, again, update, first):
     same = dataclasses.replace(again, model=case.inputs.model)
     assert unchanged(same) and not unchanged(again)
     assert unchanged(same, validate=True), "a full run is always validated"
-    for changes in ({"seed": 2}, {"resolution": 4.0}, {"window": 30.0}, {"reseed_check": True},
-                    {"outputs": frozenset({"model"})}):
+    for changes in (
+        {"seed": 2},
+        {"resolution": 4.0},
+        {"window": 30.0},
+        {"reseed_check": True},
+        {"outputs": frozenset({"model"})},
+    ):
         assert not unchanged(same, **changes), changes
     assert not unchanged(dataclasses.replace(same, model=None))
     assert not unchanged(dataclasses.replace(same, mask=case.inputs.half_map_1))
@@ -353,21 +390,26 @@ def test_result_of_another_version_is_made_again(case, again, first, tmp_path):
     record = record_of(first)
     record["program"]["version"] = "0.0.1"
     (tmp_path / "first.json").write_text(json.dumps(record))
-    assert not unchanged(dataclasses.replace(again, model=case.inputs.model,
-                                             previous_record=tmp_path / "first.json"))
+    assert not unchanged(
+        dataclasses.replace(again, model=case.inputs.model, previous_record=tmp_path / "first.json")
+    )
 
 
 def test_option_without_a_change_writes_nothing_and_says_so(first, update, tmp_path, capsys):
     for record, map_ in ((first.record, first.output), (update.record, update.output)):
         assert main(["--update", str(record), "-o", str(tmp_path / "x.mrc")]) == 2
         said = " ".join(capsys.readouterr().err.split())
-        assert (f"nothing has changed since {record.name}: maps, model and options are those of "
-                f"that run, so there is nothing to update in {map_}; edit the model, change an "
-                "option, or run it in full with --from in place of --update") in said
+        assert (
+            f"nothing has changed since {record.name}: maps, model and options are those of "
+            f"that run, so there is nothing to update in {map_}; edit the model, change an "
+            "option, or run it in full with --from in place of --update"
+        ) in said
     assert not list(tmp_path.iterdir())
     missing = tmp_path / "missing.cif"
-    assert main(["--update", str(first.record), "-mc", str(missing), "-o",
-                 str(tmp_path / "x.mrc")]) == 2
+    assert (
+        main(["--update", str(first.record), "-mc", str(missing), "-o", str(tmp_path / "x.mrc")])
+        == 2
+    )
     assert str(missing) in capsys.readouterr().err
 
 
@@ -378,9 +420,13 @@ def test_mostly_changed_model_is_no_start(again):
     assert "100% of the model has changed since the last full run (limit 50%)" in found.message
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"schema": None}, "x.json is not the record of a run of locscale-hybrid"),
-    ({"inputs": {}}, "names no input: this is no record of a run")])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schema": None}, "x.json is not the record of a run of locscale-hybrid"),
+        ({"inputs": {}}, "names no input: this is no record of a run"),
+    ],
+)
 def test_file_that_is_no_record_is_refused(first, again, tmp_path, changes, words):
     record = {**json.loads(first.record.read_text()), **changes}
     (tmp_path / "x.json").write_text(json.dumps(record))

@@ -106,17 +106,27 @@ def test_a_reference_that_is_nowhere_gives_no_gain_and_no_error():
 
 
 def test_the_gain_at_coarse_resolution_continues_the_line_of_the_next_bands():
-    gains = [BandGain(full(float(np.exp(1 + 0.03 * k**2))), full(1.0), full(0.0).astype(bool),
-                      float(np.exp(1 + 0.03 * k**2)), 1.0) for k in (3, 4, 5)]
+    gains = [
+        BandGain(
+            full(float(np.exp(1 + 0.03 * k**2))),
+            full(1.0),
+            full(0.0).astype(bool),
+            float(np.exp(1 + 0.03 * k**2)),
+            1.0,
+        )
+        for k in (3, 4, 5)
+    ]
     low = low_gain([3, 4, 5], gains)
-    np.testing.assert_allclose(low.curve(np.arange(3, dtype=np.float32)),
-                               np.exp(1 + 0.03 * np.arange(3) ** 2), rtol=1e-5)
+    np.testing.assert_allclose(
+        low.curve(np.arange(3, dtype=np.float32)), np.exp(1 + 0.03 * np.arange(3) ** 2), rtol=1e-5
+    )
     np.testing.assert_allclose(low.factor, 1, rtol=1e-6)
 
 
 def test_bands_without_signal_have_no_say_at_coarse_resolution():
     def gain(ratio: float, weight: float) -> BandGain:
         return BandGain(full(ratio), full(weight), full(0.0).astype(bool), ratio, weight)
+
     low = low_gain([3, 4, 5], [gain(2.0, 1.0), gain(90.0, 0.1), gain(90.0, 0.0)])
     np.testing.assert_allclose(low.curve(np.zeros(1, dtype=np.float32)), 2.0, rtol=1e-6)
 
@@ -130,8 +140,10 @@ def band_of_halves(strength: np.ndarray, seed: int) -> tuple[BandFilter, list[np
     """A band of two halves whose signal amplitude is `strength`, noise of sd 1 each."""
     bands = BandFilter.of_grid(GRID, 16.0)
     rng = np.random.default_rng(seed)
-    signal, *noise = (bands.component(bands.gather(
-        rng.standard_normal(SHAPE).astype(np.float32)), 4) for _ in range(3))
+    signal, *noise = (
+        bands.component(bands.gather(rng.standard_normal(SHAPE).astype(np.float32)), 4)
+        for _ in range(3)
+    )
     scale = 1 / noise[0].std()
     return bands, [(strength * signal + part) * scale for part in noise]
 
@@ -141,8 +153,9 @@ def evidence_of(score, halves, bands) -> tuple[BandEvidence, np.ndarray, np.ndar
     local = LocalAverage(SHAPE, GRID.voxel_size, 16 / np.sqrt(12))
     noise = local.power(difference)
     signal = signal_power(local.power(mean), noise)
-    evidence = BandEvidence(score, local.planes(signal, 0.0), local.planes(noise, 0.0),
-                            bands.modes_per_volume(4))
+    evidence = BandEvidence(
+        score, local.planes(signal, 0.0), local.planes(noise, 0.0), bands.modes_per_volume(4)
+    )
     return evidence, mean, difference
 
 
@@ -150,8 +163,9 @@ def test_the_adaptive_weight_is_high_where_the_score_goes_with_the_signal():
     z, y, _ = np.indices(SHAPE)
     strength = np.where((z // 6 + y // 6) % 2, np.float32(1.5), np.float32(0.1))
     bands, halves = band_of_halves(strength, 1)
-    score = np.where(strength > 1, np.float32(20), np.float32(0)) \
-        + np.random.default_rng(3).standard_normal(SHAPE).astype(np.float32)
+    score = np.where(strength > 1, np.float32(20), np.float32(0)) + np.random.default_rng(
+        3
+    ).standard_normal(SHAPE).astype(np.float32)
     weight = adaptive_weight(*evidence_of(score.copy(), halves, bands))
     assert weight[strength > 1].mean() > 0.7 and weight[strength < 1].mean() < 0.3
     assert weight.min() >= 0 and weight.max() <= 1
@@ -178,7 +192,8 @@ def test_the_sign_of_a_sum_that_is_zero_but_for_noise_decides_nothing():
     signs = np.array([1, -1]) * np.sign((first * second).sum())
     positive, negative = (
         adaptive_weight(*evidence_of(score.copy(), (first, sign * second), bands)).mean()
-        for sign in signs)
+        for sign in signs
+    )
     assert positive / 3 < negative < 3 * positive
 
 
@@ -199,9 +214,15 @@ def given(**changes) -> WeightInput:
     blob = 30 * np.exp(-(z**2 + y**2 + x**2) / 18).astype(np.float32)
     rng = np.random.default_rng(8)
     noise = [rng.standard_normal(SHAPE).astype(np.float32) for _ in range(2)]
-    values = {"grid": GRID, "resolution": 4.0, "average": blob + noise[0], "difference": noise[1],
-              "linear": blob + noise[0], "linear_difference": noise[1],
-              "mask": (blob > 1).astype(np.float32)}
+    values = {
+        "grid": GRID,
+        "resolution": 4.0,
+        "average": blob + noise[0],
+        "difference": noise[1],
+        "linear": blob + noise[0],
+        "linear_difference": noise[1],
+        "mask": (blob > 1).astype(np.float32),
+    }
     return WeightInput(**{**values, **changes})
 
 
@@ -219,10 +240,15 @@ def test_weights_are_near_1_in_strong_density_and_near_0_in_solvent(policy):
 @pytest.mark.parametrize("policy", ["adaptive", "smooth", "soft"])
 def test_weights_do_not_change_with_the_scale_of_the_map(policy):
     plain = given()
-    scaled = given(**{name: getattr(plain, name) * np.float32(1000) for name in
-                      ("average", "difference", "linear", "linear_difference")})
-    np.testing.assert_allclose(looking_weight(policy, scaled, LOCAL),
-                               looking_weight(policy, plain, LOCAL), atol=1e-4)
+    scaled = given(
+        **{
+            name: getattr(plain, name) * np.float32(1000)
+            for name in ("average", "difference", "linear", "linear_difference")
+        }
+    )
+    np.testing.assert_allclose(
+        looking_weight(policy, scaled, LOCAL), looking_weight(policy, plain, LOCAL), atol=1e-4
+    )
 
 
 def test_the_adaptive_policy_is_half_at_a_score_of_4():
@@ -252,8 +278,12 @@ def ball():
 def inventing(share):
     """Coarse density, and a reference at d_min that looks the more like what is invented."""
     density = structure(1.25 * 4.0, 3)
-    plain = given(average=density, linear=density, mask=ball().astype(np.float32),
-                  difference=0.2 * given().difference)
+    plain = given(
+        average=density,
+        linear=density,
+        mask=ball().astype(np.float32),
+        difference=0.2 * given().difference,
+    )
     invented = looking_weight("adaptive", plain, LOCAL) * density
     other = structure(2.2, 4)
     return replace(plain, reference=np.float32(share) * invented + np.float32(1 - share) * other)
@@ -269,9 +299,13 @@ def test_the_adaptive_weight_is_smoothed_until_it_invents_little():
 
 def test_the_smoothing_does_not_depend_on_the_scale_of_the_maps():
     plain = inventing(0.2)
-    scaled = replace(plain, **{name: getattr(plain, name) * np.float32(1000) for name in
-                               ("average", "difference", "linear", "linear_difference",
-                                "reference")})
+    scaled = replace(
+        plain,
+        **{
+            name: getattr(plain, name) * np.float32(1000)
+            for name in ("average", "difference", "linear", "linear_difference", "reference")
+        },
+    )
     assert adaptive_sigma(scaled) == pytest.approx(adaptive_sigma(plain), rel=1e-3)
 
 
@@ -307,11 +341,19 @@ def test_nothing_finer_than_0_85_of_the_resolution_is_in_the_restored_map():
     assert power[space.frequency > 1.02 / (0.85 * 4.0)].max() < 1e-8 * power.max()
 
 
-@pytest.mark.parametrize(("low", "high", "sentence"), [
-    (-0.16, 0.41, "weight w.mrc runs from -0.16 to 0.41; a weight runs from 0 to 1: give such a "
-                  "map, or one of adaptive, fdr, none, smooth, soft"),
-    (0.0, 2.0, "weight w.mrc runs from 0 to 2; a weight runs from 0 to 1"),
-    (0.0, 0.0, "weight w.mrc is empty: no voxel reaches 0.01, so that nothing would be left")])
+@pytest.mark.parametrize(
+    ("low", "high", "sentence"),
+    [
+        (
+            -0.16,
+            0.41,
+            "weight w.mrc runs from -0.16 to 0.41; a weight runs from 0 to 1: give such a "
+            "map, or one of adaptive, fdr, none, smooth, soft",
+        ),
+        (0.0, 2.0, "weight w.mrc runs from 0 to 2; a weight runs from 0 to 1"),
+        (0.0, 0.0, "weight w.mrc is empty: no voxel reaches 0.01, so that nothing would be left"),
+    ],
+)
 def test_map_whose_values_are_no_weights_is_refused(low, high, sentence):
     values = np.linspace(low, high, GRID.size, dtype=np.float32).reshape(SHAPE)
     with pytest.raises(InputError, match=sentence):

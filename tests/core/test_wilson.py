@@ -18,8 +18,10 @@ def data_of(atoms, b, *, noise, d_min=3.3, seed=0):
     space = FourierSpace(atoms.grid)
     signal = space.backward(atoms.structure_factors(b, space))
     rng = np.random.default_rng(seed)
-    halves = [Map(signal + rng.normal(0, noise, atoms.grid.shape).astype(np.float32), atoms.grid)
-              for _ in range(2)]
+    halves = [
+        Map(signal + rng.normal(0, noise, atoms.grid.shape).astype(np.float32), atoms.grid)
+        for _ in range(2)
+    ]
     average = Map((halves[0].values + halves[1].values) / 2, atoms.grid)
     return refinement_data(ObservedMaps(average, *halves, "halves"), d_min)
 

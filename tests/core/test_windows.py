@@ -29,8 +29,10 @@ class One:
 
 def window_at(values: np.ndarray, centre, edge: int) -> np.ndarray:
     """The cube around a voxel of a map that repeats itself, float64."""
-    index = [np.arange(c - edge // 2, c + edge // 2 + 1) % n
-             for c, n in zip(centre, values.shape, strict=True)]
+    index = [
+        np.arange(c - edge // 2, c + edge // 2 + 1) % n
+        for c, n in zip(centre, values.shape, strict=True)
+    ]
     return values[np.ix_(*index)].astype(np.float64)
 
 
@@ -46,8 +48,9 @@ def profile(spectrum: np.ndarray) -> np.ndarray:
     return np.array([np.abs(spectrum[shell == i]).mean() for i in range(edge // 2 + 1)])
 
 
-def straightforward(observed: np.ndarray, reference: np.ndarray, centre, edge: int,
-                    taper: np.ndarray) -> float:
+def straightforward(
+    observed: np.ndarray, reference: np.ndarray, centre, edge: int, taper: np.ndarray
+) -> float:
     """The scaled voxel: one complex transform there and back, gain linear in |k|."""
     spectrum = np.fft.fftn(window_at(observed, centre, edge) * taper)
     wanted = np.fft.fftn(window_at(reference, centre, edge) * taper)
@@ -61,8 +64,15 @@ def test_maps():
     rng = np.random.default_rng(5)
     observed = 1 + rng.standard_normal(SHAPE)
     wave = np.fft.rfftn(rng.standard_normal(SHAPE))
-    s2 = sum(np.square(f) for f in np.meshgrid(np.fft.fftfreq(SHAPE[0]), np.fft.fftfreq(SHAPE[1]),
-                                                np.fft.rfftfreq(SHAPE[2]), indexing="ij"))
+    s2 = sum(
+        np.square(f)
+        for f in np.meshgrid(
+            np.fft.fftfreq(SHAPE[0]),
+            np.fft.fftfreq(SHAPE[1]),
+            np.fft.rfftfreq(SHAPE[2]),
+            indexing="ij",
+        )
+    )
     reference = np.fft.irfftn(wave * np.exp(-8 * s2), SHAPE, axes=(0, 1, 2))
     return observed.astype(np.float32), reference.astype(np.float32)
 
@@ -82,17 +92,20 @@ def test_scaled_voxels_equal_a_straightforward_implementation_to_1e_6(taper):
     region = np.random.default_rng(1).random(SHAPE) < 0.02
     region[0, 0, 0] = region[-1, -1, -1] = True
     options = WindowOptions(edge, 1, taper, GainRules(cap=None))
-    points, measured = measure_windows(observed, reference, region, options, One(), None,
-                                       lambda fraction: None)
+    points, measured = measure_windows(
+        observed, reference, region, options, One(), None, lambda fraction: None
+    )
     ratio = measured[:, 1] / measured[:, 0]
     gains = window_gains(points, measured, float(edge), GainRules(cap=None))
     # shells coarser than 12 Å follow another rule: put the plain ratio there
     gains.values[:] = ratio.T
-    result = apply_gains(observed[None], Grid(SHAPE, (1.0, 1.0, 1.0)), gains, options, None,
-                         lambda fraction: None)[0]
+    result = apply_gains(
+        observed[None], Grid(SHAPE, (1.0, 1.0, 1.0)), gains, options, None, lambda fraction: None
+    )[0]
     window = hann(edge) if taper == "hann" else np.ones((edge,) * 3)
-    expected = np.array([straightforward(observed, reference, point, edge, window)
-                         for point in points])
+    expected = np.array(
+        [straightforward(observed, reference, point, edge, window) for point in points]
+    )
     assert np.abs(result[region] - expected).max() < 1e-6 * np.abs(expected).max()
 
 
@@ -105,9 +118,15 @@ def test_profiles_are_mean_amplitudes_of_complete_shells():
 
 
 @pytest.mark.parametrize("taper", ["none", "hann"])
-@pytest.mark.parametrize("steps", [
-    [1] * 20, [3] * 7, [1, 1, 5, 5, 1, 9, 2, 2],  # along x; a window of 11 voxels overlaps or not
-], ids=["every voxel", "stride 3", "gaps"])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [1] * 20,
+        [3] * 7,
+        [1, 1, 5, 5, 1, 9, 2, 2],  # along x; a window of 11 voxels overlaps or not
+    ],
+    ids=["every voxel", "stride 3", "gaps"],
+)
 def test_neighbours_along_x_have_the_profiles_of_windows_on_their_own(steps, taper):
     _, falling = test_maps()
     x = np.concatenate([[0], np.cumsum(steps)]) % SHAPE[2]
@@ -123,15 +142,14 @@ def test_shells_finer_than_12_angstrom_have_the_ratio_of_the_profiles_as_gain():
     measured = np.random.default_rng(2).uniform(1, 2, (50, 2, 13)).astype(np.float32)
     gains = window_gains(np.zeros((50, 3), dtype=np.intp), measured, 25.0, GainRules(cap=None))
     assert gains.n_low == 3
-    np.testing.assert_allclose(gains.values[3:], (measured[:, 1] / measured[:, 0]).T[3:],
-                               rtol=1e-6)
+    np.testing.assert_allclose(gains.values[3:], (measured[:, 1] / measured[:, 0]).T[3:], rtol=1e-6)
 
 
 def test_shells_coarser_than_12_angstrom_follow_the_next_ones_not_the_reference():
     shell = np.arange(13)
     measured = np.ones((20, 2, 13), dtype=np.float32)
     measured[:, 1] = np.exp(0.02 * shell**2)  # B of the observed map
-    measured[:, 1, :3] *= 50                  # the reference has no solvent
+    measured[:, 1, :3] *= 50  # the reference has no solvent
     gains = window_gains(np.zeros((20, 3), dtype=np.intp), measured, 25.0, GainRules())
     np.testing.assert_allclose(gains.values[:3, 0], np.exp(0.02 * shell[:3] ** 2), rtol=1e-4)
 

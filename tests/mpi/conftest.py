@@ -15,11 +15,14 @@ from tests import toy_tasks
 from tests.message_table import tell_table
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 300       # after which a test gives up
+SECONDS = 300  # after which a test gives up
 # Open MPI does not run as root or with more ranks than cores unless it is told that it may.
-PERMISSIONS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-               "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-               "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+PERMISSIONS = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+}
 
 
 class Program(subprocess.Popen):
@@ -48,16 +51,23 @@ class Family:
         return {**os.environ, "PYTHONPATH": core, **self.permissions, **variables}
 
     def start(self, *words, environment=None, **streams):
-        return Program([str(word) for word in words], env=environment or self.environment(),
-                       text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, **streams)
+        return Program(
+            [str(word) for word in words],
+            env=environment or self.environment(),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **streams,
+        )
 
     def run(self, *words, environment=None):
         """Exit code and both streams of a program that ends by itself."""
         with self.start(*words, environment=environment) as process:
             output, errors = process.communicate(timeout=SECONDS)
-        said = re.findall("^(?:error|locscale|warning|note|mpi-[a-z-]+): (.*)$", output + errors,
-                          re.MULTILINE)
+        said = re.findall(
+            "^(?:error|locscale|warning|note|mpi-[a-z-]+): (.*)$", output + errors, re.MULTILINE
+        )
         if said:
             tell_table("fault", process.returncode, *said)
         return process.returncode, output, errors
@@ -72,8 +82,12 @@ class Family:
         return [self.python, ROOT / "tests/toy_program.py", "-hm", "a.mrc", "b.mrc", *words]
 
 
-@pytest.fixture(params=[pytest.param("mpich", marks=pytest.mark.mpi),
-                        pytest.param("openmpi", marks=pytest.mark.openmpi)])
+@pytest.fixture(
+    params=[
+        pytest.param("mpich", marks=pytest.mark.mpi),
+        pytest.param("openmpi", marks=pytest.mark.openmpi),
+    ]
+)
 def mpi(request):
     if request.param == "mpich":
         if importlib.util.find_spec("mpi4py") is None:
@@ -96,6 +110,7 @@ def temporary(tmp_path):
 @pytest.fixture
 def plan(tmp_path):
     """Make a plan; the folder it lies in."""
+
     def make(count=12, **values):
         folder = tmp_path / "plan with é"
         folder.mkdir(exist_ok=True)

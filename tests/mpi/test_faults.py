@@ -11,10 +11,12 @@ import pytest
 from tests.program import Program, children, make_case
 from tests.toy_tasks import ORPHAN_SECONDS, is_alive, wait_until
 
-pytestmark = [pytest.mark.mpi,
-              pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [
+    pytest.mark.mpi,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
 
-LONGER = ["--scaling", "windows"]   # seconds of work, so that a fault falls into it
+LONGER = ["--scaling", "windows"]  # seconds of work, so that a fault falls into it
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,7 @@ def temporary(tmp_path):
 
 def ranks_of(program):
     """Process numbers of the ranks that a program has started."""
+
     def is_rank(pid):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -52,8 +55,9 @@ def ranks_of(program):
 
 
 def started(case, folder, temporary, *words):
-    return Program(*case.words, "-o", folder / "out.mrc", *words,
-                   environment={"TMPDIR": str(temporary)})
+    return Program(
+        *case.words, "-o", folder / "out.mrc", *words, environment={"TMPDIR": str(temporary)}
+    )
 
 
 def at_work(program, ranks, temporary):
@@ -101,12 +105,12 @@ def test_signal_while_ranks_work_ends_all(case, tmp_path, temporary, number):
 def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 3, *LONGER) as program:
         ranks = at_work(program, 3, temporary)
-        (said,) = temporary.rglob("rank-1.ready")   # a rank has a guard beside it
+        (said,) = temporary.rglob("rank-1.ready")  # a rank has a guard beside it
         os.kill(json.loads(said.read_text())["pid"], signal.SIGKILL)
         code = program.end()
     wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
     assert list(temporary.iterdir()) == []
-    if program.said("result"):     # the work was over
+    if program.said("result"):  # the work was over
         assert code == 0
         return
     assert code == 3
@@ -122,8 +126,7 @@ def test_killed_program_leaves_no_rank(case, tmp_path, temporary):
     assert not (tmp_path / "out.mrc").exists()
 
 
-def test_killed_run_on_ranks_is_resumed_with_the_bytes_of_serial(case, serial, tmp_path,
-                                                                 temporary):
+def test_killed_run_on_ranks_is_resumed_with_the_bytes_of_serial(case, serial, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 2, "--resume") as program:
         program.until("scaling")
         program.process.kill()

@@ -15,12 +15,17 @@ def gone(folder):
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
-def test_any_number_of_ranks_gives_the_bytes_of_serial(mpi, tmp_path, serial_bytes, toy_plan,
-                                                       ranks):
+def test_any_number_of_ranks_gives_the_bytes_of_serial(
+    mpi, tmp_path, serial_bytes, toy_plan, ranks
+):
     output = tmp_path / "out é.mrc"
     code, text, errors = mpi.run(
-        mpi.mpirun, "-np", ranks, *mpi.toy_program("-o", output, "-mpi", "-v"),
-        environment=mpi.environment(**toy_plan(plans=2)))
+        mpi.mpirun,
+        "-np",
+        ranks,
+        *mpi.toy_program("-o", output, "-mpi", "-v"),
+        environment=mpi.environment(**toy_plan(plans=2)),
+    )
     assert (code, errors) == (0, "")
     assert output.read_bytes() == serial_bytes
     assert f"executor  {ranks} MPI rank" in text
@@ -30,24 +35,36 @@ def test_any_number_of_ranks_gives_the_bytes_of_serial(mpi, tmp_path, serial_byt
 def test_published_line_with_its_stray_space(mpi, tmp_path, serial_bytes, toy_plan):
     output = tmp_path / "out.mrc"
     code, text, _ = mpi.run(
-        mpi.mpirun, "-np", 2, *mpi.toy_program("-mc", "m.pdb", "-v", "-o", output, "--",
-                                               "complete_model", "-mpi"),
-        environment=mpi.environment(**toy_plan()))
+        mpi.mpirun,
+        "-np",
+        2,
+        *mpi.toy_program("-mc", "m.pdb", "-v", "-o", output, "--", "complete_model", "-mpi"),
+        environment=mpi.environment(**toy_plan()),
+    )
     assert code == 0
     assert "there is a stray space" in text
     assert output.read_bytes() == serial_bytes
 
 
 def test_number_of_processes_is_ignored_and_said(mpi, tmp_path, toy_plan):
-    _, text, _ = mpi.run(mpi.mpirun, "-np", 2,
-                         *mpi.toy_program("-np", 7, "-o", tmp_path / "out.mrc", "-mpi"),
-                         environment=mpi.environment(**toy_plan()))
+    _, text, _ = mpi.run(
+        mpi.mpirun,
+        "-np",
+        2,
+        *mpi.toy_program("-np", 7, "-o", tmp_path / "out.mrc", "-mpi"),
+        environment=mpi.environment(**toy_plan()),
+    )
     assert "note: -np 7 is ignored: the launcher started 2 ranks" in text
 
 
 def test_without_the_flag_nothing_is_done_and_every_rank_says_so(mpi, tmp_path, toy_plan):
-    code, _, errors = mpi.run(mpi.mpirun, "-np", 3, *mpi.toy_program("-o", tmp_path / "out.mrc"),
-                              environment=mpi.environment(**toy_plan()))
+    code, _, errors = mpi.run(
+        mpi.mpirun,
+        "-np",
+        3,
+        *mpi.toy_program("-o", tmp_path / "out.mrc"),
+        environment=mpi.environment(**toy_plan()),
+    )
     assert code == 2
     assert errors.count("started 3 processes, and -mpi was not given. Add -mpi to share") >= 1
     assert list(tmp_path.glob("out*")) == []
@@ -65,8 +82,14 @@ def shell(*words):
 def test_runs_of_their_own_in_every_rank_are_all_done(mpi, tmp_path, serial_bytes, toy_plan):
     folder = tmp_path / "runs"
     folder.mkdir()
-    with mpi.start(mpi.mpirun, "-np", 3, *shell(*mpi.toy_program("-np", 1)),
-                   environment=mpi.environment(**toy_plan()), cwd=folder) as process:
+    with mpi.start(
+        mpi.mpirun,
+        "-np",
+        3,
+        *shell(*mpi.toy_program("-np", 1)),
+        environment=mpi.environment(**toy_plan()),
+        cwd=folder,
+    ) as process:
         text, errors = process.communicate(timeout=200)
     assert (process.returncode, errors) == (0, "")
     assert text.count("This one is a run of its own, because -np was given without -mpi") == 3
@@ -78,8 +101,14 @@ def test_runs_of_their_own_in_every_rank_are_all_done(mpi, tmp_path, serial_byte
 def test_ranks_that_were_asked_for_different_runs_do_none(mpi, tmp_path, toy_plan):
     folder = tmp_path / "runs"
     folder.mkdir()
-    with mpi.start(mpi.mpirun, "-np", 3, *shell(*mpi.toy_program("-mpi")),
-                   environment=mpi.environment(**toy_plan()), cwd=folder) as process:
+    with mpi.start(
+        mpi.mpirun,
+        "-np",
+        3,
+        *shell(*mpi.toy_program("-mpi")),
+        environment=mpi.environment(**toy_plan()),
+        cwd=folder,
+    ) as process:
         _, errors = process.communicate(timeout=200)
     assert process.returncode == 2
     assert errors.count("rank 0 and rank 1 have different options, and -mpi shares one run") == 1
@@ -94,14 +123,19 @@ def test_flag_without_a_launcher_is_explained(mpi, tmp_path):
 
 def test_launcher_of_another_mpi_is_explained(mpi, tmp_path):
     environment = mpi.environment(SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="4")
-    code, _, errors = mpi.run(*mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"),
-                              environment=environment)
+    code, _, errors = mpi.run(
+        *mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"), environment=environment
+    )
     assert code == 2
-    assert re.search(r"srun started 4 processes but mpi4py, with .+, sees one: both must be the "
-                     "same MPI", errors)
+    assert re.search(
+        r"srun started 4 processes but mpi4py, with .+, sees one: both must be the "
+        "same MPI",
+        errors,
+    )
     environment["SLURM_PROCID"] = "1"
-    code, _, errors = mpi.run(*mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"),
-                              environment=environment)
+    code, _, errors = mpi.run(
+        *mpi.toy_program("-o", tmp_path / "out.mrc", "-mpi"), environment=environment
+    )
     assert (code, errors) == (2, "")
 
 
@@ -113,16 +147,24 @@ def test_bad_words_are_one_sentence_of_one_rank(mpi, tmp_path):
 
 def test_bad_input_is_one_sentence_of_one_rank(mpi, tmp_path, toy_plan):
     code, _, errors = mpi.run(
-        mpi.mpirun, "-np", 3, *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
-        environment=mpi.environment(**toy_plan(error="half maps differ in box")))
+        mpi.mpirun,
+        "-np",
+        3,
+        *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
+        environment=mpi.environment(**toy_plan(error="half maps differ in box")),
+    )
     assert code == 2
     assert errors.count("locscale: half maps differ in box") == 1
 
 
 @pytest.mark.parametrize("index", [0, 5])
-@pytest.mark.parametrize(("fault", "sentence"), [
-    ("raise", r"rank \d of 3 failed in task {}: ValueError: boom"),
-    ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5")])
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("raise", r"rank \d of 3 failed in task {}: ValueError: boom"),
+        ("exit", r"rank \d of 3 failed in task {}: SystemExit: 5"),
+    ],
+)
 def test_fault_of_a_rank_ends_all_with_one_message(mpi, plan, fault, sentence, index):
     folder = plan(faulty=[index], fault=fault, seconds=0.02)
     code, output, _ = mpi.run(*mpi.toy_map("world", 3, folder))
@@ -131,15 +173,23 @@ def test_fault_of_a_rank_ends_all_with_one_message(mpi, plan, fault, sentence, i
     assert gone(folder)
 
 
-@pytest.mark.parametrize(("rank", "fault"), [
-    (2, "hang"), (0, "deaf"), pytest.param(2, "deaf", marks=pytest.mark.long),
-    pytest.param(0, "hang", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("rank", "fault"),
+    [
+        (2, "hang"),
+        (0, "deaf"),
+        pytest.param(2, "deaf", marks=pytest.mark.long),
+        pytest.param(0, "hang", marks=pytest.mark.long),
+    ],
+)
 def test_silent_rank_ends_all_after_the_patience(mpi, plan, rank, fault):
     folder = plan(40, faulty_ranks=[rank], fault=fault, seconds=0.05)
     code, output, _ = mpi.run(*mpi.toy_map("world", 3, folder, patience=4.0))
     assert code == 3
-    assert len(re.findall(rf"error: rank {rank} of 3 has been silent for \d+ s in task \d+",
-                          output)) == 1
+    assert (
+        len(re.findall(rf"error: rank {rank} of 3 has been silent for \d+ s in task \d+", output))
+        == 1
+    )
     toy_tasks.wait_until(lambda: gone(folder), seconds=toy_tasks.ORPHAN_SECONDS)
 
 
@@ -151,13 +201,20 @@ def test_rank_that_dies_ends_all(mpi, plan, fault):
     toy_tasks.wait_until(lambda: gone(folder), seconds=toy_tasks.ORPHAN_SECONDS)
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long),
-                                    signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
+)
 def test_stopped_launcher_leaves_no_rank_and_no_output(mpi, tmp_path, temporary, toy_plan, number):
-    environment = mpi.environment(TMPDIR=str(temporary), **toy_plan(
-        faulty=list(range(4, 12)), fault="hang", seconds=0.02))
-    with mpi.start(mpi.mpirun, "-np", 3, *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
-                   environment=environment) as process:
+    environment = mpi.environment(
+        TMPDIR=str(temporary), **toy_plan(faulty=list(range(4, 12)), fault="hang", seconds=0.02)
+    )
+    with mpi.start(
+        mpi.mpirun,
+        "-np",
+        3,
+        *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
+        environment=environment,
+    ) as process:
         found = []
 
         def all_at_work():
@@ -168,8 +225,9 @@ def test_stopped_launcher_leaves_no_rank_and_no_output(mpi, tmp_path, temporary,
         pids = list(toy_tasks.workers(found[0]))
         process.send_signal(number)
         assert process.wait(120) != 0
-    toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, pids)),
-                         seconds=toy_tasks.ORPHAN_SECONDS)
+    toy_tasks.wait_until(
+        lambda: not any(map(toy_tasks.is_alive, pids)), seconds=toy_tasks.ORPHAN_SECONDS
+    )
     assert not (tmp_path / "out.mrc").exists()
 
 
@@ -179,8 +237,12 @@ def test_refusals_of_open_mpi_come_before_the_program(mpi, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("not root")
     environment = {name: value for name, value in mpi.environment().items() if "ROOT" not in name}
-    code, _, errors = mpi.run(mpi.mpirun, "-np", 2,
-                              *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
-                              environment=environment)
+    code, _, errors = mpi.run(
+        mpi.mpirun,
+        "-np",
+        2,
+        *mpi.toy_program("-mpi", "-o", tmp_path / "out.mrc"),
+        environment=environment,
+    )
     assert code == 1
     assert "locscale" not in errors

@@ -59,8 +59,10 @@ def test_ranks_whose_program_alone_was_suspended_finish_their_plan(mpi, plan, se
     assert toy_tasks.slots(folder) == serial_bytes
 
 
-@pytest.mark.parametrize(("kind", "number"), [
-    ("mpi", 1), ("world", 1), ("mpi", 0), pytest.param("world", 0, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("mpi", 1), ("world", 1), ("mpi", 0), pytest.param("world", 0, marks=pytest.mark.long)],
+)
 def test_stopped_rank_is_said_and_ends_the_run_whatever_a_task_may_take(mpi, plan, kind, number):
     folder = plan(400, seconds=0.05, patience=3600.0)
     with start(mpi, kind, folder, 6.0) as process:
@@ -70,7 +72,8 @@ def test_stopped_rank_is_said_and_ends_the_run_whatever_a_task_may_take(mpi, pla
     assert process.returncode != 0
     said = f"rank {number} of 3 has been silent for "
     assert len(re.findall(re.escape(said), output + errors)) >= 1
-    if (kind, number) != ("world", 0):      # whose program it is
+    if (kind, number) != ("world", 0):  # whose program it is
         assert re.search(rf"worker-silent: rank {number} of 3 has not responded for \d s", output)
-    toy_tasks.wait_until(lambda: not any(map(toy_tasks.is_alive, ranks(folder))),
-                         seconds=toy_tasks.ORPHAN_SECONDS)
+    toy_tasks.wait_until(
+        lambda: not any(map(toy_tasks.is_alive, ranks(folder))), seconds=toy_tasks.ORPHAN_SECONDS
+    )

@@ -37,8 +37,21 @@ class TwoHosts:
 
     def mpirun(self, program, ranks):
         """Words that start ranks on both."""
-        return ("ip", "netns", "exec", self.one, program, "-launcher", "ssh", "-launcher-exec",
-                self.ssh, "-hosts", f"{FIRST},{SECOND}", "-n", ranks)
+        return (
+            "ip",
+            "netns",
+            "exec",
+            self.one,
+            program,
+            "-launcher",
+            "ssh",
+            "-launcher-exec",
+            self.ssh,
+            "-hosts",
+            f"{FIRST},{SECOND}",
+            "-n",
+            ranks,
+        )
 
 
 def ip(*words):
@@ -76,8 +89,10 @@ def hosts(mpi, tmp_path):
 def test_ranks_of_two_hosts_give_the_bytes_of_serial(mpi, hosts, tmp_path, serial_bytes, toy_plan):
     output = tmp_path / "out.mrc"
     code, text, errors = mpi.run(
-        *hosts.mpirun(mpi.mpirun, 4), *mpi.toy_program("-o", output, "-mpi", "-v"),
-        environment=mpi.environment(**toy_plan(plans=2)))
+        *hosts.mpirun(mpi.mpirun, 4),
+        *mpi.toy_program("-o", output, "-mpi", "-v"),
+        environment=mpi.environment(**toy_plan(plans=2)),
+    )
     assert (code, errors) == (0, "")
     assert hosts.log.read_text().split() == [SECOND]  # the first is the launcher's own
     assert "executor  4 MPI ranks" in text
@@ -89,8 +104,10 @@ def test_whole_run_on_two_hosts_has_the_bytes_of_one_process(mpi, hosts, tmp_pat
     case = make_case(tmp_path)
     outputs = [tmp_path / "alone.mrc", tmp_path / "together.mrc"]
     program = [mpi.python, "-m", "locscale_hybrid", *case.words]
-    for output, words in ((outputs[0], [*program, "-np", 1]),
-                          (outputs[1], [*hosts.mpirun(mpi.mpirun, 4), *program, "-mpi"])):
+    for output, words in (
+        (outputs[0], [*program, "-np", 1]),
+        (outputs[1], [*hosts.mpirun(mpi.mpirun, 4), *program, "-mpi"]),
+    ):
         code, _, errors = mpi.run(*words, "-o", output)
         assert (code, errors) == (0, "")
     assert hosts.log.read_text().split() == [SECOND]

@@ -27,17 +27,30 @@ def case(tmp_path_factory):
 def written(mpi, case, folder, *words, launcher=()):
     folder.mkdir()
     code, _, errors = mpi.run(
-        *launcher, mpi.python, "-m", "locscale_hybrid", "-hm", case / "half1.mrc",
-        case / "half2.mrc", "-mc", case / "model.cif", "--complete_model", "-res", RESOLUTION,
-        "--outputs", "gain", "-o", folder / "out.mrc", *words)
+        *launcher,
+        mpi.python,
+        "-m",
+        "locscale_hybrid",
+        "-hm",
+        case / "half1.mrc",
+        case / "half2.mrc",
+        "-mc",
+        case / "model.cif",
+        "--complete_model",
+        "-res",
+        RESOLUTION,
+        "--outputs",
+        "gain",
+        "-o",
+        folder / "out.mrc",
+        *words,
+    )
     assert (code, errors) == (0, "")
-    return {name: (folder / name).read_bytes() for name in WRITTEN
-            if (folder / name).exists()}
+    return {name: (folder / name).read_bytes() for name in WRITTEN if (folder / name).exists()}
 
 
 def test_whole_run_has_the_same_bytes(mpi, case, tmp_path):
     serial = written(mpi, case, tmp_path / "serial", "-np", 1)
     assert {"out.mrc", "out_linear.mrc"} <= set(serial)
     assert written(mpi, case, tmp_path / "ranks", "-np", 3) == serial
-    assert written(mpi, case, tmp_path / "world", "-mpi",
-                   launcher=(mpi.mpirun, "-np", 2)) == serial
+    assert written(mpi, case, tmp_path / "world", "-mpi", launcher=(mpi.mpirun, "-np", 2)) == serial

@@ -51,16 +51,22 @@ def bundle_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Make an environment with the given requirements; return its python."""
+
     def make(*requirements: str | Path, python: str | Path = sys.executable) -> Path:
         folder = tmp_path_factory.mktemp("env") / "with space"
         subprocess.run([ROOT / ".ci/make_venv", folder, python], check=True)
         inside = folder / "bin/python"
         subprocess.run([inside, "-m", "pip", "install", "--quiet", *requirements], check=True)
         return inside
+
     return make
 
 
 def interpreter(version: str) -> str | None:
     """Path of a Python of this version that runs, if there is one."""
-    return subprocess.run([ROOT / ".ci/find_python", version], check=True, capture_output=True,
-                          text=True).stdout.strip() or None
+    return (
+        subprocess.run(
+            [ROOT / ".ci/find_python", version], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        or None
+    )

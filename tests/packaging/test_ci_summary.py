@@ -8,11 +8,11 @@ import pytest
 
 SUMMARY = Path(__file__).parents[2] / ".ci/summary.py"
 PASSED = '<testcase classname="c" name="good"/>'
-SKIPPED = ('<testcase classname="c" name="away">'
-           '<skipped type="pytest.skip" message="no MPI"/></testcase>')
+SKIPPED = (
+    '<testcase classname="c" name="away"><skipped type="pytest.skip" message="no MPI"/></testcase>'
+)
 XFAILED = '<testcase classname="c" name="known"><skipped type="pytest.xfail"/></testcase>'
-FAILED = ('<testcase classname="c" name="bad">'
-          '<failure message="assert 1 == 2&#10;more"/></testcase>')
+FAILED = '<testcase classname="c" name="bad"><failure message="assert 1 == 2&#10;more"/></testcase>'
 
 pytestmark = pytest.mark.packaging
 
@@ -22,8 +22,9 @@ def summary(folder: Path, **reports: str) -> tuple[int, list[str]]:
     for name in ("core", "mpi", "packaging", "chimerax", "core-3.11"):
         cases = f"<testsuite>{reports.get(name, PASSED)}</testsuite>"
         (folder / f"{name}.xml").write_text(f"<testsuites>{cases}</testsuites>")
-    ended = subprocess.run([sys.executable, SUMMARY, folder], check=False, capture_output=True,
-                           text=True)
+    ended = subprocess.run(
+        [sys.executable, SUMMARY, folder], check=False, capture_output=True, text=True
+    )
     return ended.returncode, ended.stdout.splitlines()
 
 

@@ -31,19 +31,24 @@ def files_of(wheel: Path) -> dict[str, bytes]:
 
 
 def metadata_of(wheel: Path) -> bytes:
-    (text,) = [content for name, content in files_of(wheel).items()
-               if name.endswith(".dist-info/METADATA")]
+    (text,) = [
+        content for name, content in files_of(wheel).items() if name.endswith(".dist-info/METADATA")
+    ]
     return text
 
 
 def core_modules(wheel: Path) -> dict[str, bytes]:
-    return {name: content for name, content in files_of(wheel).items()
-            if name.startswith("locscale_hybrid/") and name.endswith(".py")}
+    return {
+        name: content
+        for name, content in files_of(wheel).items()
+        if name.startswith("locscale_hybrid/") and name.endswith(".py")
+    }
 
 
 def output_of(*words: str | Path, folder: Path) -> str:
-    ended = subprocess.run([str(word) for word in words], cwd=folder, check=True,
-                           capture_output=True, text=True)
+    ended = subprocess.run(
+        [str(word) for word in words], cwd=folder, check=True, capture_output=True, text=True
+    )
     return ended.stdout.strip()
 
 
@@ -79,31 +84,44 @@ def test_wheel_metadata_is_valid(root: Path, wheel: Path) -> None:
     assert metadata.provides_extra == ["mpi", "pipeliner", "servalcat"]
 
 
-@pytest.mark.parametrize(("platform", "runtime"), [("linux", "mpich"), ("darwin", "mpich"),
-                                                   ("win32", "impi-rt")])
-def test_extra_mpi_brings_the_runtime_of_the_platform(wheel: Path, platform: str,
-                                                      runtime: str) -> None:
+@pytest.mark.parametrize(
+    ("platform", "runtime"), [("linux", "mpich"), ("darwin", "mpich"), ("win32", "impi-rt")]
+)
+def test_extra_mpi_brings_the_runtime_of_the_platform(
+    wheel: Path, platform: str, runtime: str
+) -> None:
     metadata = Metadata.from_email(metadata_of(wheel))
     assert metadata.requires_dist
     where = {"sys_platform": platform, "extra": "mpi", "python_version": "3.11"}
-    wanted = {requirement.name for requirement in metadata.requires_dist
-              if requirement.marker and requirement.marker.evaluate(where)}
+    wanted = {
+        requirement.name
+        for requirement in metadata.requires_dist
+        if requirement.marker and requirement.marker.evaluate(where)
+    }
     base = {"numpy", "scipy", "mrcfile", "gemmi", "cattrs"}
     assert wanted - base == {"mpi4py", runtime}
 
 
 def test_wheel_announces_the_job_of_the_pipeliner(wheel: Path) -> None:
-    (text,) = [content.decode() for name, content in files_of(wheel).items()
-               if name.endswith("/entry_points.txt")]
-    assert ("[ccpem_pipeliner.jobs]\nlocscale_hybrid.postprocess.local_sharpening="
-            "locscale_hybrid.pipeliner.job:HybridLocScaleJob\n") in text
+    (text,) = [
+        content.decode()
+        for name, content in files_of(wheel).items()
+        if name.endswith("/entry_points.txt")
+    ]
+    assert (
+        "[ccpem_pipeliner.jobs]\nlocscale_hybrid.postprocess.local_sharpening="
+        "locscale_hybrid.pipeliner.job:HybridLocScaleJob\n"
+    ) in text
 
 
 def test_dependencies_have_lower_bounds_only_except_the_pipeliner(wheel: Path) -> None:
     metadata = Metadata.from_email(metadata_of(wheel))
     assert metadata.requires_dist
-    capped = {requirement.name for requirement in metadata.requires_dist
-              if any(part.operator not in (">=",) for part in requirement.specifier)}
+    capped = {
+        requirement.name
+        for requirement in metadata.requires_dist
+        if any(part.operator not in (">=",) for part in requirement.specifier)
+    }
     assert capped == {"ccpem-pipeliner"}
 
 
@@ -124,9 +142,11 @@ def test_bundle_is_named_and_versioned_as_the_wheel(wheel: Path, bundle_wheel: P
 
 
 def test_import_loads_neither_mpi4py_nor_chimerax(wheel: Path, tmp_path: Path) -> None:
-    probe = ("import sys, locscale_hybrid\n"
-             "print(sorted({name.partition('.')[0] for name in sys.modules}\n"
-             "             & {'mpi4py', 'chimerax', 'pipeliner', 'servalcat', 'matplotlib'}))")
+    probe = (
+        "import sys, locscale_hybrid\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}\n"
+        "             & {'mpi4py', 'chimerax', 'pipeliner', 'servalcat', 'matplotlib'}))"
+    )
     assert output_of(".venv/bin/python", "-c", probe, folder=Path(__file__).parents[2]) == "[]"
 
 
@@ -139,15 +159,17 @@ def check_installed(python: Path, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_wheel_runs_from_an_empty_folder(wheel: Path, tmp_path: Path,
-                                         new_environment: Callable[..., Path]) -> None:
+def test_wheel_runs_from_an_empty_folder(
+    wheel: Path, tmp_path: Path, new_environment: Callable[..., Path]
+) -> None:
     check_installed(new_environment(wheel), tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
-def test_wheel_runs_on_newer_python(version: str, wheel: Path, tmp_path: Path,
-                                    new_environment: Callable[..., Path]) -> None:
+def test_wheel_runs_on_newer_python(
+    version: str, wheel: Path, tmp_path: Path, new_environment: Callable[..., Path]
+) -> None:
     python = interpreter(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
@@ -158,5 +180,6 @@ def test_oldest_versions_tested_are_the_lower_bounds(root: Path) -> None:
     bounds = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["poetry"]["dependencies"]
     tested = (root / "tests/requirements-oldest.txt").read_text()
     for name in ("numpy", "scipy", "gemmi", "mrcfile", "cattrs"):
-        assert re.search(rf"^{name}=={bounds[name].removeprefix('>=')}(\.\d+)?$", tested,
-                         re.MULTILINE), name
+        assert re.search(
+            rf"^{name}=={bounds[name].removeprefix('>=')}(\.\d+)?$", tested, re.MULTILINE
+        ), name

@@ -32,8 +32,11 @@ def name_of(call: ast.Call) -> str:
 
 
 def finding_codes() -> set[str]:
-    return {call.args[0].value for call in calls() if name_of(call) == "Finding" and call.args
-            and isinstance(call.args[0], ast.Constant)}
+    return {
+        call.args[0].value
+        for call in calls()
+        if name_of(call) == "Finding" and call.args and isinstance(call.args[0], ast.Constant)
+    }
 
 
 def source_text() -> str:
@@ -42,8 +45,9 @@ def source_text() -> str:
     for path in sorted((ROOT / "src/core").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "…"
-                         for part in node.values]
+                parts = [
+                    part.value if isinstance(part, ast.Constant) else "…" for part in node.values
+                ]
                 texts.append("".join(parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
@@ -63,17 +67,26 @@ def test_no_finding_is_explained_that_does_not_exist() -> None:
 
 def test_every_message_explained_is_one_of_the_program() -> None:
     known = source_text()
-    quoted = [phrase for line in TROUBLESHOOTING.splitlines() if line.startswith("**")
-              for phrase in re.findall(r'"([^"]+)"', line)]
+    quoted = [
+        phrase
+        for line in TROUBLESHOOTING.splitlines()
+        if line.startswith("**")
+        for phrase in re.findall(r'"([^"]+)"', line)
+    ]
     assert len(quoted) > 20
-    strangers = [phrase for phrase in quoted
-                 if not all(part.strip() in known for part in phrase.split("…"))]
+    strangers = [
+        phrase for phrase in quoted if not all(part.strip() in known for part in phrase.split("…"))
+    ]
     assert strangers == []
 
 
 def test_every_option_has_its_line_and_no_line_is_without_option() -> None:
-    asked = subprocess.run([sys.executable, "-m", "locscale_hybrid", "--help"], check=True,
-                           capture_output=True, text=True).stdout
+    asked = subprocess.run(
+        [sys.executable, "-m", "locscale_hybrid", "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     offered = set(re.findall(r"(?<!\w)--[a-z_]+", asked)) - {"--help"}
     rows = [line for line in COMMAND_LINE.splitlines() if line.startswith("| ")]
     explained = {option for row in rows for option in re.findall(r"`(--[a-z_]+)", row)}
@@ -89,16 +102,26 @@ def test_every_field_of_the_record_is_explained_and_every_output() -> None:
 
 
 def test_tables_that_scripts_wrote_are_there_for_every_page() -> None:
-    included = {name for page in (ROOT / "docs").glob("*.md")
-                for name in re.findall(r"\{include\} (tables/\S+)", page.read_text("utf-8"))}
+    included = {
+        name
+        for page in (ROOT / "docs").glob("*.md")
+        for name in re.findall(r"\{include\} (tables/\S+)", page.read_text("utf-8"))
+    }
     assert len(included) > 5
     assert [name for name in sorted(included) if not (ROOT / "docs" / name).read_text()] == []
 
 
 def test_tables_of_the_validation_page_are_those_of_its_figures() -> None:
-    code = ("import json, validation as v; found = json.loads(v.STORE.read_text()); "
-            "print([name for name, text in v.tables(found).items() "
-            "if (v.TABLES / f'{name}.md').read_text() != text + '\\n'])")
-    told = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "benchmarks",
-                          capture_output=True, text=True).stdout
+    code = (
+        "import json, validation as v; found = json.loads(v.STORE.read_text()); "
+        "print([name for name, text in v.tables(found).items() "
+        "if (v.TABLES / f'{name}.md').read_text() != text + '\\n'])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=ROOT / "benchmarks",
+        capture_output=True,
+        text=True,
+    ).stdout
     assert told.strip() == "[]"

@@ -31,8 +31,7 @@ def settings(tmp_path_factory):
         home = str(tmp_path_factory.mktemp("home"))
         patch.setenv("HOME", home)
         patch.setenv("XDG_CONFIG_HOME", home)
-        patch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable),
-                                              os.environ["PATH"]]))
+        patch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
         yield
 
 
@@ -45,9 +44,12 @@ def case(tmp_path_factory):
 @pytest.fixture(scope="session")
 def given(case):
     """The options that name the inputs of the case, and make it quick."""
-    return {"input_halfmap1": str(case.inputs.half_map_1),
-            "input_halfmap2": str(case.inputs.half_map_2),
-            "input_model": str(case.inputs.model), **CHEAP}
+    return {
+        "input_halfmap1": str(case.inputs.half_map_1),
+        "input_halfmap2": str(case.inputs.half_map_2),
+        "input_model": str(case.inputs.model),
+        **CHEAP,
+    }
 
 
 @pytest.fixture
@@ -69,8 +71,9 @@ def finished_in(tmp_path_factory, given):
     folder = tmp_path_factory.mktemp("finished projét")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        done = Project().run(**given, output_halves="Yes", output_diagnostics="Yes",
-                             output_reference="Yes")
+        done = Project().run(
+            **given, output_halves="Yes", output_diagnostics="Yes", output_reference="Yes"
+        )
     return folder, done
 
 

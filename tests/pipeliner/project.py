@@ -8,7 +8,7 @@ from pathlib import Path
 
 NAME = "locscale_hybrid.postprocess.local_sharpening"
 BUILT_IN = "locscale.postprocess.local_sharpening"
-SECONDS = 180       # after which a test gives up waiting
+SECONDS = 180  # after which a test gives up waiting
 
 
 def new_job(name=NAME, **options):

@@ -12,7 +12,8 @@ from locscale_hybrid.maps.mrc import read_map
 EXAMPLE = Path(__file__).parents[2] / "examples/data"
 MAP = "DensityMap.mrc.locscale.localsharpen.hybrid"
 NODES = {
-    "locscale_hybrid.mrc": MAP, "locscale_hybrid_linear.mrc": f"{MAP}.linear",
+    "locscale_hybrid.mrc": MAP,
+    "locscale_hybrid_linear.mrc": f"{MAP}.linear",
     "locscale_hybrid.json": "ProcessData.json.locscale.record",
     "locscale_hybrid_report.html": "LogFile.html.locscale.report",
     "locscale_hybrid_model.cif": "AtomCoords.cif.locscale.hybrid.pseudoatoms",
@@ -23,7 +24,8 @@ NODES = {
     "locscale_hybrid_provenance.mrc": "EvaluationMetric.mrc.locscale.provenance",
     "locscale_hybrid_mask.mrc": "Mask3D.mrc.locscale",
     "locscale_hybrid_reference.mrc": "DensityMap.mrc.locscale.reference",
-    "locscale_hybrid_view.json": "VisualisationScript.json.locscale.local_bfactor.chimerax"}
+    "locscale_hybrid_view.json": "VisualisationScript.json.locscale.local_bfactor.chimerax",
+}
 
 
 @pytest.fixture
@@ -47,11 +49,12 @@ def test_sharpened_halves_are_not_offered_as_half_maps(finished):
 
 def test_result_is_that_of_the_command_line_on_the_same_input(finished, case, record):
     recorded = record["inputs"]["half_map_1"]["path"]
-    assert recorded.endswith("LocScaleHybrid/job001/InputFiles/half1.mrc")     # its copy
+    assert recorded.endswith("LocScaleHybrid/job001/InputFiles/half1.mrc")  # its copy
     assert case.hashes()["half1.mrc"] == record["inputs"]["half_map_1"]["sha256"]
     assert record["parameters"]["resolution"] == 3.4
     assert read_map(finished.folder / "locscale_hybrid.mrc").grid.same_as(
-        read_map(case.inputs.half_map_1).grid)
+        read_map(case.inputs.half_map_1).grid
+    )
 
 
 def test_log_begins_with_the_version_that_ran(finished):
@@ -76,8 +79,13 @@ def test_display_shows_map_slices_fsc_and_report(finished):
 def test_graph_shows_the_curves_of_the_record(finished, record):
     graph = finished.display()["graph"]
     assert graph.data_series_labels == [
-        "half maps, corrected", "half maps, masked", "model, work (half map 1)",
-        "model, free (half map 2)", "0.143", "3.40 Å"]
+        "half maps, corrected",
+        "half maps, masked",
+        "model, work (half map 1)",
+        "model, free (half map 2)",
+        "0.143",
+        "3.40 Å",
+    ]
     free = record["adp"]["refined_on_half_map_1"]["half_map_2"]
     assert graph.xvalues[3] == free["frequency_per_angstrom"][1:]
     assert graph.yvalues[3] == free["fsc"][1:]
@@ -87,8 +95,10 @@ def test_graph_shows_the_curves_of_the_record(finished, record):
 def test_script_for_chimerax_names_files_of_the_project(finished):
     listed = json.loads((finished.folder / "locscale_hybrid_view.json").read_text())
     assert set(listed) == {"script", "data"}
-    assert listed["data"] == [f"LocScaleHybrid/job001/locscale_hybrid{tail}"
-                              for tail in (".mrc", "_localB.mrc", "_model.cif")]
+    assert listed["data"] == [
+        f"LocScaleHybrid/job001/locscale_hybrid{tail}"
+        for tail in (".mrc", "_localB.mrc", "_model.cif")
+    ]
     with open(listed["script"], encoding="utf-8") as stream:
         assert "color sample #1 map #2 palette cyanmaroon\n" in stream.read()
 
@@ -106,18 +116,23 @@ def test_metadata_come_from_the_record(finished, record):
 
 def test_shipped_example_shows_its_warnings_and_a_curve_without_validation(project):
     """EMD-3488, real density which its authors sharpened and masked; there are no half maps."""
-    done = project.run(input_map=str(EXAMPLE / "emd_3488.mrc.gz"), sym_group="C2", processes="1",
-                       input_model=str(EXAMPLE / "modelangelo_in_emd3488.cif.gz"),
-                       output_local_b="No")
+    done = project.run(
+        input_map=str(EXAMPLE / "emd_3488.mrc.gz"),
+        sym_group="C2",
+        processes="1",
+        input_model=str(EXAMPLE / "modelangelo_in_emd3488.cif.gz"),
+        output_local_b="No",
+    )
     assert done.status == "Succeeded", done.errors
     assert not [name for name in done.nodes if "localB" in name or "view" in name]
     shown = done.display()
     assert list(shown) == ["table", "mapmodel", "montage", "graph", "html"]
     levels = [level for level, _ in shown["table"].table_data]
-    assert levels == sorted(levels, reverse=True)       # "warning" before "note"
+    assert levels == sorted(levels, reverse=True)  # "warning" before "note"
     assert any("looks masked" in text for _, text in shown["table"].table_data)
-    assert shown["mapmodel"].flag == ("Read the warnings among the findings first: "
-                                      f"{levels.count('warning')}.")
+    assert shown["mapmodel"].flag == (
+        f"Read the warnings among the findings first: {levels.count('warning')}."
+    )
     # a compressed input is not drawn beside the result
     assert shown["montage"].associated_data == ["LocScaleHybrid/job001/locscale_hybrid.mrc"]
     assert shown["graph"].data_series_labels[0] == "model and map, not validated"

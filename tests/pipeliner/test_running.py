@@ -18,8 +18,9 @@ MAPS = ("locscale_hybrid.mrc", "locscale_hybrid_linear.mrc", "locscale_hybrid_lo
 def same_maps(done, finished_in):
     """Whether the maps have the bytes of the run in one process."""
     _, alone = finished_in
-    return all((done.folder / name).read_bytes() == (alone.folder / name).read_bytes()
-               for name in MAPS)
+    return all(
+        (done.folder / name).read_bytes() == (alone.folder / name).read_bytes() for name in MAPS
+    )
 
 
 def test_two_ranks_give_the_same_bytes(finished_in, project, given):
@@ -29,12 +30,19 @@ def test_two_ranks_give_the_same_bytes(finished_in, project, given):
     assert same_maps(done, finished_in)
 
 
-def test_queue_runs_the_job_and_clean_up_takes_what_ranks_shared(finished_in, project, given,
-                                                                  tmp_path):
+def test_queue_runs_the_job_and_clean_up_takes_what_ranks_shared(
+    finished_in, project, given, tmp_path
+):
     template = tmp_path / "template.sh"
     template.write_text("#!/bin/bash\n# XXXqueueXXX XXXcoresXXX\nXXXcommandXXX\n")
-    done = project.start(**given, nr_mpi="2", do_queue="Yes", queuename="short", qsub="bash",
-                         qsubscript=str(template))
+    done = project.start(
+        **given,
+        nr_mpi="2",
+        do_queue="Yes",
+        queuename="short",
+        qsub="bash",
+        qsubscript=str(template),
+    )
     assert project.wait(done) == "Succeeded", done.errors
     assert "# short 2\n" in (done.folder / "run_submit.script").read_text()
     assert same_maps(done, finished_in)
@@ -52,14 +60,24 @@ def long_case(tmp_path_factory):
     first, second, _ = half_maps(structure, shape, VOXEL, RESOLUTION, 7)
     everywhere = np.ones(shape, np.float32)
     everywhere[0] = 0
-    for name, volume in (("half1", first), ("half2", second),
-                         ("mask", Map(everywhere, first.grid, "mask"))):
+    for name, volume in (
+        ("half1", first),
+        ("half2", second),
+        ("mask", Map(everywhere, first.grid, "mask")),
+    ):
         write_map(folder / f"{name}.mrc", volume)
     structure.make_mmcif_document().write_file(str(folder / "model.cif"))
-    return {"input_halfmap1": str(folder / "half1.mrc"), "complete_model": "No",
-            "input_halfmap2": str(folder / "half2.mrc"), "input_mask": str(folder / "mask.mrc"),
-            "input_model": str(folder / "model.cif"), "resolution": "3.4", "refiner": "none",
-            "scaling": "windows", "output_local_b": "No"}
+    return {
+        "input_halfmap1": str(folder / "half1.mrc"),
+        "complete_model": "No",
+        "input_halfmap2": str(folder / "half2.mrc"),
+        "input_mask": str(folder / "mask.mrc"),
+        "input_model": str(folder / "model.cif"),
+        "resolution": "3.4",
+        "refiner": "none",
+        "scaling": "windows",
+        "output_local_b": "No",
+    }
 
 
 def wait_until(condition, what):
@@ -77,15 +95,16 @@ def those_with(mark):
         try:
             if mark.encode() in path.read_bytes():
                 found.append((path.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:     # ended, or another user's
+        except OSError:  # ended, or another user's
             continue
     return [words for words in found if words]
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
 @pytest.mark.parametrize("shared", [{"processes": "2"}, {"nr_mpi": "2"}], ids=["own", "mpirun"])
-def test_abort_leaves_no_process_and_no_file_elsewhere(project, long_case, tmp_path, monkeypatch,
-                                                       shared):
+def test_abort_leaves_no_process_and_no_file_elsewhere(
+    project, long_case, tmp_path, monkeypatch, shared
+):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -94,7 +113,7 @@ def test_abort_leaves_no_process_and_no_file_elsewhere(project, long_case, tmp_p
     assert those_with(str(temporary))
     project.api.abort_job(done.job.output_dir)
     assert project.wait(done) == "Aborted", done.output
-    assert "Killing command" not in done.output     # it ended within the 5 s that it is given
+    assert "Killing command" not in done.output  # it ended within the 5 s that it is given
     wait_until(lambda: not those_with(str(temporary)), f"left: {those_with(str(temporary))}")
     assert [path for path in temporary.rglob("*") if path.is_file()] == []
     assert not (done.folder / "locscale_hybrid.mrc").exists()
@@ -103,8 +122,16 @@ def test_abort_leaves_no_process_and_no_file_elsewhere(project, long_case, tmp_p
 
 def test_built_in_hybrid_job_runs_with_our_program(project, given):
     options = {name: value for name, value in given.items() if name.startswith("input")}
-    done = project.run(BUILT_IN, **options, method="Hybrid", use_gpu="No", use_advanced="Yes",
-                       resolution="3.4", pseudomodel_cycles="50", brefinement_cycles="2")
+    done = project.run(
+        BUILT_IN,
+        **options,
+        method="Hybrid",
+        use_gpu="No",
+        use_advanced="Yes",
+        resolution="3.4",
+        pseudomodel_cycles="50",
+        brefinement_cycles="2",
+    )
     assert done.status == "Succeeded", done.errors
     assert done.nodes["locscale_output.mrc"] == "DensityMap.mrc.locscale.localsharpen"
     assert "--total_iterations has no effect here, because" in done.output
@@ -116,5 +143,6 @@ def test_built_in_network_job_is_refused_in_one_sentence(project, given):
     options = {name: value for name, value in given.items() if "halfmap" in name}
     done = project.run(BUILT_IN, **options, method="Feature enhance", use_gpu="No")
     assert done.status == "Failed"
-    assert done.errors.startswith("locscale: feature_enhance is a network prediction and this "
-                                  "program has no networks")
+    assert done.errors.startswith(
+        "locscale: feature_enhance is a network prediction and this program has no networks"
+    )

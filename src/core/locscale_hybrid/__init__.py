@@ -19,15 +19,42 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .results.writing import HybridResult
 
-__all__ = ["Cancelled", "Finding", "Grid", "HybridInputs", "HybridParameters", "HybridResult",
-           "InputError", "LocScaleError", "Map", "OutputPaths", "Progress", "StageError",
-           "__version__", "check_only", "output_paths", "run_hybrid"]
+__all__ = [
+    "Cancelled",
+    "Finding",
+    "Grid",
+    "HybridInputs",
+    "HybridParameters",
+    "HybridResult",
+    "InputError",
+    "LocScaleError",
+    "Map",
+    "OutputPaths",
+    "Progress",
+    "StageError",
+    "__version__",
+    "check_only",
+    "output_paths",
+    "run_hybrid",
+]
 
-_HOMES = {"Cancelled": "errors", "InputError": "errors", "LocScaleError": "errors",
-          "StageError": "errors", "Finding": "findings", "Grid": "maps.grid", "Map": "maps.grid",
-          "OutputPaths": "outputs", "output_paths": "outputs", "HybridInputs": "parameters",
-          "HybridParameters": "parameters", "HybridResult": "results.writing",
-          "check_only": "pipeline", "run_hybrid": "pipeline", "Progress": "progress"}
+_HOMES = {
+    "Cancelled": "errors",
+    "InputError": "errors",
+    "LocScaleError": "errors",
+    "StageError": "errors",
+    "Finding": "findings",
+    "Grid": "maps.grid",
+    "Map": "maps.grid",
+    "OutputPaths": "outputs",
+    "output_paths": "outputs",
+    "HybridInputs": "parameters",
+    "HybridParameters": "parameters",
+    "HybridResult": "results.writing",
+    "check_only": "pipeline",
+    "run_hybrid": "pipeline",
+    "Progress": "progress",
+}
 
 
 def __getattr__(name: str) -> Any:

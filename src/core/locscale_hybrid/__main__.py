@@ -8,7 +8,7 @@ import sys
 if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:
     here = sys.path.pop(0)
     if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == here:
-        sys.path.append(here)       # that of this program, which its children must find
+        sys.path.append(here)  # that of this program, which its children must find
 
 from .cli.main import main
 

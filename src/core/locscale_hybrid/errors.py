@@ -7,8 +7,10 @@ into a `UserError`.  A message states fact, numbers and remedy.
 import errno
 
 MEMORY = "there is not enough memory: use fewer processes with -np, or crop the maps"
-THREADS = ("no further thread can be started: use fewer processes with -np, or raise the limits of "
-           "memory and processes")
+THREADS = (
+    "no further thread can be started: use fewer processes with -np, or raise the limits of "
+    "memory and processes"
+)
 _NO_ROOM = ("failed to map segment", "Cannot allocate memory")  # what loaders of libraries say
 
 _LONGEST = 1000  # letters of a message
@@ -25,7 +27,7 @@ class LocScaleError(Exception):
         text = "".join(letter if letter.isprintable() else " " for letter in super().__str__())
         if len(text) <= _LONGEST:
             return text
-        return f"{text[:_LONGEST // 2]} … {text[-_LONGEST // 2:]}"
+        return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 class InputError(LocScaleError):
@@ -51,7 +53,8 @@ def shortage(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return MEMORY if error.errno == errno.ENOMEM else None
     if isinstance(error, MemoryError) or (
-            isinstance(error, ImportError) and any(words in str(error) for words in _NO_ROOM)):
+        isinstance(error, ImportError) and any(words in str(error) for words in _NO_ROOM)
+    ):
         return MEMORY
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return THREADS

@@ -32,5 +32,9 @@ class Finding:
 
     def as_dict(self) -> dict[str, object]:
         """The finding as plain JSON values."""
-        return {"code": self.code, "level": self.level, "message": self.message,
-                "values": dict(self.values)}
+        return {
+            "code": self.code,
+            "level": self.level,
+            "message": self.message,
+            "values": dict(self.values),
+        }

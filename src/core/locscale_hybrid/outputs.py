@@ -12,9 +12,13 @@ from .parameters import HybridInputs
 DEFAULT_OUTPUT = "locscale_output.mrc"
 MAP_ENDINGS = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")
 # What is written for each of `parameters.OUTPUTS` that is no map of its own name.
-_TAILS = {"linear": (), "model": (), "halves": ("sharpened_half1", "sharpened_half2"),
-          "gain": ("gain_100.0A",)}     # the longest name of a band
-_KEPT = ("mask.mrc", "hybrid_model.cif", "reference.mrc")   # in the processing folder
+_TAILS = {
+    "linear": (),
+    "model": (),
+    "halves": ("sharpened_half1", "sharpened_half2"),
+    "gain": ("gain_100.0A",),
+}  # the longest name of a band
+_KEPT = ("mask.mrc", "hybrid_model.cif", "reference.mrc")  # in the processing folder
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class OutputPaths:
     def ending(self) -> str:
         """Ending of the map files, e.g. ``".mrc"`` or ``".mrc.gz"``."""
         name = self.map.name.lower()
-        return next((end for end in sorted(MAP_ENDINGS, key=len, reverse=True)
-                     if name.endswith(end)), self.map.suffix)
+        return next(
+            (end for end in sorted(MAP_ENDINGS, key=len, reverse=True) if name.endswith(end)),
+            self.map.suffix,
+        )
 
     @property
     def stem(self) -> Path:
@@ -67,8 +73,11 @@ class OutputPaths:
     @property
     def kept_model(self) -> Path | None:
         """The hybrid model in the processing folder."""
-        return None if self.processing_folder is None else (
-            self.processing_folder / "hybrid_model.cif")
+        return (
+            None
+            if self.processing_folder is None
+            else (self.processing_folder / "hybrid_model.cif")
+        )
 
     def within(self, scratch: Path) -> "OutputPaths":
         """The same with another place for temporary folders."""
@@ -91,13 +100,23 @@ class OutputPaths:
             Further outputs, by their names among `parameters.OUTPUTS`.
         """
         kinds = [kind for name in sorted(asked) for kind in _TAILS.get(name, (name,))]
-        return [self.map, self.linear, self.record, *map(self.extra_map, kinds),
-                *([self.named("_model.cif")] if "model" in asked else []),
-                *([self.named("_report.html")] if self.report else [])]
+        return [
+            self.map,
+            self.linear,
+            self.record,
+            *map(self.extra_map, kinds),
+            *([self.named("_model.cif")] if "model" in asked else []),
+            *([self.named("_report.html")] if self.report else []),
+        ]
 
 
-def output_paths(output: Path | None, *, processing_folder: Path | None = None,
-                 report: bool = False, resume: bool = False) -> OutputPaths:
+def output_paths(
+    output: Path | None,
+    *,
+    processing_folder: Path | None = None,
+    report: bool = False,
+    resume: bool = False,
+) -> OutputPaths:
     """Output paths as the command line gives them, absolute and with an ending.
 
     Parameters
@@ -117,12 +136,15 @@ def output_paths(output: Path | None, *, processing_folder: Path | None = None,
     output = Path(DEFAULT_OUTPUT) if output is None else output
     require_file_name(os.fspath(output))
     if output.name in ("", "..") or output.name.lower() in MAP_ENDINGS:
-        raise InputError(f"output {output} has no name of its own: give the name of a map, e.g. "
-                         f"{output.parent / DEFAULT_OUTPUT}")
+        raise InputError(
+            f"output {output} has no name of its own: give the name of a map, e.g. "
+            f"{output.parent / DEFAULT_OUTPUT}"
+        )
     path = Path(os.path.abspath(output))
     if os.path.isdir(path):
-        raise InputError(f"output {path} is a folder: give the name of a map in it, e.g. "
-                         f"{path / DEFAULT_OUTPUT}")
+        raise InputError(
+            f"output {path} is a folder: give the name of a map in it, e.g. {path / DEFAULT_OUTPUT}"
+        )
     if not path.name.lower().endswith(MAP_ENDINGS):
         path = path.with_name(path.name + ".mrc")
     paths = OutputPaths(path, None, report, resume)
@@ -142,12 +164,13 @@ def require_file_name(text: str) -> None:
         With a name of a map in that folder.
     """
     if text.endswith(("/", os.sep)) and text.strip("/" + os.sep):
-        raise InputError(f"output {text} is the name of a folder: give the name of a map in it, "
-                         f"e.g. {text}{DEFAULT_OUTPUT}")
+        raise InputError(
+            f"output {text} is the name of a folder: give the name of a map in it, "
+            f"e.g. {text}{DEFAULT_OUTPUT}"
+        )
 
 
-def check_outputs(outputs: OutputPaths, inputs: HybridInputs,
-                  asked: Collection[str] = ()) -> None:
+def check_outputs(outputs: OutputPaths, inputs: HybridInputs, asked: Collection[str] = ()) -> None:
     """Refuse outputs that cannot be written or would overwrite an input; writes nothing.
 
     Parameters
@@ -175,8 +198,10 @@ def check_outputs(outputs: OutputPaths, inputs: HybridInputs,
     _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
     for name in _KEPT:
         if os.path.isdir(folder / name):
-            raise InputError(f"{folder / name} is a folder, and a map or model of this run is to "
-                             "have that name; give another folder with -op")
+            raise InputError(
+                f"{folder / name} is a folder, and a map or model of this run is to "
+                "have that name; give another folder with -op"
+            )
         _check_input(folder / name, inputs, "give another folder with -op")
 
 
@@ -184,23 +209,27 @@ def _check_input(written: Path, inputs: HybridInputs, remedy: str) -> None:
     """Refuse to write over what is read."""
     for name, path in inputs.files.items():
         if written.exists() and path.exists() and written.samefile(path):
-            raise InputError(f"output {written} is also the input {name.replace('_', ' ')}: "
-                             f"{remedy}")
+            raise InputError(
+                f"output {written} is also the input {name.replace('_', ' ')}: {remedy}"
+            )
 
 
 def _check_name(file: Path) -> None:
     """Refuse a name that the file system does not take, or that of a folder."""
     if os.path.isdir(file):
-        raise InputError(f"output {file} is a folder: give the name of a map in it, e.g. "
-                         f"{file / DEFAULT_OUTPUT}, or another name with -o")
+        raise InputError(
+            f"output {file} is a folder: give the name of a map in it, e.g. "
+            f"{file / DEFAULT_OUTPUT}, or another name with -o"
+        )
     try:
         file.lstat()
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise InputError(f"output {file} cannot be written: {error.strerror} "
-                         f"({len(os.fsencode(file.name))} bytes); give another name with -o"
-                         ) from None
+        raise InputError(
+            f"output {file} cannot be written: {error.strerror} "
+            f"({len(os.fsencode(file.name))} bytes); give another name with -o"
+        ) from None
 
 
 def _check_folder(folder: Path, what: str) -> None:
@@ -211,5 +240,6 @@ def _check_folder(folder: Path, what: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f"{what} cannot be written: {error.strerror} in {folder}; "
-                         "choose another folder") from None
+        raise InputError(
+            f"{what} cannot be written: {error.strerror} in {folder}; choose another folder"
+        ) from None

@@ -19,8 +19,17 @@ SCALINGS = ("bands", "windows")
 WEIGHTS = ("adaptive", "smooth", "soft", "fdr", "none")
 REFINERS = ("own", "servalcat", "none")
 TAPERS = ("none", "hann")
-OUTPUTS = ("linear", "halves", "localB", "gain", "resolution", "provenance", "mask", "reference",
-           "model")
+OUTPUTS = (
+    "linear",
+    "halves",
+    "localB",
+    "gain",
+    "resolution",
+    "provenance",
+    "mask",
+    "reference",
+    "model",
+)
 # What numbers may be, by field of `HybridParameters`: name, lowest, highest, unit.
 RANGES = {
     "resolution": ("resolution", 1.0, 30.0, "Å"),
@@ -33,7 +42,8 @@ RANGES = {
     "b_steps": ("B steps", 1, 100, ""),
     "b_floor": ("B floor", 0.0, 200.0, "Å²"),
     "seed": ("seed", 0, 10**9, ""),
-    "neighbour_tau": ("neighbour tau", 0.5, 200.0, "Å²")}
+    "neighbour_tau": ("neighbour tau", 0.5, 200.0, "Å²"),
+}
 _SHOWN = 1e100  # a number from here on is not written out
 
 
@@ -77,8 +87,10 @@ class HybridInputs:
             given = "both half maps and a full map" if halves else "no map"
             raise InputError(f"{given} given: give two half maps, or one full map")
         if self.monomer_library is not None and self.model is None:
-            raise InputError("coordinates are to be refined, but no model is given: give one with "
-                             "-mc, or leave out --refine_coordinates")
+            raise InputError(
+                "coordinates are to be refined, but no model is given: give one with "
+                "-mc, or leave out --refine_coordinates"
+            )
 
     @property
     def files(self) -> dict[str, Path]:
@@ -95,30 +107,30 @@ class HybridParameters:
     command line without options uses.
     """
 
-    complete_model: bool = True      # fill what the model leaves out with pseudo-atoms
-    point_group: str = "C1"          # Schoenflies symbol: C1, C4, D2, T, O, I, I1, ...
+    complete_model: bool = True  # fill what the model leaves out with pseudo-atoms
+    point_group: str = "C1"  # Schoenflies symbol: C1, C4, D2, T, O, I, I1, ...
     symmetry_centre: tuple[float, float, float] | None = None  # voxels (x, y, z); None: n // 2
     resolution: float | None = None  # Å, None: measured
     voxel_size: float | None = None  # Å, overrides the header
     # Å in the frame of the map, x y z of the low and the high corner; None: all is scaled
     region: tuple[float, float, float, float, float, float] | None = None
     model_resolution: float | None = None  # Å, the reference is cut off there
-    fdr: float = 0.01                # false discovery rate of the mask
+    fdr: float = 0.01  # false discovery rate of the mask
     scaling: Scaling = "bands"
-    window: float = 25.0             # Å, edge of the cubic scaling window
+    window: float = 25.0  # Å, edge of the cubic scaling window
     window_voxels: int | None = None  # voxels, in place of window; odd
-    stride: int = 1                  # voxels between windows, 1 is exact
+    stride: int = 1  # voxels between windows, 1 is exact
     taper: Taper = "none"
-    weight: str = "adaptive"         # one of WEIGHTS, or "file" with HybridInputs.weight_map
-    noise_weight: bool = True        # C_k in the gain
+    weight: str = "adaptive"  # one of WEIGHTS, or "file" with HybridInputs.weight_map
+    noise_weight: bool = True  # C_k in the gain
     refiner: Refiner = "own"
-    b_steps: int = 3                 # B steps of the final fit
-    b_floor: float = 10.0            # Å^2, B of the best-ordered 1 % of the model
+    b_steps: int = 3  # B steps of the final fit
+    b_floor: float = 10.0  # Å^2, B of the best-ordered 1 % of the model
     neighbour_tau: float | None = None  # Å^2, None: chosen on half map 2
     seed: int = 1
     outputs: frozenset[str] = frozenset()
     reseed_check: bool = False
-    validate: bool = False           # half map 2 judges an update too, as it does every full run
+    validate: bool = False  # half map 2 judges an update too, as it does every full run
 
     def __post_init__(self) -> None:
         """Refuse what no run can do."""
@@ -150,8 +162,10 @@ class HybridParameters:
         names = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - names)
         if unknown:
-            raise InputError(f"unknown parameter {', '.join(unknown)}; "
-                             f"the parameters are {', '.join(sorted(names))}")
+            raise InputError(
+                f"unknown parameter {', '.join(unknown)}; "
+                f"the parameters are {', '.join(sorted(names))}"
+            )
         given = dict(values)
         if "outputs" in given:
             given["outputs"] = frozenset(given["outputs"])
@@ -161,8 +175,10 @@ class HybridParameters:
         try:
             return cls(**given)
         except TypeError as error:
-            raise InputError(f"a parameter has a value of the wrong kind ({error}): give numbers "
-                             "for numbers, as in the record of a run") from None
+            raise InputError(
+                f"a parameter has a value of the wrong kind ({error}): give numbers "
+                "for numbers, as in the record of a run"
+            ) from None
 
     def to_json(self) -> str:
         """The parameters as JSON text."""
@@ -173,19 +189,32 @@ def without_effect(inputs: HybridInputs, parameters: HybridParameters) -> list[F
     """What was asked for and changes nothing beside the rest."""
     found = []
     if parameters.scaling == "bands":
-        idle = [f"{option} {value}" for option, value, default in (
-            ("--stride", parameters.stride, 1), ("--taper", parameters.taper, "none"))
-            if value != default]
+        idle = [
+            f"{option} {value}"
+            for option, value, default in (
+                ("--stride", parameters.stride, 1),
+                ("--taper", parameters.taper, "none"),
+            )
+            if value != default
+        ]
         if idle:
-            found.append(Finding(
-                "windows-only", "note",
-                f"{' and '.join(idle)} without effect: the map is scaled by bands, and only "
-                "windows have that; give --scaling windows too, or leave it out"))
+            found.append(
+                Finding(
+                    "windows-only",
+                    "note",
+                    f"{' and '.join(idle)} without effect: the map is scaled by bands, and only "
+                    "windows have that; give --scaling windows too, or leave it out",
+                )
+            )
     if parameters.validate and inputs.previous_record is None:
-        found.append(Finding(
-            "validated-anyway", "note",
-            "--validate without effect: it is for an update, and a run that starts from the maps "
-            "is always judged by half map 2 where there are two; leave it out"))
+        found.append(
+            Finding(
+                "validated-anyway",
+                "note",
+                "--validate without effect: it is for an update, and a run that starts from the maps "
+                "is always judged by half map 2 where there are two; leave it out",
+            )
+        )
     return found
 
 
@@ -206,8 +235,10 @@ def _box(name: str, corners: tuple[float, ...] | None) -> None:
         raise InputError(f"{name} needs six numbers, Å: x y z of the low corner, then of the high")
     for axis, low, high in zip("xyz", corners[:3], corners[3:], strict=True):
         if low >= high:
-            raise InputError(f"{name} ends at {axis} {high:g} Å and begins at {low:g}: give x y z "
-                             "of the low corner, then of the high")
+            raise InputError(
+                f"{name} ends at {axis} {high:g} Å and begins at {low:g}: give x y z "
+                "of the low corner, then of the high"
+            )
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -50,9 +50,14 @@ from .scattering.reference_map import reference_map
 from .symmetry.operators import least_correlation
 
 
-def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: OutputPaths, *,
-               executor: Executor | None = None,
-               progress: Progress | None = None) -> HybridResult:
+def run_hybrid(
+    inputs: HybridInputs,
+    parameters: HybridParameters,
+    outputs: OutputPaths,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> HybridResult:
     """Sharpen a map locally with a hybrid of its partial model and pseudo-atoms as reference.
 
     Parameters
@@ -105,8 +110,13 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             hybrid, adps, free = run.refined(completion, hybrid, of_half_1, given, folder)
             files.keep_model("hybrid_model", hybrid, given.observed.average)
         with run.stage("reference"):
-            reference = reference_map(given.observed.average.grid, hybrid, completion.fringe,
-                                      b_floor=parameters.b_floor, cut=parameters.model_resolution)
+            reference = reference_map(
+                given.observed.average.grid,
+                hybrid,
+                completion.fringe,
+                b_floor=parameters.b_floor,
+                cut=parameters.model_resolution,
+            )
             files.keep_map("reference", reference)
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
@@ -114,22 +124,48 @@ def run_hybrid(inputs: HybridInputs, parameters: HybridParameters, outputs: Outp
             del completion
             given = given.without_halves()
         with run.stage("output"):
-            correlation = (None if parameters.region is not None
-                           else least_correlation(scaled.output, given.symmetry, mask.solid))
+            correlation = (
+                None
+                if parameters.region is not None
+                else least_correlation(scaled.output, given.symmetry, mask.solid)
+            )
             run.note(scaled.findings)
-            amplitudes = amplitude_curves(given.observed.average, reference, scaled.output,
-                                          run.looked_at(given, mask), d_min=resolution.d_min)
-            facts = RunFacts(inputs, parameters, outputs, workers.name, given.observed.kind,
-                             resolution, mask, run.coverage, hybrid, adps, free, scaled,
-                             correlation, run.progress.findings, run.timings, amplitudes, reseeded,
-                             run.update)
+            amplitudes = amplitude_curves(
+                given.observed.average,
+                reference,
+                scaled.output,
+                run.looked_at(given, mask),
+                d_min=resolution.d_min,
+            )
+            facts = RunFacts(
+                inputs,
+                parameters,
+                outputs,
+                workers.name,
+                given.observed.kind,
+                resolution,
+                mask,
+                run.coverage,
+                hybrid,
+                adps,
+                free,
+                scaled,
+                correlation,
+                run.progress.findings,
+                run.timings,
+                amplitudes,
+                reseeded,
+                run.update,
+            )
             written = write_output(facts, given, reference)
-        return HybridResult(outputs.map, outputs.linear, outputs.record, written, facts.findings,
-                            summary_of(facts))
+        return HybridResult(
+            outputs.map, outputs.linear, outputs.record, written, facts.findings, summary_of(facts)
+        )
 
 
-def check_only(inputs: HybridInputs, parameters: HybridParameters,
-               progress: Progress | None = None) -> list[Finding]:
+def check_only(
+    inputs: HybridInputs, parameters: HybridParameters, progress: Progress | None = None
+) -> list[Finding]:
     """The checks of a run alone, in seconds; nothing is written.
 
     Raises
@@ -157,8 +193,8 @@ class _Run:
     keys: Mapping[str, StageKey] = field(default_factory=dict)
     previous: PreviousRun | None = None
     update: Update | None = None
-    coverage: float = 0.0       # share of the density that the model explains
-    together: bool = False      # whether steps may go side by side
+    coverage: float = 0.0  # share of the density that the model explains
+    together: bool = False  # whether steps may go side by side
     early_mask: Early[MaskResult] = field(default_factory=Early)
 
     @contextmanager
@@ -182,8 +218,16 @@ class _Run:
         self.note(given.findings)
         if inputs.monomer_library is not None and given.model is not None:
             require_restraints(given.model.structure, inputs.monomer_library)
-        self.note(check_inputs(given.observed, given.whole_model, given.group, inputs=inputs,
-                               resolution=self.parameters.resolution, suggest=suggest))
+        self.note(
+            check_inputs(
+                given.observed,
+                given.whole_model,
+                given.group,
+                inputs=inputs,
+                resolution=self.parameters.resolution,
+                suggest=suggest,
+            )
+        )
 
     def go_beside(self, given: RunInput, executor: Executor, *, resume: bool) -> None:
         """Let steps go side by side where there is room, the mask beside the checks first."""
@@ -214,92 +258,135 @@ class _Run:
         self.note([found])
         return replace(inputs, previous_record=None)
 
-    def keep_stages(self, inputs: HybridInputs, given: RunInput, outputs: OutputPaths,
-                    scratch: Path) -> None:
+    def keep_stages(
+        self, inputs: HybridInputs, given: RunInput, outputs: OutputPaths, scratch: Path
+    ) -> None:
         """Keep stage results in the processing folder, and use those of an earlier run."""
         if outputs.processing_folder is not None:
-            self.store = StageStore(outputs.processing_folder / "stages", scratch,
-                                    read=outputs.resume, found=lambda told: self.note([told]))
+            self.store = StageStore(
+                outputs.processing_folder / "stages",
+                scratch,
+                read=outputs.resume,
+                found=lambda told: self.note([told]),
+            )
             self.keys = stage_keys(inputs, self.parameters, given.observed.kind, given.digests)
 
     def mask(self, given: RunInput) -> tuple[Mask, Resolution]:
         """The mask at a first resolution, and the resolution inside it."""
-        result = self.store.kept(MaskResult, self.keys.get("mask"),
-                                 lambda: self.early_mask.result(lambda: self.mask_result(given)),
-                                 lambda kept: kept.mask.grid == given.observed.average.grid)
+        result = self.store.kept(
+            MaskResult,
+            self.keys.get("mask"),
+            lambda: self.early_mask.result(lambda: self.mask_result(given)),
+            lambda kept: kept.mask.grid == given.observed.average.grid,
+        )
         mask, resolution = result.mask, result.resolution
         region = self.region(given)
         if self.parameters.region is not None and region is not None:
             require_density(self.parameters.region, region, mask.soft)
-        self.note([*mask.findings, *resolution.findings,
-                   *check_resolution(resolution.d_min, self.parameters.model_resolution)])
+        self.note(
+            [
+                *mask.findings,
+                *resolution.findings,
+                *check_resolution(resolution.d_min, self.parameters.model_resolution),
+            ]
+        )
         return mask, resolution
 
     def mask_result(self, given: RunInput) -> MaskResult:
         """The mask and the resolution, computed."""
         mask = first_mask(given, self.parameters)
-        resolution = find_resolution(given.observed, asked=self.parameters.resolution,
-                                     mask=mask.soft, model=given.model)
+        resolution = find_resolution(
+            given.observed, asked=self.parameters.resolution, mask=mask.soft, model=given.model
+        )
         return MaskResult(mask, resolution)
 
-    def with_refined_model(self, given: RunInput, library: Path | None, resolution: Resolution,
-                           folder: Path) -> RunInput:
+    def with_refined_model(
+        self, given: RunInput, library: Path | None, resolution: Resolution, folder: Path
+    ) -> RunInput:
         """The input with the coordinates of its model refined, where a library is given."""
         if library is None or given.model is None:
             return given
         model, finding = refined_model(
-            given.model, refinement_data(given.observed, resolution.d_min),
-            kind=given.observed.kind, symmetry=given.group, library=library, folder=folder,
-            progress=self.progress.update)
+            given.model,
+            refinement_data(given.observed, resolution.d_min),
+            kind=given.observed.kind,
+            symmetry=given.group,
+            library=library,
+            folder=folder,
+            progress=self.progress.update,
+        )
         self.note([finding])
         return replace(given, model=model)
 
     def completion(self, given: RunInput, mask: Mask, resolution: Resolution) -> Completion:
         """The assembly, the data, and the region that the assembly leaves out."""
-        assembly, fringe = assembled(given.model, given.whole_model, given.group,
-                                     given.observed.average.grid)
+        assembly, fringe = assembled(
+            given.model, given.whole_model, given.group, given.observed.average.grid
+        )
         self.note(assembly.findings())
         data = refinement_data(given.observed, resolution.d_min)
         region: Region | None = None
         if self.parameters.complete_model or given.model is None:
-            region = unmodelled_region(given.observed, mask.solid, assembly.positions,
-                                       beyond=fringe.positions)
+            region = unmodelled_region(
+                given.observed, mask.solid, assembly.positions, beyond=fringe.positions
+            )
             self.note(region.findings)
         if given.model is not None:
-            near, told = coverage(given.model.name, mask, assembly.positions,
-                                  completed=region is not None)
+            near, told = coverage(
+                given.model.name, mask, assembly.positions, completed=region is not None
+            )
             self.note(told)
             self.coverage = near if region is None else region.coverage
         return Completion(assembly, data, given.observed.kind, region, self.parameters, fringe)
 
-    def placed(self, completion: Completion, given: RunInput, executor: Executor,
-               folder: Path) -> tuple[HybridModel, HybridModel | None]:
+    def placed(
+        self, completion: Completion, given: RunInput, executor: Executor, folder: Path
+    ) -> tuple[HybridModel, HybridModel | None]:
         """The hybrid model with its pseudo-atoms settled; that of half map 1, where it was made."""
         if self.previous is not None:
             return self.updated(completion, self.previous, given), None
         observed = given.observed
         validated = observed.kind == "halves" and self.parameters.refiner != "none"
-        pair = self.store.kept(PlacedPair, self.keys.get("pseudo-atoms"), lambda: place_both(
-            completion, observed.average, observed.half_1 if validated else None, executor,
-            folder, self.progress.update),
-            lambda kept: kept.fits(completion.assembly, validated))
+        pair = self.store.kept(
+            PlacedPair,
+            self.keys.get("pseudo-atoms"),
+            lambda: place_both(
+                completion,
+                observed.average,
+                observed.half_1 if validated else None,
+                executor,
+                folder,
+                self.progress.update,
+            ),
+            lambda kept: kept.fits(completion.assembly, validated),
+        )
         half_1 = None if pair.half_1 is None else pair.half_1.in_assembly(completion.assembly)
         return pair.average.in_assembly(completion.assembly), half_1
 
-    def updated(self, completion: Completion, previous: PreviousRun,
-                given: RunInput) -> HybridModel:
+    def updated(
+        self, completion: Completion, previous: PreviousRun, given: RunInput
+    ) -> HybridModel:
         """The hybrid model of the earlier run, settled around the edited model."""
         warm = self.store.kept(
-            WarmAtoms, self.keys.get("pseudo-atoms"), lambda: warm_pseudo_atoms(
-                completion, previous, given.observed.average, self.progress.update),
-            lambda kept: kept.atoms.fits(completion.assembly))
+            WarmAtoms,
+            self.keys.get("pseudo-atoms"),
+            lambda: warm_pseudo_atoms(
+                completion, previous, given.observed.average, self.progress.update
+            ),
+            lambda kept: kept.atoms.fits(completion.assembly),
+        )
         self.update = Update(previous, warm, validated=self.parameters.validate)
         self.note([self.update.finding(given.observed.kind)])
         return warm.atoms.in_assembly(completion.assembly)
 
-    def refined(self, completion: Completion, hybrid: HybridModel, of_half_1: HybridModel | None,
-                given: RunInput, folder: Path,
-                ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
+    def refined(
+        self,
+        completion: Completion,
+        hybrid: HybridModel,
+        of_half_1: HybridModel | None,
+        given: RunInput,
+        folder: Path,
+    ) -> tuple[HybridModel, RefinedAdps | None, ModelFsc | None]:
         """The hybrid model with its B refined, and what half map 2 says about it."""
         if self.parameters.refiner == "none":
             return keep_given_b(completion, hybrid), None, None
@@ -311,10 +398,13 @@ class _Run:
                 rerun.begin(lambda: free_fsc(completion, of_half_1, tau))
 
         adps = self.store.kept(
-            RefinedAdps, self.keys.get("adp"),
-            lambda: self.fitted(completion, hybrid, folder, self.progress.part(0.0, 0.6),
-                                tau_known),
-            lambda kept: len(kept.b_iso) == len(hybrid))
+            RefinedAdps,
+            self.keys.get("adp"),
+            lambda: self.fitted(
+                completion, hybrid, folder, self.progress.part(0.0, 0.6), tau_known
+            ),
+            lambda kept: len(kept.b_iso) == len(hybrid),
+        )
         hybrid = hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies)
         self.note(adps.findings)
         half_1 = given.observed.half_1
@@ -322,41 +412,93 @@ class _Run:
         if given.observed.kind != "halves" or half_1 is None or not asked:
             return hybrid, adps, None
         free = self.store.kept(
-            ModelFsc, self.keys.get("validation"), lambda: rerun.result(lambda: free_fsc(
-                completion, of_half_1 if of_half_1 is not None else place_pseudo_atoms(
-                    completion, completion.data.with_half(1), half_1,
-                    self.progress.part(0.6, 1.0)), adps.tau)))
+            ModelFsc,
+            self.keys.get("validation"),
+            lambda: rerun.result(
+                lambda: free_fsc(
+                    completion,
+                    of_half_1
+                    if of_half_1 is not None
+                    else place_pseudo_atoms(
+                        completion,
+                        completion.data.with_half(1),
+                        half_1,
+                        self.progress.part(0.6, 1.0),
+                    ),
+                    adps.tau,
+                )
+            ),
+        )
         gap = overfitting(free)
         self.note([gap] if gap is not None else [])
         return hybrid, adps, free
 
-    def fitted(self, completion: Completion, hybrid: HybridModel, folder: Path,
-               progress: Callable[[float], None],
-               tau_known: Callable[[float], None]) -> RefinedAdps:
+    def fitted(
+        self,
+        completion: Completion,
+        hybrid: HybridModel,
+        folder: Path,
+        progress: Callable[[float], None],
+        tau_known: Callable[[float], None],
+    ) -> RefinedAdps:
         """B refined, with the prior of the earlier run where there is one to start from."""
         if self.previous is None or self.parameters.validate:
-            return refine(completion, hybrid, folder, progress, together=self.together,
-                          tau_known=tau_known)[1]
+            return refine(
+                completion, hybrid, folder, progress, together=self.together, tau_known=tau_known
+            )[1]
         return warm_refine(completion, hybrid, self.previous, progress)
 
-    def scaled(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
-               executor: Executor, folder: Path) -> ScaledMaps:
+    def scaled(
+        self,
+        given: RunInput,
+        reference: Map,
+        mask: Mask,
+        resolution: Resolution,
+        executor: Executor,
+        folder: Path,
+    ) -> ScaledMaps:
         """The observed map scaled to the reference."""
         return self.store.kept(
-            ScaledMaps, self.keys.get("scaling"),
+            ScaledMaps,
+            self.keys.get("scaling"),
             lambda: self.scale(given, reference, mask, resolution, executor, folder),
-            lambda kept: kept.output.grid == given.observed.average.grid)
+            lambda kept: kept.output.grid == given.observed.average.grid,
+        )
 
-    def scale(self, given: RunInput, reference: Map, mask: Mask, resolution: Resolution,
-              executor: Executor, folder: Path) -> ScaledMaps:
+    def scale(
+        self,
+        given: RunInput,
+        reference: Map,
+        mask: Mask,
+        resolution: Resolution,
+        executor: Executor,
+        folder: Path,
+    ) -> ScaledMaps:
         """The observed map scaled to a reference, computed."""
-        return scale_map(given.observed, reference, mask.soft, resolution=resolution.d_min,
-                         parameters=self.parameters, symmetry=given.group, executor=executor,
-                         folder=folder, progress=self.progress, weight_map=given.weight,
-                         region=self.region(given))
+        return scale_map(
+            given.observed,
+            reference,
+            mask.soft,
+            resolution=resolution.d_min,
+            parameters=self.parameters,
+            symmetry=given.group,
+            executor=executor,
+            folder=folder,
+            progress=self.progress,
+            weight_map=given.weight,
+            region=self.region(given),
+        )
 
-    def reseeded(self, completion: Completion, given: RunInput, mask: Mask, resolution: Resolution,
-                 first: ScaledMaps, executor: Executor, folder: Path) -> SeedChange | None:
+    def reseeded(
+        self,
+        completion: Completion,
+        given: RunInput,
+        mask: Mask,
+        resolution: Resolution,
+        first: ScaledMaps,
+        executor: Executor,
+        folder: Path,
+    ) -> SeedChange | None:
         """Change of the output with other starting places of the pseudo-atoms, where asked for."""
         if not self.parameters.reseed_check:
             return None
@@ -364,22 +506,39 @@ class _Run:
             self.note([nothing_to_reseed()])
             return None
         change = self.store.kept(
-            SeedChange, self.keys.get("reseed"),
-            lambda: self.seed_change(completion, given, mask, resolution, first, executor, folder))
+            SeedChange,
+            self.keys.get("reseed"),
+            lambda: self.seed_change(completion, given, mask, resolution, first, executor, folder),
+        )
         self.note(change.findings)
         return change
 
-    def seed_change(self, completion: Completion, given: RunInput, mask: Mask,
-                    resolution: Resolution, first: ScaledMaps, executor: Executor,
-                    folder: Path) -> SeedChange:
+    def seed_change(
+        self,
+        completion: Completion,
+        given: RunInput,
+        mask: Mask,
+        resolution: Resolution,
+        first: ScaledMaps,
+        executor: Executor,
+        folder: Path,
+    ) -> SeedChange:
         """Change of the output with the next seed, computed."""
         other = replace(self.parameters, seed=self.parameters.seed + 1)
         again, told = replace(completion, parameters=other), self.progress.part(1.0, 1.0)
         hybrid = place_pseudo_atoms(again, again.data.average, given.observed.average, told)
-        hybrid = (keep_given_b(again, hybrid) if other.refiner == "none"
-                  else refine(again, hybrid, folder, told)[0])
-        reference = reference_map(given.observed.average.grid, hybrid, again.fringe,
-                                  b_floor=other.b_floor, cut=other.model_resolution)
+        hybrid = (
+            keep_given_b(again, hybrid)
+            if other.refiner == "none"
+            else refine(again, hybrid, folder, told)[0]
+        )
+        reference = reference_map(
+            given.observed.average.grid,
+            hybrid,
+            again.fringe,
+            b_floor=other.b_floor,
+            cut=other.model_resolution,
+        )
         second = self.scale(given, reference, mask, resolution, executor, folder)
         region = self.region(given)
         inside = mask.solid if region is None else within(mask.solid, region)

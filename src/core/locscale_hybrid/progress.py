@@ -53,8 +53,9 @@ class Progress:
         Asked at every report; when it returns True the run ends with `Cancelled`.
     """
 
-    def __init__(self, listener: Listener | None = None,
-                 stop_requested: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, listener: Listener | None = None, stop_requested: Callable[[], bool] | None = None
+    ) -> None:
         self._listener: Listener = listener or Silent()
         self._stop_requested = stop_requested
         self._stage = 0
@@ -128,9 +129,11 @@ class Timings:
             yield
         finally:
             before = self.stages.get(name, StageCost(0.0, 0.0, 0.0))
-            self.stages[name] = StageCost(before.wall_seconds + time.perf_counter() - wall,
-                                          before.cpu_seconds + cpu_seconds() - cpu,
-                                          peak_memory_gib())
+            self.stages[name] = StageCost(
+                before.wall_seconds + time.perf_counter() - wall,
+                before.cpu_seconds + cpu_seconds() - cpu,
+                peak_memory_gib(),
+            )
 
     @property
     def total_cpu_seconds(self) -> float:

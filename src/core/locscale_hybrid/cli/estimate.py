@@ -13,19 +13,19 @@ from ..model.text import most_unpacked
 from ..parameters import HybridInputs, HybridParameters
 
 _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM = 0.0585
-_MASK_SHARE = 0.06               # of a box that a particle fills, where there is no model
+_MASK_SHARE = 0.06  # of a box that a particle fills, where there is no model
 _ATOM_LINE = re.compile(rb"^(?:ATOM|HETATM)", re.MULTILINE)
 _CHUNK = 1 << 22
 
 # Seconds on one core of 2020 and bytes, fitted to whole runs on half maps.
 _SECONDS_ALWAYS = 2.0
 _SECONDS_PER_ATOM = 2.5e-3
-_SIDE_BY_SIDE = 0.7                   # of the refinement, where the placements run side by side
-_UPDATE_SHARE = 0.3                   # of the refinement, in an update
+_SIDE_BY_SIDE = 0.7  # of the refinement, where the placements run side by side
+_UPDATE_SHARE = 0.3  # of the refinement, in an update
 _SECONDS_PER_VOXEL = 2.0e-6
-_SECONDS_PER_VOXEL_SCALING = 3.0e-6   # shared by the processes
-_WINDOWS_FACTOR = 17.0                # windows against bands, at stride 1
-_WINDOWS_ALWAYS = 2.0                 # the bands before them, and the sum over shells
+_SECONDS_PER_VOXEL_SCALING = 3.0e-6  # shared by the processes
+_WINDOWS_FACTOR = 17.0  # windows against bands, at stride 1
+_WINDOWS_ALWAYS = 2.0  # the bands before them, and the sum over shells
 _BYTES_ALWAYS = 1.5e8
 _BYTES_PER_VOXEL = 52.0
 _BYTES_PER_ATOM = 1.5e3
@@ -53,9 +53,15 @@ class Estimate:
     gigabytes: float
 
 
-def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
-             parameters: HybridParameters, *, volume: float | None = None,
-             update: bool = False) -> Estimate:
+def estimate(
+    shape: tuple[int, int, int],
+    atoms: int,
+    processes: int,
+    parameters: HybridParameters,
+    *,
+    volume: float | None = None,
+    update: bool = False,
+) -> Estimate:
     """Expected time and memory.
 
     Parameters
@@ -83,16 +89,20 @@ def estimate(shape: tuple[int, int, int], atoms: int, processes: int,
         refined *= _UPDATE_SHARE
     elif processes > 1:
         refined *= _SIDE_BY_SIDE
-    seconds = (_SECONDS_ALWAYS + refined + _SECONDS_PER_VOXEL * voxels
-               + scaling / max(processes, 1))
+    seconds = _SECONDS_ALWAYS + refined + _SECONDS_PER_VOXEL * voxels + scaling / max(processes, 1)
     workers = processes if processes > 1 else 0
-    memory = (_BYTES_ALWAYS + _BYTES_PER_VOXEL * voxels + _BYTES_PER_ATOM * atoms
-              + _BYTES_PER_PROCESS * workers)
+    memory = (
+        _BYTES_ALWAYS
+        + _BYTES_PER_VOXEL * voxels
+        + _BYTES_PER_ATOM * atoms
+        + _BYTES_PER_PROCESS * workers
+    )
     return Estimate(shape, atoms, processes, seconds, memory / 1e9)
 
 
-def estimate_files(inputs: HybridInputs, parameters: HybridParameters,
-                   processes: int) -> Estimate | None:
+def estimate_files(
+    inputs: HybridInputs, parameters: HybridParameters, processes: int
+) -> Estimate | None:
     """The estimate for files, from the header of the first map and the lines of the model.
 
     None where they cannot be read: the run itself then says what is wrong with them.
@@ -105,8 +115,14 @@ def estimate_files(inputs: HybridInputs, parameters: HybridParameters,
     atoms = int(volume * _MASK_SHARE * _PSEUDO_ATOMS_PER_CUBIC_ANGSTROM)
     if inputs.model is not None:
         atoms = _with_copies(_atoms(inputs.model), parameters.point_group, atoms)
-    return estimate(shape, atoms, processes, parameters, volume=volume,
-                    update=inputs.previous_record is not None)
+    return estimate(
+        shape,
+        atoms,
+        processes,
+        parameters,
+        volume=volume,
+        update=inputs.previous_record is not None,
+    )
 
 
 def _with_copies(given: int, point_group: str, usual: int) -> int:
@@ -159,7 +175,7 @@ def _atoms(path: Path) -> int:
             while chunk := stream.read(_CHUNK):
                 most -= len(chunk)
                 lines, newline, tail = (tail + chunk).rpartition(b"\n")
-                if most < 0 or len(tail) > _CHUNK:     # no model; who reads it says so
+                if most < 0 or len(tail) > _CHUNK:  # no model; who reads it says so
                     return 0
                 count += len(_ATOM_LINE.findall(lines + newline))
     except (InputError, OSError, EOFError, zlib.error):

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..findings import Finding
 
 _OURS = b"locscale_hybrid"
-_LEAST_MEMORY = 400_000_000     # bytes
+_LEAST_MEMORY = 400_000_000  # bytes
 
 
 def other_locscale() -> Finding | None:
@@ -20,13 +20,21 @@ def other_locscale() -> Finding | None:
     except importlib.metadata.PackageNotFoundError:
         version = None
     if version is not None:
-        return Finding("other-locscale", "note", f"LocScale {version} is installed in this "
-                       f"environment ({sys.prefix}) and owns the name locscale too: {use}",
-                       {"version": version})
+        return Finding(
+            "other-locscale",
+            "note",
+            f"LocScale {version} is installed in this "
+            f"environment ({sys.prefix}) and owns the name locscale too: {use}",
+            {"version": version},
+        )
     found = shutil.which("locscale")
     if found is not None and not _is_ours(Path(found)):
-        return Finding("other-locscale", "note", f"the locscale on PATH, {found}, is another "
-                       f"program: {use}", {"path": found})
+        return Finding(
+            "other-locscale",
+            "note",
+            f"the locscale on PATH, {found}, is another program: {use}",
+            {"path": found},
+        )
     return None
 
 
@@ -42,13 +50,15 @@ def require_room() -> None:
     """
     try:
         import resource
-    except ImportError:     # Windows has no such limit
+    except ImportError:  # Windows has no such limit
         return
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
-        raise InputError(f"the memory of a process is limited to {limit / 1e6:.0f} MB (ulimit -v), "
-                         f"and this program needs {_LEAST_MEMORY / 1e6:.0f} MB for its libraries "
-                         "alone; raise the limit")
+        raise InputError(
+            f"the memory of a process is limited to {limit / 1e6:.0f} MB (ulimit -v), "
+            f"and this program needs {_LEAST_MEMORY / 1e6:.0f} MB for its libraries "
+            "alone; raise the limit"
+        )
 
 
 def _is_ours(path: Path) -> bool:

@@ -63,6 +63,7 @@ class Interruption:
 
     def end_with_stdin(self) -> None:
         """Treat the end of standard input, which the parent holds open, as a request to stop."""
+
         def watch() -> None:
             """Read until the parent lets go."""
             with contextlib.suppress(OSError):

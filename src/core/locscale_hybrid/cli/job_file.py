@@ -27,8 +27,8 @@ from ..parameters import HybridInputs, HybridParameters
 Action = Literal["run", "check"]
 
 ACTIONS = ("run", "check")
-_ALWAYS = 8     # processes, on a machine with few cores
-_PER_CORE = 4   # more only take memory
+_ALWAYS = 8  # processes, on a machine with few cores
+_PER_CORE = 4  # more only take memory
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,20 @@ class Job:
 
 def write_job(path: Path, job: Job) -> None:
     """Write a job file."""
-    outputs = {"map": str(job.outputs.map), "report": job.outputs.report,
-               "resume": job.outputs.resume,
-               "processing_folder": _text(job.outputs.processing_folder)}
-    values = {"action": job.action,
-              "inputs": {name: str(file) for name, file in job.inputs.files.items()},
-              "parameters": job.parameters.as_dict(), "outputs": outputs,
-              "processes": job.processes, "mpiexec": _text(job.mpiexec)}
+    outputs = {
+        "map": str(job.outputs.map),
+        "report": job.outputs.report,
+        "resume": job.outputs.resume,
+        "processing_folder": _text(job.outputs.processing_folder),
+    }
+    values = {
+        "action": job.action,
+        "inputs": {name: str(file) for name, file in job.inputs.files.items()},
+        "parameters": job.parameters.as_dict(),
+        "outputs": outputs,
+        "processes": job.processes,
+        "mpiexec": _text(job.mpiexec),
+    }
     path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
@@ -76,8 +83,9 @@ def read_job(path: Path) -> Job:
         If it is missing, no JSON, or says something that no run can do.
     """
     values = read_object(path)
-    refuse_unknown(values, ("action", "inputs", "parameters", "outputs", "processes", "mpiexec"),
-                   path)
+    refuse_unknown(
+        values, ("action", "inputs", "parameters", "outputs", "processes", "mpiexec"), path
+    )
     outputs = object_in(values, "outputs", path)
     refuse_unknown(outputs, ("map", "processing_folder", "report", "resume"), path)
     require_file_name(optional_in(outputs, "map", str, path) or "")
@@ -90,11 +98,16 @@ def read_job(path: Path) -> Job:
     return Job(
         inputs_of(object_in(values, "inputs", path), path),
         parameters_of(object_in(values, "parameters", path), path),
-        output_paths(path_in(outputs, "map", path),
-                     processing_folder=path_in(outputs, "processing_folder", path),
-                     report=bool(optional_in(outputs, "report", bool, path)),
-                     resume=bool(optional_in(outputs, "resume", bool, path))),
-        processes, path_in(values, "mpiexec", path), action)
+        output_paths(
+            path_in(outputs, "map", path),
+            processing_folder=path_in(outputs, "processing_folder", path),
+            report=bool(optional_in(outputs, "report", bool, path)),
+            resume=bool(optional_in(outputs, "resume", bool, path)),
+        ),
+        processes,
+        path_in(values, "mpiexec", path),
+        action,
+    )
 
 
 def most_processes() -> int:
@@ -113,8 +126,10 @@ def require_processes(processes: int | None) -> None:
     if processes is not None and processes > most_processes():
         count, most = cores(), most_processes()
         of_cores = "1 core" if count == 1 else f"{count} cores"
-        raise InputError(f"{processes} processes are too many for {of_cores}: at most {most} "
-                         "are started; give fewer with -np, or leave it out to use all cores")
+        raise InputError(
+            f"{processes} processes are too many for {of_cores}: at most {most} "
+            "are started; give fewer with -np, or leave it out to use all cores"
+        )
 
 
 @dataclass(frozen=True)
@@ -147,12 +162,16 @@ class Recorded:
         try:
             found = sha256(path)
         except OSError as error:
-            raise InputError(f"the record's {words} {path} cannot be read: {error.strerror}; put "
-                             "it back, or give the file anew") from None
+            raise InputError(
+                f"the record's {words} {path} cannot be read: {error.strerror}; put "
+                "it back, or give the file anew"
+            ) from None
         wanted = self.hashes.get(name)
         if wanted is not None and found != wanted:
-            raise InputError(f"the record's {words} {path} has changed: SHA-256 {found[:12]}…, "
-                             f"recorded {wanted[:12]}…; restore it, or give the file anew")
+            raise InputError(
+                f"the record's {words} {path} has changed: SHA-256 {found[:12]}…, "
+                f"recorded {wanted[:12]}…; restore it, or give the file anew"
+            )
 
 
 def read_record(path: Path) -> Recorded:
@@ -205,8 +224,11 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return value in arguments
     if origin is tuple:
-        return (isinstance(value, list | tuple) and len(value) == len(arguments)
-                and all(map(_fits, value, arguments)))
+        return (
+            isinstance(value, list | tuple)
+            and len(value) == len(arguments)
+            and all(map(_fits, value, arguments))
+        )
     if origin is frozenset:
         return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
     if isinstance(value, bool):

@@ -32,10 +32,16 @@ class LegacyOption:
 
 
 LEGACY_OPTIONS = (
-    LegacyOption(("cif_info",), 1, "model coordinates are not refined, so no restraints are read",
-                 {"refine_coordinates": "--refine_coordinates takes restraints from its monomer "
-                  "library alone; add the file to that library, in the folder of its first "
-                  "letter"}),
+    LegacyOption(
+        ("cif_info",),
+        1,
+        "model coordinates are not refined, so no restraints are read",
+        {
+            "refine_coordinates": "--refine_coordinates takes restraints from its monomer "
+            "library alone; add the file to that library, in the folder of its first "
+            "letter"
+        },
+    ),
     LegacyOption(("fdr_w", "fdr_window_size"), 1, _MASK),
     LegacyOption(("fdr_f", "fdr_filter"), 1, _MASK),
     LegacyOption(("avg_filter", "averaging_filter_size"), 1, _MASK),
@@ -44,8 +50,11 @@ LEGACY_OPTIONS = (
     LegacyOption(("pm", "pseudomodel_method"), 1, _PLACED),
     LegacyOption(("pm_it", "total_iterations"), 1, _PLACED),
     LegacyOption(("dst", "distance"), 1, _PLACED),
-    LegacyOption(("mw", "molecular_weight"), 1,
-                 "the number of pseudo-atoms follows from the volume without a model"),
+    LegacyOption(
+        ("mw", "molecular_weight"),
+        1,
+        "the number of pseudo-atoms follows from the volume without a model",
+    ),
     LegacyOption(("build_using_pseudomodel",), 0, "without -mc the whole mask is filled anyway"),
     LegacyOption(("activate_pseudomodel",), 0, "pseudo-atoms in a model are recognised"),
     LegacyOption(("smooth", "smooth_factor"), 1, "no theoretical profiles are merged"),
@@ -70,26 +79,52 @@ LEGACY_OPTIONS = (
 
 # Not accepted: the user would get something else than what was asked for.
 REFUSED_OPTIONS: dict[str, tuple[int | str, str]] = {
-    "gpus": ("*", "-gpus asks for a network prediction and this program has no networks: leave it "
-             "out for a hybrid run, or use LocScale 2"),
-    "gpu_ids": ("*", "--gpu_ids asks for a network prediction and this program has no networks: "
-                "leave it out for a hybrid run, or use LocScale 2"),
-    "model_path": (1, "--model_path names a trained network and this program has no networks: give "
-                   "an atomic model with -mc"),
-    "use_low_context_model": (0, "--use_low_context_model chooses a network and this program has "
-                              "no networks: leave it out"),
+    "gpus": (
+        "*",
+        "-gpus asks for a network prediction and this program has no networks: leave it "
+        "out for a hybrid run, or use LocScale 2",
+    ),
+    "gpu_ids": (
+        "*",
+        "--gpu_ids asks for a network prediction and this program has no networks: "
+        "leave it out for a hybrid run, or use LocScale 2",
+    ),
+    "model_path": (
+        1,
+        "--model_path names a trained network and this program has no networks: give "
+        "an atomic model with -mc",
+    ),
+    "use_low_context_model": (
+        0,
+        "--use_low_context_model chooses a network and this program has no networks: leave it out",
+    ),
     "download": (0, "--download fetches networks and this program has none: leave it out"),
-    "mm": (1, "-mm gives a reference map; here the reference is computed from a model: give the "
-           "model with -mc"),
-    "model_map": (1, "--model_map gives a reference map; here the reference is computed from a "
-                  "model: give the model with -mc"),
-    **{name: (1, f"-{name} asks for helical symmetry, which is not supported yet; give the point "
-              "group about the helix axis with -sym (Cn or Dn), or leave it out")
-       for name in ("twist", "rise", "n_steps")},
-    "no_reference": (0, "--no_reference scales without a reference, which this program does not "
-                     "do: give -mc, or no model to fill the mask with pseudo-atoms"),
+    "mm": (
+        1,
+        "-mm gives a reference map; here the reference is computed from a model: give the "
+        "model with -mc",
+    ),
+    "model_map": (
+        1,
+        "--model_map gives a reference map; here the reference is computed from a "
+        "model: give the model with -mc",
+    ),
+    **{
+        name: (
+            1,
+            f"-{name} asks for helical symmetry, which is not supported yet; give the point "
+            "group about the helix axis with -sym (Cn or Dn), or leave it out",
+        )
+        for name in ("twist", "rise", "n_steps")
+    },
+    "no_reference": (
+        0,
+        "--no_reference scales without a reference, which this program does not "
+        "do: give -mc, or no model to fill the mask with pseudo-atoms",
+    ),
 }
 REFUSED_COMMANDS = {
     name: f"{name} is a network prediction and this program has no networks: give maps and a "
-          "model for a hybrid run, or use LocScale 2"
-    for name in ("feature_enhance", "run_emmernet", "emmernet")}
+    "model for a hybrid run, or use LocScale 2"
+    for name in ("feature_enhance", "run_emmernet", "emmernet")
+}

@@ -86,8 +86,9 @@ def _send_home(world: CommWorldExecutor, code: int) -> None:
         world.abort(code)
 
 
-def _give_up(screen: Screen, world: CommWorldExecutor, interruption: Interruption,
-             message: str) -> None:
+def _give_up(
+    screen: Screen, world: CommWorldExecutor, interruption: Interruption, message: str
+) -> None:
     """End all ranks because this one, rank 0, does not react any more."""
     screen.error(StageError.code, message)
     if interruption.last_resort is not None:
@@ -106,8 +107,7 @@ def _screen(words: Sequence[str]) -> Screen:
     return screen_for(kind, output, sys.stderr)
 
 
-def _lead(words: Sequence[str], launcher: Launcher | None,
-          world: CommWorldExecutor | None) -> int:
+def _lead(words: Sequence[str], launcher: Launcher | None, world: CommWorldExecutor | None) -> int:
     """Do what the words ask for and translate every error into a sentence and an exit code."""
     screen = _screen(words)
     debug = _asks_for("debug", words)
@@ -138,23 +138,38 @@ def explain(error: BaseException) -> tuple[int, str, str]:
         return _FAILED, "memory", lack
     if isinstance(error, OSError) and error.strerror:
         return _FAILED, "system", _system_sentence(error)
-    return _FAILED, StageError.code, (f"the run failed: {type(error).__name__}: {error}; this is "
-                                      "a fault of the program: run it again with --debug and "
-                                      "report what it shows")
+    return (
+        _FAILED,
+        StageError.code,
+        (
+            f"the run failed: {type(error).__name__}: {error}; this is "
+            "a fault of the program: run it again with --debug and "
+            "report what it shows"
+        ),
+    )
 
 
 def _system_sentence(error: OSError) -> str:
     """What to do about an error of the system that no stage has put into words."""
     where = f" at {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (f"the disk is full{where} ({error.strerror}): make room, set TMPDIR to a folder "
-                "with room, or name one with -op")
-    return (f"the system refused something{where} ({error.strerror}): check the files and folders "
-            "of the run, and run it again; no file is left half written")
+        return (
+            f"the disk is full{where} ({error.strerror}): make room, set TMPDIR to a folder "
+            "with room, or name one with -op"
+        )
+    return (
+        f"the system refused something{where} ({error.strerror}): check the files and folders "
+        "of the run, and run it again; no file is left half written"
+    )
 
 
-def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
-          world: CommWorldExecutor | None, interruption: Interruption) -> int:
+def _obey(
+    words: Sequence[str],
+    screen: Screen,
+    launcher: Launcher | None,
+    world: CommWorldExecutor | None,
+    interruption: Interruption,
+) -> int:
     """Do what the words ask for."""
     options, remarks = given_options(words)
     if "help" in options:
@@ -182,8 +197,13 @@ def _obey(words: Sequence[str], screen: Screen, launcher: Launcher | None,
     return 0
 
 
-def _start(request: Request, screen: Screen, launcher: Launcher | None,
-           world: CommWorldExecutor | None, interruption: Interruption) -> None:
+def _start(
+    request: Request,
+    screen: Screen,
+    launcher: Launcher | None,
+    world: CommWorldExecutor | None,
+    interruption: Interruption,
+) -> None:
     """Do what was asked for."""
     progress = Progress(screen, lambda: interruption.requested)
     for finding in (*request.remarks, *_about_start(request, launcher, world)):
@@ -193,12 +213,22 @@ def _start(request: Request, screen: Screen, launcher: Launcher | None,
 
         check_only(request.job.inputs, request.job.parameters, progress)
     else:
-        _run(request.job, screen, progress, interruption,
-             functools.partial(_executor, request, world, progress.found))
+        _run(
+            request.job,
+            screen,
+            progress,
+            interruption,
+            functools.partial(_executor, request, world, progress.found),
+        )
 
 
-def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruption,
-         executor_in: Callable[[Path], Executor]) -> None:
+def _run(
+    job: Job,
+    screen: Screen,
+    progress: Progress,
+    interruption: Interruption,
+    executor_in: Callable[[Path], Executor],
+) -> None:
     """Run the pipeline in a temporary folder of its own and show the result."""
     check_outputs(job.outputs, job.inputs, job.parameters.outputs)
     if job.outputs.map.exists():
@@ -208,10 +238,14 @@ def _run(job: Job, screen: Screen, progress: Progress, interruption: Interruptio
         _announce(job, executor, screen)
         from ..pipeline import run_hybrid
 
-        result = run_hybrid(job.inputs, job.parameters, job.outputs.within(scratch),
-                            executor=executor, progress=progress)
-    paths = {"map": result.output, "linear": result.linear, **result.files,
-             "record": result.record}
+        result = run_hybrid(
+            job.inputs,
+            job.parameters,
+            job.outputs.within(scratch),
+            executor=executor,
+            progress=progress,
+        )
+    paths = {"map": result.output, "linear": result.linear, **result.files, "record": result.record}
     screen.fraction(1.0)
     screen.close()
     screen.result(paths, result.summary, time.monotonic() - began)
@@ -223,15 +257,20 @@ def _scratch(interruption: Interruption) -> Iterator[Path]:
     try:
         keeper = FolderKeeper("locscale-")
     except OSError as error:
-        raise InputError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to a "
-                         "folder with room") from None
+        raise InputError(
+            f"no temporary folder can be made: {error.strerror}; set TMPDIR to a folder with room"
+        ) from None
     with keeper:
         interruption.last_resort = keeper.remove
         yield keeper.folder
 
 
-def _executor(request: Request, world: CommWorldExecutor | None,
-              found: Callable[[Finding], None], scratch: Path) -> Executor:
+def _executor(
+    request: Request,
+    world: CommWorldExecutor | None,
+    found: Callable[[Finding], None],
+    scratch: Path,
+) -> Executor:
     """What the scaling runs on."""
     if world is not None:
         world.found = found
@@ -251,8 +290,10 @@ def _require_own_run(request: Request, launcher: Launcher) -> None:
     has is a run of its own: without -mpi that is what -np means.
     """
     if launcher.has_others and request.job.processes is None:
-        raise InputError(f"{_started(launcher)}, and -mpi was not given. Add -mpi to share one "
-                         "run among them, or -np 1 for a run of its own in each")
+        raise InputError(
+            f"{_started(launcher)}, and -mpi was not given. Add -mpi to share one "
+            "run among them, or -np 1 for a run of its own in each"
+        )
 
 
 def _started(launcher: Launcher) -> str:
@@ -260,23 +301,34 @@ def _started(launcher: Launcher) -> str:
     return f"{launcher.name} started {launcher.size or 'several'} processes"
 
 
-def _about_start(request: Request, launcher: Launcher | None,
-                 world: CommWorldExecutor | None) -> list[Finding]:
+def _about_start(
+    request: Request, launcher: Launcher | None, world: CommWorldExecutor | None
+) -> list[Finding]:
     """What the user must know about how the program was started."""
     findings = []
     other = other_locscale()
     if other is not None:
         findings.append(other)
     if world is None and launcher is not None and launcher.has_others:
-        findings.append(Finding(
-            "mpi-not-asked", "warning", f"{_started(launcher)}. This one is a run of its own, "
-            "because -np was given without -mpi. Add -mpi to share one run among them",
-            {"size": launcher.size}))
+        findings.append(
+            Finding(
+                "mpi-not-asked",
+                "warning",
+                f"{_started(launcher)}. This one is a run of its own, "
+                "because -np was given without -mpi. Add -mpi to share one run among them",
+                {"size": launcher.size},
+            )
+        )
     if world is not None and request.job.processes not in (None, world.workers):
-        findings.append(Finding(
-            "np-ignored", "note", f"-np {request.job.processes} is ignored: the launcher started "
-            f"{world.workers} ranks", {"asked": request.job.processes or 0,
-                                       "used": world.workers}))
+        findings.append(
+            Finding(
+                "np-ignored",
+                "note",
+                f"-np {request.job.processes} is ignored: the launcher started "
+                f"{world.workers} ranks",
+                {"asked": request.job.processes or 0, "used": world.workers},
+            )
+        )
     return findings
 
 
@@ -286,11 +338,14 @@ def _announce(job: Job, executor: Executor, screen: Screen) -> None:
     if expected is None:
         return
     box = " x ".join(str(side) for side in reversed(expected.shape))
-    screen.message(f"expected: about {duration(expected.seconds)} and "
-                   f"{expected.gigabytes:.1f} GB ({box} voxels, {expected.atoms} atoms, "
-                   f"{executor.name})")
-    screen.event("estimate", seconds=round(expected.seconds, 1),
-                 gigabytes=round(expected.gigabytes, 2))
+    screen.message(
+        f"expected: about {duration(expected.seconds)} and "
+        f"{expected.gigabytes:.1f} GB ({box} voxels, {expected.atoms} atoms, "
+        f"{executor.name})"
+    )
+    screen.event(
+        "estimate", seconds=round(expected.seconds, 1), gigabytes=round(expected.gigabytes, 2)
+    )
 
 
 class _ScreenHandler(logging.Handler):

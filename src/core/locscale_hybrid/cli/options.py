@@ -22,7 +22,7 @@ Other options of LocScale 2 are accepted; those without effect here are named
 with the reason. Exit codes: 0 done, 2 input or arguments, 3 a stage failed,
 130 interrupted."""
 
-SHORTEST = 3    # letters of an abbreviation
+SHORTEST = 3  # letters of an abbreviation
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,8 +51,13 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 class _NoEffect(argparse.Action):
     """Notes that an option without effect was given."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
-                 values: Any, option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         """Keep the option; the caller reports it."""
         given = [*getattr(namespace, "no_effect", []), self.dest]
         namespace.no_effect = given
@@ -61,16 +66,29 @@ class _NoEffect(argparse.Action):
 class _Refuse(argparse.Action):
     """Refuses an option that asks for something else."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
-                 values: Any, option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         """Raise the sentence."""
         raise InputError(REFUSED_OPTIONS[self.dest][1])
 
 
 def build_parser() -> Parser:
     """The parser; only options that were given appear in its namespace."""
-    parser = Parser("locscale", USAGE, DESCRIPTION, EPILOG, formatter_class=_Formatter,
-                    argument_default=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    parser = Parser(
+        "locscale",
+        USAGE,
+        DESCRIPTION,
+        EPILOG,
+        formatter_class=_Formatter,
+        argument_default=argparse.SUPPRESS,
+        add_help=False,
+        allow_abbrev=False,
+    )
     _add_input(parser.add_argument_group("maps and model"))
     _add_output(parser.add_argument_group("output"))
     _add_symmetry(parser.add_argument_group("symmetry"))
@@ -86,123 +104,234 @@ def build_parser() -> Parser:
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
     """What goes in."""
-    group.add_argument("-hm", "--halfmap_paths", nargs=2, type=_file, metavar=("HALF1", "HALF2"),
-                       help="two half maps, unfiltered")
-    group.add_argument("-em", "--emmap_path", type=_file, metavar="MAP",
-                       help="one full map in their place; nothing is then validated on half maps")
-    group.add_argument("-mc", "--model_coordinates", type=_file, metavar="MODEL",
-                       help="atomic model, PDB or mmCIF, may be incomplete; without it the whole "
-                       "mask is filled with pseudo-atoms")
-    group.add_argument("--complete_model", action="store_true",
-                       help="fill what the model leaves out with pseudo-atoms")
-    group.add_argument("-p", "--apix", type=_positive, metavar="Å",
-                       help="voxel size in place of the header's")
+    group.add_argument(
+        "-hm",
+        "--halfmap_paths",
+        nargs=2,
+        type=_file,
+        metavar=("HALF1", "HALF2"),
+        help="two half maps, unfiltered",
+    )
+    group.add_argument(
+        "-em",
+        "--emmap_path",
+        type=_file,
+        metavar="MAP",
+        help="one full map in their place; nothing is then validated on half maps",
+    )
+    group.add_argument(
+        "-mc",
+        "--model_coordinates",
+        type=_file,
+        metavar="MODEL",
+        help="atomic model, PDB or mmCIF, may be incomplete; without it the whole "
+        "mask is filled with pseudo-atoms",
+    )
+    group.add_argument(
+        "--complete_model",
+        action="store_true",
+        help="fill what the model leaves out with pseudo-atoms",
+    )
+    group.add_argument(
+        "-p", "--apix", type=_positive, metavar="Å", help="voxel size in place of the header's"
+    )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     """What comes out."""
-    group.add_argument("-o", "--outfile", type=_output, metavar="OUT",
-                       help="the sharpened map, default locscale_output.mrc; the linear map and "
-                       "the record lie beside it")
-    group.add_argument("--outputs", nargs="+", metavar="NAME",
-                       help=f"further maps: {', '.join(OUTPUTS)}, or all")
+    group.add_argument(
+        "-o",
+        "--outfile",
+        type=_output,
+        metavar="OUT",
+        help="the sharpened map, default locscale_output.mrc; the linear map and "
+        "the record lie beside it",
+    )
+    group.add_argument(
+        "--outputs", nargs="+", metavar="NAME", help=f"further maps: {', '.join(OUTPUTS)}, or all"
+    )
     group.add_argument("--print_report", action="store_true", help="write an HTML report")
 
 
 def _add_symmetry(group: argparse._ArgumentGroup) -> None:
     """Point groups."""
-    group.add_argument("-sym", "--symmetry", metavar="GROUP",
-                       help="point group: C1 (default), C4, D2, T, O, I, …")
-    group.add_argument("--symmetry_centre", nargs=3, type=_number, metavar=("X", "Y", "Z"),
-                       help="its centre in voxels, default the middle voxel of the box")
+    group.add_argument(
+        "-sym", "--symmetry", metavar="GROUP", help="point group: C1 (default), C4, D2, T, O, I, …"
+    )
+    group.add_argument(
+        "--symmetry_centre",
+        nargs=3,
+        type=_number,
+        metavar=("X", "Y", "Z"),
+        help="its centre in voxels, default the middle voxel of the box",
+    )
 
 
 def _add_resolution(group: argparse._ArgumentGroup) -> None:
     """What limits the work."""
-    group.add_argument("-res", "--ref_resolution", type=_positive, metavar="Å",
-                       help="resolution, in place of the measured one")
-    group.add_argument("-mres", "--model_resolution", type=_positive, metavar="Å",
-                       help="cut the reference map off there")
-    group.add_argument("-fdr", "--fdr_threshold", type=_positive, metavar="Q",
-                       help="false discovery rate of the mask, default 0.01")
+    group.add_argument(
+        "-res",
+        "--ref_resolution",
+        type=_positive,
+        metavar="Å",
+        help="resolution, in place of the measured one",
+    )
+    group.add_argument(
+        "-mres",
+        "--model_resolution",
+        type=_positive,
+        metavar="Å",
+        help="cut the reference map off there",
+    )
+    group.add_argument(
+        "-fdr",
+        "--fdr_threshold",
+        type=_positive,
+        metavar="Q",
+        help="false discovery rate of the mask, default 0.01",
+    )
     group.add_argument("-ma", "--mask", type=_file, metavar="MAP", help="your own mask")
 
 
 def _add_scaling(group: argparse._ArgumentGroup) -> None:
     """How amplitudes are scaled and noise is weighted."""
-    group.add_argument("--scaling", choices=SCALINGS,
-                       help="bands (default), or windows, LocScale's definition")
-    group.add_argument("--window", type=_positive, metavar="Å",
-                       help="edge of the scaling window, default 25")
-    group.add_argument("-wn", "--window_size", type=_count, metavar="N",
-                       help="the same in voxels")
-    group.add_argument("--stride", type=_whole, metavar="N",
-                       help="voxels between windows, default 1, which is exact")
+    group.add_argument(
+        "--scaling", choices=SCALINGS, help="bands (default), or windows, LocScale's definition"
+    )
+    group.add_argument(
+        "--window", type=_positive, metavar="Å", help="edge of the scaling window, default 25"
+    )
+    group.add_argument("-wn", "--window_size", type=_count, metavar="N", help="the same in voxels")
+    group.add_argument(
+        "--stride",
+        type=_whole,
+        metavar="N",
+        help="voxels between windows, default 1, which is exact",
+    )
     group.add_argument("--taper", choices=TAPERS, help="taper of windows, default none")
-    group.add_argument("--region", nargs=6, type=_number,
-                       metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
-                       help="scale this box alone, for a quick look: two corners in Å, in the "
-                       "coordinates of the model; the map is 0 elsewhere")
-    group.add_argument("--weight", metavar="HOW",
-                       help=f"weight of the map: {', '.join(WEIGHTS)}, or a map file; default "
-                       "adaptive with half maps")
-    group.add_argument("--no_noise_weight", action="store_true",
-                       help="leave the noise out of the gain")
+    group.add_argument(
+        "--region",
+        nargs=6,
+        type=_number,
+        metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
+        help="scale this box alone, for a quick look: two corners in Å, in the "
+        "coordinates of the model; the map is 0 elsewhere",
+    )
+    group.add_argument(
+        "--weight",
+        metavar="HOW",
+        help=f"weight of the map: {', '.join(WEIGHTS)}, or a map file; default "
+        "adaptive with half maps",
+    )
+    group.add_argument(
+        "--no_noise_weight", action="store_true", help="leave the noise out of the gain"
+    )
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
     """The hybrid model."""
     group.add_argument("--refiner", choices=REFINERS, help="of the B factors, default own")
     group.add_argument("--skip_refine", action="store_true", help="the same as --refiner none")
-    group.add_argument("--refine_coordinates", type=_file, metavar="MONLIB",
-                       help="refine the model itself first, by servalcat with the restraints of "
-                       "this monomer library; half map 2 decides whether that is taken")
-    group.add_argument("-ref_it", "--refmac_iterations", type=_whole, metavar="N",
-                       help="B steps of the final fit, default 3")
-    group.add_argument("--b_floor", type=_number, metavar="Å²",
-                       help="B of the best-ordered atoms, default 10; higher is smoother")
-    group.add_argument("--neighbour_tau", type=_positive, metavar="Å²",
-                       help="allowed difference of B between neighbours; default: chosen on half "
-                       "map 2")
-    group.add_argument("--seed", type=_whole, metavar="N",
-                       help="of the places of the pseudo-atoms, default 1")
-    group.add_argument("--reseed_check", action="store_true",
-                       help="report how much the result depends on the seed")
+    group.add_argument(
+        "--refine_coordinates",
+        type=_file,
+        metavar="MONLIB",
+        help="refine the model itself first, by servalcat with the restraints of "
+        "this monomer library; half map 2 decides whether that is taken",
+    )
+    group.add_argument(
+        "-ref_it",
+        "--refmac_iterations",
+        type=_whole,
+        metavar="N",
+        help="B steps of the final fit, default 3",
+    )
+    group.add_argument(
+        "--b_floor",
+        type=_number,
+        metavar="Å²",
+        help="B of the best-ordered atoms, default 10; higher is smoother",
+    )
+    group.add_argument(
+        "--neighbour_tau",
+        type=_positive,
+        metavar="Å²",
+        help="allowed difference of B between neighbours; default: chosen on half map 2",
+    )
+    group.add_argument(
+        "--seed", type=_whole, metavar="N", help="of the places of the pseudo-atoms, default 1"
+    )
+    group.add_argument(
+        "--reseed_check", action="store_true", help="report how much the result depends on the seed"
+    )
 
 
 def _add_processes(group: argparse._ArgumentGroup) -> None:
     """How it runs."""
-    group.add_argument("-np", "--number_processes", type=_whole, metavar="N",
-                       help="processes; default: all cores that this process may use")
-    group.add_argument("-mpi", "--mpi", action="store_true",
-                       help="share the work with the ranks of mpirun or srun")
-    group.add_argument("--mpiexec", type=_file, metavar="PROGRAM",
-                       help="the mpiexec with which -np starts ranks")
+    group.add_argument(
+        "-np",
+        "--number_processes",
+        type=_whole,
+        metavar="N",
+        help="processes; default: all cores that this process may use",
+    )
+    group.add_argument(
+        "-mpi", "--mpi", action="store_true", help="share the work with the ranks of mpirun or srun"
+    )
+    group.add_argument(
+        "--mpiexec", type=_file, metavar="PROGRAM", help="the mpiexec with which -np starts ranks"
+    )
 
 
 def _add_repeat(group: argparse._ArgumentGroup) -> None:
     """Runs that went before."""
-    group.add_argument("-op", "--output_processing_files", type=_file, metavar="FOLDER",
-                       help="job folder that is kept, with the results of the stages")
-    group.add_argument("--resume", action="store_true",
-                       help="use what is in the job folder (default OUT_locscale)")
-    group.add_argument("--from", type=_file, metavar="RECORD", dest="record",
-                       help="repeat the run of this record; further options change it")
-    group.add_argument("--update", type=_file, metavar="RECORD",
-                       help="the same for a model edited since: quick, as it starts from the "
-                       "hybrid model that the run kept (--outputs model, or -op)")
-    group.add_argument("--warm_start", type=_file, metavar="RECORD", dest="previous_record",
-                       help="start from that hybrid model, but take no option over")
-    group.add_argument("--validate", action="store_true",
-                       help="in an update: have half map 2 judge the hybrid model anew")
+    group.add_argument(
+        "-op",
+        "--output_processing_files",
+        type=_file,
+        metavar="FOLDER",
+        help="job folder that is kept, with the results of the stages",
+    )
+    group.add_argument(
+        "--resume", action="store_true", help="use what is in the job folder (default OUT_locscale)"
+    )
+    group.add_argument(
+        "--from",
+        type=_file,
+        metavar="RECORD",
+        dest="record",
+        help="repeat the run of this record; further options change it",
+    )
+    group.add_argument(
+        "--update",
+        type=_file,
+        metavar="RECORD",
+        help="the same for a model edited since: quick, as it starts from the "
+        "hybrid model that the run kept (--outputs model, or -op)",
+    )
+    group.add_argument(
+        "--warm_start",
+        type=_file,
+        metavar="RECORD",
+        dest="previous_record",
+        help="start from that hybrid model, but take no option over",
+    )
+    group.add_argument(
+        "--validate",
+        action="store_true",
+        help="in an update: have half map 2 judge the hybrid model anew",
+    )
     group.add_argument("--check", action="store_true", help="check the input only")
 
 
 def _add_messages(group: argparse._ArgumentGroup) -> None:
     """What is said."""
     group.add_argument("-v", "--verbose", action="store_true", help="say more")
-    group.add_argument("--progress", choices=("bar", "lines", "json"),
-                       help="bar (on a terminal), lines, or one JSON object a line")
+    group.add_argument(
+        "--progress",
+        choices=("bar", "lines", "json"),
+        help="bar (on a terminal), lines, or one JSON object a line",
+    )
     group.add_argument("--debug", action="store_true", help="show tracebacks")
     group.add_argument("--version", action="store_true", help="print the version")
     group.add_argument("-h", "--help", action="store_true", help="print this")
@@ -214,11 +343,17 @@ def _add_hidden(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end_with_stdin", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)
     for option in LEGACY_OPTIONS:
-        parser.add_argument(*(f"--{name}" for name in option.names), action=_NoEffect,
-                            dest=option.names[-1], nargs=option.arguments, help=argparse.SUPPRESS)
+        parser.add_argument(
+            *(f"--{name}" for name in option.names),
+            action=_NoEffect,
+            dest=option.names[-1],
+            nargs=option.arguments,
+            help=argparse.SUPPRESS,
+        )
     for name, (arguments, _) in REFUSED_OPTIONS.items():
-        parser.add_argument(f"--{name}", action=_Refuse, dest=name, nargs=arguments,
-                            help=argparse.SUPPRESS)
+        parser.add_argument(
+            f"--{name}", action=_Refuse, dest=name, nargs=arguments, help=argparse.SUPPRESS
+        )
 
 
 def spellings(parser: argparse.ArgumentParser) -> dict[str, str]:
@@ -230,8 +365,9 @@ def spellings(parser: argparse.ArgumentParser) -> dict[str, str]:
     return names
 
 
-def in_long_spelling(words: Sequence[str],
-                     names: dict[str, str]) -> tuple[list[str], list[Finding]]:
+def in_long_spelling(
+    words: Sequence[str], names: dict[str, str]
+) -> tuple[list[str], list[Finding]]:
     """Words with every option in its long spelling, and remarks about how they were typed.
 
     One dash or two makes no difference, a stray space after ``--`` is overlooked, and the
@@ -253,8 +389,9 @@ def in_long_spelling(words: Sequence[str],
         if word.startswith("-") and name in names:
             word = names[name] + equals + value
         elif word.startswith("-") and len(meant := begun_by(name, names)) == 1:
-            remarks.append(Finding("abbreviation", "note", f"{word.partition('=')[0]} was read as "
-                                   f"{meant[0]}"))
+            remarks.append(
+                Finding("abbreviation", "note", f"{word.partition('=')[0]} was read as {meant[0]}")
+            )
             word = meant[0] + equals + value
         result.append(word)
     return result, remarks

@@ -17,16 +17,30 @@ from .job_file import Job, read_job, read_record, require_processes
 from .legacy import LEGACY_OPTIONS, REFUSED_COMMANDS
 from .options import as_typed, begun_by, build_parser, in_long_spelling, spellings
 
-_SAME_NAME = {"point_group": "symmetry", "resolution": "ref_resolution", "voxel_size": "apix",
-              "model_resolution": "model_resolution", "fdr": "fdr_threshold",
-              "scaling": "scaling", "window": "window", "stride": "stride", "taper": "taper",
-              "refiner": "refiner", "b_steps": "refmac_iterations", "b_floor": "b_floor",
-              "neighbour_tau": "neighbour_tau", "seed": "seed", "reseed_check": "reseed_check",
-              "validate": "validate"}
+_SAME_NAME = {
+    "point_group": "symmetry",
+    "resolution": "ref_resolution",
+    "voxel_size": "apix",
+    "model_resolution": "model_resolution",
+    "fdr": "fdr_threshold",
+    "scaling": "scaling",
+    "window": "window",
+    "stride": "stride",
+    "taper": "taper",
+    "refiner": "refiner",
+    "b_steps": "refmac_iterations",
+    "b_floor": "b_floor",
+    "neighbour_tau": "neighbour_tau",
+    "seed": "seed",
+    "reseed_check": "reseed_check",
+    "validate": "validate",
+}
 _TESTS = ("reseed_check", "validate")  # would take longer than an update
 _WITH_JOB = {"job", "progress", "end_with_stdin", "hold", "verbose", "debug", "mpi", "typed"}
-_STRIDE_OF_LOCSCALE = ("this program has no networks; it would be the step between scaling "
-                       "windows, with --scaling windows")
+_STRIDE_OF_LOCSCALE = (
+    "this program has no networks; it would be the step between scaling "
+    "windows, with --scaling windows"
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +91,9 @@ def _without_effect(options: argparse.Namespace) -> list[Finding]:
     found = []
     for name in dict.fromkeys(getattr(options, "no_effect", [])):
         option = known[name]
-        reason = next((why for other, why in option.beside.items() if other in options),
-                      option.reason)
+        reason = next(
+            (why for other, why in option.beside.items() if other in options), option.reason
+        )
         found.append(_no_effect(_typed(vars(options), name), reason))
     return found
 
@@ -99,15 +114,20 @@ def _unknown(word: str, names: dict[str, str]) -> str:
     if word in REFUSED_COMMANDS:
         return REFUSED_COMMANDS[word]
     if not word.startswith("-") or word == "--":
-        return (f'"{word}" belongs to no option: put options and their values in order, and '
-                "quote names with spaces; see locscale --help")
+        return (
+            f'"{word}" belongs to no option: put options and their values in order, and '
+            "quote names with spaces; see locscale --help"
+        )
     name = word.lstrip("-").partition("=")[0]
     begun = begun_by(name, names)
     if begun:
         return f"{word} may mean {', '.join(begun)}; give the whole name"
     near = difflib.get_close_matches(name, names, 1, 0.7)
-    return f"{word} is unknown" + (f": did you mean {names[near[0]]}" if near else "") + (
-        "? see locscale --help" if near else "; see locscale --help")
+    return (
+        f"{word} is unknown"
+        + (f": did you mean {names[near[0]]}" if near else "")
+        + ("? see locscale --help" if near else "; see locscale --help")
+    )
 
 
 def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Request:
@@ -139,31 +159,48 @@ def _job(given: dict[str, Any], said: list[Finding]) -> Job:
     values.update(_parameters(given, said))
     if _is_stride_of_locscale(given, values):
         del values["stride"]
-        said.append(_no_effect(f"{_typed(given, 'stride')} {given['stride']}",
-                               _STRIDE_OF_LOCSCALE))
+        said.append(_no_effect(f"{_typed(given, 'stride')} {given['stride']}", _STRIDE_OF_LOCSCALE))
     if "weight_map" in inputs and values.get("weight") != "file":
         del inputs["weight_map"]
     if "model" not in inputs:
         values["complete_model"] = True
-    outputs = output_paths(given.get("outfile"),
-                           processing_folder=given.get("output_processing_files"),
-                           report="print_report" in given, resume="resume" in given)
+    outputs = output_paths(
+        given.get("outfile"),
+        processing_folder=given.get("output_processing_files"),
+        report="print_report" in given,
+        resume="resume" in given,
+    )
     folder = outputs.processing_folder
     if "resume" in given and folder is not None and not any(folder.glob("stages/*.json")):
-        said.append(Finding("nothing-to-resume", "note", f"{folder} has no results of an earlier "
-                            "run, so this run begins at the start. If there was one, give its "
-                            "folder with -op"))
+        said.append(
+            Finding(
+                "nothing-to-resume",
+                "note",
+                f"{folder} has no results of an earlier "
+                "run, so this run begins at the start. If there was one, give its "
+                "folder with -op",
+            )
+        )
     processes = given.get("number_processes")
     if processes == 0:
         raise InputError("-np 0: give 1 or more processes, or leave it out to use all cores")
-    return Job(HybridInputs(**inputs), HybridParameters.from_dict(values), outputs, processes,
-               given.get("mpiexec"), "check" if "check" in given else "run")
+    return Job(
+        HybridInputs(**inputs),
+        HybridParameters.from_dict(values),
+        outputs,
+        processes,
+        given.get("mpiexec"),
+        "check" if "check" in given else "run",
+    )
 
 
 def _is_stride_of_locscale(given: dict[str, Any], values: dict[str, Any]) -> bool:
     """Whether a stride is the one with which LocScale 2 moves its network, 16 voxels and so on."""
-    return ("stride" in given and values.get("scaling", "bands") != "windows"
-            and given["stride"] > RANGES["stride"][2])
+    return (
+        "stride" in given
+        and values.get("scaling", "bands") != "windows"
+        and given["stride"] > RANGES["stride"][2]
+    )
 
 
 def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
@@ -172,8 +209,9 @@ def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]
     if path is None:
         return {}, {"complete_model": "complete_model" in given}
     if "update" in given and set(given) & {"record", "previous_record"}:
-        raise InputError("--update says which record to begin with: leave --from and "
-                         "--warm_start out")
+        raise InputError(
+            "--update says which record to begin with: leave --from and --warm_start out"
+        )
     recorded = read_record(path)
     replaced = set(_inputs(given))
     if replaced & {"half_map_1", "full_map"}:
@@ -201,17 +239,23 @@ def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]
 def _inputs(given: dict[str, Any]) -> dict[str, Path]:
     """Input files by field of `HybridInputs`."""
     files = dict(zip(("half_map_1", "half_map_2"), given.get("halfmap_paths", ()), strict=False))
-    for field, option in (("full_map", "emmap_path"), ("model", "model_coordinates"),
-                          ("mask", "mask"), ("monomer_library", "refine_coordinates"),
-                          ("previous_record", "previous_record")):
+    for field, option in (
+        ("full_map", "emmap_path"),
+        ("model", "model_coordinates"),
+        ("mask", "mask"),
+        ("monomer_library", "refine_coordinates"),
+        ("previous_record", "previous_record"),
+    ):
         if option in given:
             files[field] = given[option]
     weight = given.get("weight")
     if weight is not None and weight not in WEIGHTS:
         require_regular(Path(weight))
         if not os.path.isfile(weight):  # unlike Path, also for a name too long
-            raise InputError(f'weight "{weight}" is neither a policy nor a file: give one of '
-                             f"{', '.join(WEIGHTS)}, or a map")
+            raise InputError(
+                f'weight "{weight}" is neither a policy nor a file: give one of '
+                f"{', '.join(WEIGHTS)}, or a map"
+            )
         files["weight_map"] = Path(weight)
     return {name: Path(os.path.abspath(path)) for name, path in files.items()}
 
@@ -228,16 +272,24 @@ def _parameters(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
         values["noise_weight"] = False
     if "skip_refine" in given:
         if given.get("refiner", "none") != "none":
-            raise InputError(f"--skip_refine and --refiner {given['refiner']} contradict each "
-                             "other: give one of them")
+            raise InputError(
+                f"--skip_refine and --refiner {given['refiner']} contradict each "
+                "other: give one of them"
+            )
         values["refiner"] = "none"
     if "outputs" in given:
         values["outputs"] = _outputs(given["outputs"])
     if "refmac_iterations" in given:
-        said.append(Finding("b-steps", "note", f"{_typed(given, 'refmac_iterations')} "
-                            f"{values['b_steps']} sets the "
-                            "number of B steps of the final fit; REFMAC is not used",
-                            {"steps": values["b_steps"]}))
+        said.append(
+            Finding(
+                "b-steps",
+                "note",
+                f"{_typed(given, 'refmac_iterations')} "
+                f"{values['b_steps']} sets the "
+                "number of B steps of the final fit; REFMAC is not used",
+                {"steps": values["b_steps"]},
+            )
+        )
     if "window_size" in given:
         values.update(_window(given, said))
     elif "window" in given:
@@ -255,10 +307,18 @@ def _window(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
     """The window in voxels: odd."""
     voxels = given["window_size"]
     if "window" in given:
-        raise InputError(f"-wn {voxels} and --window {given['window']:g} both set the window: "
-                         "give it in voxels or in Å")
+        raise InputError(
+            f"-wn {voxels} and --window {given['window']:g} both set the window: "
+            "give it in voxels or in Å"
+        )
     if voxels % 2 == 0:
-        said.append(Finding("odd-window", "note", f"-wn {voxels}: a window of {voxels + 1} voxels "
-                            "is used, which has a central voxel", {"voxels": voxels + 1}))
+        said.append(
+            Finding(
+                "odd-window",
+                "note",
+                f"-wn {voxels}: a window of {voxels + 1} voxels is used, which has a central voxel",
+                {"voxels": voxels + 1},
+            )
+        )
         voxels += 1
     return {"window_voxels": voxels}

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TextIO
 from ..findings import Finding
 from ..progress import Listener
 
-_BAR_EVERY = 0.2    # s
-_STEP = 0.1         # share of the run between two plain lines
-_NARROWEST = 20     # columns; what a terminal says of itself may be anything
+_BAR_EVERY = 0.2  # s
+_STEP = 0.1  # share of the run between two plain lines
+_NARROWEST = 20  # columns; what a terminal says of itself may be anything
 
 
 class Screen(Listener, Protocol):
@@ -28,8 +28,9 @@ class Screen(Listener, Protocol):
     def event(self, kind: str, /, **values: object) -> None:
         """Something for programs that read along."""
 
-    def result(self, paths: dict[str, Path], summary: Sequence[tuple[str, str]],
-               seconds: float) -> None:
+    def result(
+        self, paths: dict[str, Path], summary: Sequence[tuple[str, str]], seconds: float
+    ) -> None:
         """The run is done."""
 
     def error(self, code: str, message: str) -> None:
@@ -73,8 +74,9 @@ class Lines:
     def event(self, kind: str, /, **values: object) -> None:
         """Nothing: a person reads."""
 
-    def result(self, paths: dict[str, Path], summary: Sequence[tuple[str, str]],
-               seconds: float) -> None:
+    def result(
+        self, paths: dict[str, Path], summary: Sequence[tuple[str, str]], seconds: float
+    ) -> None:
         """The numbers that a person reads first, and where everything is."""
         self.message(f"done in {duration(seconds)}")
         rows = [*summary, *((name, str(path)) for name, path in paths.items())]
@@ -141,8 +143,13 @@ class Bar(Lines):
     def _row(self, name: str, value: str) -> str:
         """A line of the table, its words wrapped under each other; paths stay whole."""
         width = max(_columns(), len(name) + _NARROWEST)
-        return textwrap.fill(name + value, width, subsequent_indent=" " * len(name),
-                             break_long_words=False, break_on_hyphens=False)
+        return textwrap.fill(
+            name + value,
+            width,
+            subsequent_indent=" " * len(name),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     def _draw(self) -> None:
         """Draw the bar over itself."""
@@ -203,12 +210,14 @@ class JsonLines:
         except OSError:
             _discard(self._descriptor)
 
-    def result(self, paths: dict[str, Path], summary: Sequence[tuple[str, str]],
-               seconds: float) -> None:
+    def result(
+        self, paths: dict[str, Path], summary: Sequence[tuple[str, str]], seconds: float
+    ) -> None:
         """Paths by name, and the numbers that a person reads first."""
         files: dict[str, Any] = {name: str(path) for name, path in paths.items()}
-        self.event("result", **files, summary=[list(row) for row in summary],
-                   seconds=round(seconds, 1))
+        self.event(
+            "result", **files, summary=[list(row) for row in summary], seconds=round(seconds, 1)
+        )
 
     def error(self, code: str, message: str) -> None:
         """An object, and a sentence on stderr."""

@@ -24,8 +24,8 @@ from ..symmetry.operators import Symmetry
 from .completion import Completion, place_pseudo_atoms
 from .region import Region
 
-_PATIENCE_ALWAYS = 600.0   # s
-_PATIENCE_PER_ATOM = 0.5   # s; a hundred times what an atom takes
+_PATIENCE_ALWAYS = 600.0  # s
+_PATIENCE_PER_ATOM = 0.5  # s; a hundred times what an atom takes
 _PATIENCE_PER_VOXEL = 1e-4
 _COMMON, _SIDE, _PLACED, _DONE = "placement", "placement_side", "placed", "slot_done.npy"
 
@@ -72,8 +72,14 @@ class _Side:
     noise: DoubleArray
 
 
-def place_both(completion: Completion, average: Map, half_1: Map | None, executor: Executor,
-               folder: Path, progress: Report = lambda done: None) -> PlacedPair:
+def place_both(
+    completion: Completion,
+    average: Map,
+    half_1: Map | None,
+    executor: Executor,
+    folder: Path,
+    progress: Report = lambda done: None,
+) -> PlacedPair:
     """Place pseudo-atoms on the average and, to validate them, on half map 1 alone.
 
     Parameters
@@ -100,8 +106,9 @@ def place_both(completion: Completion, average: Map, half_1: Map | None, executo
         targets.append(completion.data.with_half(1))
         densities.append(half_1)
     if executor.workers > 1 and len(targets) > 1:
-        return _by_tasks(completion, list(zip(targets, densities, strict=True)), executor, folder,
-                         progress)
+        return _by_tasks(
+            completion, list(zip(targets, densities, strict=True)), executor, folder, progress
+        )
     placed = []
     for number, (target, density) in enumerate(zip(targets, densities, strict=True)):
         told = _part(progress, number, len(targets))
@@ -109,27 +116,44 @@ def place_both(completion: Completion, average: Map, half_1: Map | None, executo
     return PlacedPair(placed[0], placed[1] if len(placed) > 1 else None)
 
 
-def _by_tasks(completion: Completion, sides: list[tuple[Target, Map]], executor: Executor,
-              folder: Path, progress: Report) -> PlacedPair:
+def _by_tasks(
+    completion: Completion,
+    sides: list[tuple[Target, Map]],
+    executor: Executor,
+    folder: Path,
+    progress: Report,
+) -> PlacedPair:
     """Place on every side in a task of its own."""
     assembly, data = completion.assembly, completion.data
     place = Path(tempfile.mkdtemp(prefix="placement-", dir=folder))
     try:
-        save_value(place, _COMMON, _Common(
-            PlacedAtoms.of(assembly), assembly.symmetry, completion.region,
-            data.observed.average.grid, data.grid, data.d_min,
-            completion.parameters.seed))
+        save_value(
+            place,
+            _COMMON,
+            _Common(
+                PlacedAtoms.of(assembly),
+                assembly.symmetry,
+                completion.region,
+                data.observed.average.grid,
+                data.grid,
+                data.d_min,
+                completion.parameters.seed,
+            ),
+        )
         for number, (target, density) in enumerate(sides):
             save_value(place, f"{_SIDE}{number}", _Side(density, target.observed, target.noise))
         done = shared_array(place / _DONE, (len(sides),))
         n_atoms = len(assembly) + (completion.region.n_atoms if completion.region else 0)
-        patience = (_PATIENCE_ALWAYS + _PATIENCE_PER_ATOM * n_atoms
-                    + _PATIENCE_PER_VOXEL * data.grid.size)
-        executor.map(place_task, place, len(sides), patience=patience,
-                     progress=_mean_of(done, progress))
+        patience = (
+            _PATIENCE_ALWAYS + _PATIENCE_PER_ATOM * n_atoms + _PATIENCE_PER_VOXEL * data.grid.size
+        )
+        executor.map(
+            place_task, place, len(sides), patience=patience, progress=_mean_of(done, progress)
+        )
         # copied: the files go
-        average, half_1 = (load_value(PlacedAtoms, place, f"{_PLACED}{n}").copied()
-                           for n in range(len(sides)))
+        average, half_1 = (
+            load_value(PlacedAtoms, place, f"{_PLACED}{n}").copied() for n in range(len(sides))
+        )
     finally:
         shutil.rmtree(place, ignore_errors=True)
     progress(1.0)
@@ -142,11 +166,18 @@ def place_task(folder: Path, index: int) -> None:
     side = load_value(_Side, folder, f"{_SIDE}{index}")
     band = Band(common.grid, common.d_min, COARSEST)
     target = Target(band, side.observed, side.noise)
-    data = RefinementData(ObservedMaps(side.density, None, None, "single"), common.working_grid,
-                          target, None, None, common.d_min)
+    data = RefinementData(
+        ObservedMaps(side.density, None, None, "single"),
+        common.working_grid,
+        target,
+        None,
+        None,
+        common.d_min,
+    )
     assembly = common.atoms.as_hybrid(common.symmetry)
-    completion = Completion(assembly, data, "single", common.region,
-                            HybridParameters(seed=common.seed))
+    completion = Completion(
+        assembly, data, "single", common.region, HybridParameters(seed=common.seed)
+    )
     done = np.load(folder / _DONE, mmap_mode="r+")
 
     def tell(share: float) -> None:

@@ -31,8 +31,8 @@ from .region import Region
 from .settling import settle_pseudo_atoms
 
 _log = logging.getLogger(__name__)
-_PSEUDO_ABOVE = 10.0    # Å^2, start of pseudo-atoms above the model's median
-_HALF_1_TAU = 8.0       # Å^2, where no tau was chosen
+_PSEUDO_ABOVE = 10.0  # Å^2, start of pseudo-atoms above the model's median
+_HALF_1_TAU = 8.0  # Å^2, where no tau was chosen
 Report = Callable[[float], None]
 
 
@@ -61,8 +61,9 @@ class Completion:
     fringe: Fringe | None = None
 
 
-def assembled(model: AtomicModel | None, whole: AtomicModel | None, symmetry: Symmetry | None,
-              grid: Grid) -> tuple[HybridModel, Fringe]:
+def assembled(
+    model: AtomicModel | None, whole: AtomicModel | None, symmetry: Symmetry | None, grid: Grid
+) -> tuple[HybridModel, Fringe]:
     """The assembly of what of a model is in the box, and what of the whole is just outside.
 
     Parameters
@@ -80,8 +81,9 @@ def assembled(model: AtomicModel | None, whole: AtomicModel | None, symmetry: Sy
     return complete_assembly(model, symmetry, grid=grid), fringe
 
 
-def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
-                       progress: Report = lambda done: None) -> HybridModel:
+def place_pseudo_atoms(
+    completion: Completion, target: Target, density: Map, progress: Report = lambda done: None
+) -> HybridModel:
     """Fill the region with pseudo-atoms and move them to where a target wants them.
 
     Parameters
@@ -104,22 +106,34 @@ def place_pseudo_atoms(completion: Completion, target: Target, density: Map,
     progress(0.05)
     median = float(np.median(level)) if len(level) else _START_B
     rng = np.random.default_rng([completion.parameters.seed, 1])
-    unit = starting_places(region, density, d_min=completion.data.d_min, rng=rng,
-                           symmetry=assembly.symmetry)
+    unit = starting_places(
+        region, density, d_min=completion.data.d_min, rng=rng, symmetry=assembly.symmetry
+    )
     hybrid = assembly.with_values(b_iso=level).with_pseudo_atoms(unit, median + _PSEUDO_ABOVE)
     progress(0.15)
     settled = settle_pseudo_atoms(
-        target, scatterers_of(hybrid, completion.data), hybrid.b_iso, hybrid.is_pseudo, region,
-        symmetry=hybrid.symmetry, mates=hybrid.mates,
-        progress=lambda done: progress(0.15 + 0.85 * done))
+        target,
+        scatterers_of(hybrid, completion.data),
+        hybrid.b_iso,
+        hybrid.is_pseudo,
+        region,
+        symmetry=hybrid.symmetry,
+        mates=hybrid.mates,
+        progress=lambda done: progress(0.15 + 0.85 * done),
+    )
     b_unit = settled.b_iso[hybrid.unit]
     return hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
 
 
-def refine(completion: Completion, hybrid: HybridModel, folder: Path,
-           progress: Report = lambda done: None, *, together: bool = False,
-           tau_known: Callable[[float], None] = lambda tau: None,
-           ) -> tuple[HybridModel, RefinedAdps]:
+def refine(
+    completion: Completion,
+    hybrid: HybridModel,
+    folder: Path,
+    progress: Report = lambda done: None,
+    *,
+    together: bool = False,
+    tau_known: Callable[[float], None] = lambda tau: None,
+) -> tuple[HybridModel, RefinedAdps]:
     """Refine the B of a hybrid model against the average; half map 2 chooses the prior.
 
     `folder` is for the files of another engine, where one is asked for; see `adp.refine_adps`
@@ -127,15 +141,31 @@ def refine(completion: Completion, hybrid: HybridModel, folder: Path,
     """
     scatterers, data = scatterers_of(hybrid, completion.data), completion.data
     if completion.parameters.refiner == "servalcat":
-        b = refine_b(data.observed, hybrid.positions, hybrid.species, hybrid.b_iso,
-                     hybrid.occupancies, d_min=data.d_min, folder=folder, progress=progress)
+        b = refine_b(
+            data.observed,
+            hybrid.positions,
+            hybrid.species,
+            hybrid.b_iso,
+            hybrid.occupancies,
+            d_min=data.d_min,
+            folder=folder,
+            progress=progress,
+        )
         adps = adopt_b(data, scatterers, b, hybrid.is_pseudo, mates=hybrid.mates)
         return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
-    adps = refine_adps(completion.data, scatterers, hybrid.b_iso, hybrid.is_pseudo,
-                       kind=completion.kind, mates=hybrid.mates,
-                       tau=completion.parameters.neighbour_tau,
-                       n_steps=completion.parameters.b_steps, together=together,
-                       tau_known=tau_known, progress=progress)
+    adps = refine_adps(
+        completion.data,
+        scatterers,
+        hybrid.b_iso,
+        hybrid.is_pseudo,
+        kind=completion.kind,
+        mates=hybrid.mates,
+        tau=completion.parameters.neighbour_tau,
+        n_steps=completion.parameters.b_steps,
+        together=together,
+        tau_known=tau_known,
+        progress=progress,
+    )
     return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
 
 
@@ -162,8 +192,15 @@ def free_fsc(completion: Completion, hybrid: HybridModel, tau: float) -> ModelFs
     target = completion.data.with_half(1)
     scatterers, b = scatterers_of(hybrid, completion.data), hybrid.b_iso
     if completion.data.d_min <= _COARSE and len(hybrid):
-        b = b_steps(target, scatterers, b, neighbours_of(hybrid.positions),
-                    tau=tau or _HALF_1_TAU, n_steps=completion.parameters.b_steps,
-                    mates=hybrid.mates).b_iso
-    return with_model_alone(model_fsc(completion.data, scatterers, b), completion.data, scatterers,
-                            b, hybrid.is_pseudo)
+        b = b_steps(
+            target,
+            scatterers,
+            b,
+            neighbours_of(hybrid.positions),
+            tau=tau or _HALF_1_TAU,
+            n_steps=completion.parameters.b_steps,
+            mates=hybrid.mates,
+        ).b_iso
+    return with_model_alone(
+        model_fsc(completion.data, scatterers, b), completion.data, scatterers, b, hybrid.is_pseudo
+    )

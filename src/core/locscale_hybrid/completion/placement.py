@@ -14,12 +14,18 @@ from .region import Region
 _log = logging.getLogger(__name__)
 _POINTS_PER_ATOM = (8, 30)  # in the relaxation, least and most
 _RELAXATION_STEPS = 10
-_JITTER = 0.3              # voxels
+_JITTER = 0.3  # voxels
 _SLAB_COEFFICIENTS = 1 << 22
 
 
-def starting_places(region: Region, density: Map, *, d_min: float, rng: np.random.Generator,
-                    symmetry: Symmetry | None = None) -> DoubleArray:
+def starting_places(
+    region: Region,
+    density: Map,
+    *,
+    d_min: float,
+    rng: np.random.Generator,
+    symmetry: Symmetry | None = None,
+) -> DoubleArray:
     """Places of pseudo-atoms: samples of the density, spread evenly by Lloyd's relaxation.
 
     Parameters
@@ -60,8 +66,14 @@ def start_jitter(region: Region) -> DoubleArray:
     return _JITTER * np.array(region.grid.voxel_size)
 
 
-def sampled_density(region: Region, density: Map, *, d_min: float, rng: np.random.Generator,
-                    symmetry: Symmetry | None = None) -> tuple[DoubleArray, DoubleArray]:
+def sampled_density(
+    region: Region,
+    density: Map,
+    *,
+    d_min: float,
+    rng: np.random.Generator,
+    symmetry: Symmetry | None = None,
+) -> tuple[DoubleArray, DoubleArray]:
     """Points of one asymmetric unit of a region, and their density as positive weights.
 
     The parameters are those of `starting_places`.
@@ -80,16 +92,25 @@ def sampled_density(region: Region, density: Map, *, d_min: float, rng: np.rando
     if len(points) > most:
         points = points[np.sort(rng.choice(len(points), most, replace=False))]
     index = density.grid.index_of(points).T
-    values = ndimage.map_coordinates(_without_detail(density, d_min), index, order=1,
-                                     mode="grid-wrap").astype(np.float64)
+    values = ndimage.map_coordinates(
+        _without_detail(density, d_min), index, order=1, mode="grid-wrap"
+    ).astype(np.float64)
     spread = float(np.ptp(values))
     weights = np.maximum(values - values.min(), 1e-6 * spread) if spread else np.ones(len(values))
     return points, weights
 
 
-def relaxed(points: DoubleArray, weights: DoubleArray, number: int, jitter: DoubleArray,
-            rng: np.random.Generator, *, begin: BoolArray | None = None,
-            beside: DoubleArray | None = None, n_steps: int = _RELAXATION_STEPS) -> DoubleArray:
+def relaxed(
+    points: DoubleArray,
+    weights: DoubleArray,
+    number: int,
+    jitter: DoubleArray,
+    rng: np.random.Generator,
+    *,
+    begin: BoolArray | None = None,
+    beside: DoubleArray | None = None,
+    n_steps: int = _RELAXATION_STEPS,
+) -> DoubleArray:
     """Centres of `number` cells that share weighted points evenly.
 
     Parameters
@@ -123,8 +144,9 @@ def relaxed(points: DoubleArray, weights: DoubleArray, number: int, jitter: Doub
         _, nearest = cKDTree(np.concatenate([centres, standing])).query(points)
         total = np.bincount(nearest, weights, number)[:number]
         filled = total > 0
-        sums = np.stack([np.bincount(nearest, column, number)[:number] for column in weighted.T],
-                        axis=1)
+        sums = np.stack(
+            [np.bincount(nearest, column, number)[:number] for column in weighted.T], axis=1
+        )
         centres[filled] = sums[filled] / total[filled, None]
     return np.asarray(centres)
 

@@ -24,19 +24,19 @@ from ..maps.morphology import (
 )
 
 _log = logging.getLogger(__name__)
-COARSEST_GRID = 1.5        # Å, of the grid the region is found on
-LOW_PASS = 2.0             # Å, sigma of the Gaussian before the threshold
-NEAR_ATOM = 1.5            # Å, density that calibrates the threshold
-MODELLED = 2.5             # Å around a model atom; less leaves the model's own rim
-OPENING = 1.5              # Å, radius of the ball
-SMALLEST_PIECE = 60.0      # Å^3; a haem's piece has 96
-PROTEIN_DENSITY = 0.0585   # non-hydrogen atoms per Å^3
-LEAST_COVERAGE = 0.05      # below it the model calibrates nothing
-_CALIBRATION = 5.0         # percentile of the density near model atoms
-_NOISE_FACTOR = 4.0        # noise sd above solvent, at least
+COARSEST_GRID = 1.5  # Å, of the grid the region is found on
+LOW_PASS = 2.0  # Å, sigma of the Gaussian before the threshold
+NEAR_ATOM = 1.5  # Å, density that calibrates the threshold
+MODELLED = 2.5  # Å around a model atom; less leaves the model's own rim
+OPENING = 1.5  # Å, radius of the ball
+SMALLEST_PIECE = 60.0  # Å^3; a haem's piece has 96
+PROTEIN_DENSITY = 0.0585  # non-hydrogen atoms per Å^3
+LEAST_COVERAGE = 0.05  # below it the model calibrates nothing
+_CALIBRATION = 5.0  # percentile of the density near model atoms
+_NOISE_FACTOR = 4.0  # noise sd above solvent, at least
 _PLAUSIBLE_DENSITY = (0.03, 0.10)  # atoms per Å^3
-_BETWEEN_CLASSES = 0.9     # of Otsu's threshold: there the volume is that of the atoms
-_FEWEST_VOXELS = 50        # near model atoms
+_BETWEEN_CLASSES = 0.9  # of Otsu's threshold: there the volume is that of the atoms
+_FEWEST_VOXELS = 50  # near model atoms
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +111,13 @@ class Region:
         return cKDTree(self._rim)
 
 
-def unmodelled_region(observed: ObservedMaps, solid: BoolArray, positions: DoubleArray, *,
-                      beyond: DoubleArray | None = None) -> Region:
+def unmodelled_region(
+    observed: ObservedMaps,
+    solid: BoolArray,
+    positions: DoubleArray,
+    *,
+    beyond: DoubleArray | None = None,
+) -> Region:
     """The density that a model leaves out.
 
     Parameters
@@ -156,8 +161,14 @@ def unmodelled_region(observed: ObservedMaps, solid: BoolArray, positions: Doubl
     if beyond is not None and len(beyond):
         inside &= ~voxels_near(grid, beyond, MODELLED)
     region = _tidied(inside, grid)
-    return Region(grid, region, threshold, number_density, coverage,
-                  () if region.any() else (_nothing_left(coverage),))
+    return Region(
+        grid,
+        region,
+        threshold,
+        number_density,
+        coverage,
+        () if region.any() else (_nothing_left(coverage),),
+    )
 
 
 @dataclass(frozen=True)
@@ -242,8 +253,12 @@ def _tidied(inside: BoolArray, grid: Grid) -> BoolArray:
     kept, sizes = without_small_pieces(core, smallest)
     small = sizes[sizes < smallest]
     if small.size:
-        _log.info("%d pieces of unmodelled density below %g Å³ left out, %.0f Å³ in all",
-                  small.size, SMALLEST_PIECE, small.sum() * grid.voxel_volume)
+        _log.info(
+            "%d pieces of unmodelled density below %g Å³ left out, %.0f Å³ in all",
+            small.size,
+            SMALLEST_PIECE,
+            small.sum() * grid.voxel_volume,
+        )
     result = np.zeros_like(inside)
     result[box] = kept
     return result
@@ -252,7 +267,9 @@ def _tidied(inside: BoolArray, grid: Grid) -> BoolArray:
 def _nothing_left(coverage: float) -> Finding:
     """Say that there is no density to add atoms to."""
     return Finding(
-        "nothing-to-add", "note",
+        "nothing-to-add",
+        "note",
         f"the model explains {coverage:.0%} of the density, and no piece of at least "
         f"{SMALLEST_PIECE:g} Å³ is left over: no pseudo-atoms are added",
-        {"coverage": round(coverage, 4)})
+        {"coverage": round(coverage, 4)},
+    )

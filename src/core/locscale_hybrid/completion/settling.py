@@ -26,19 +26,19 @@ from ..symmetry.operators import AXIS_RADIUS, Symmetry
 from .region import Region
 
 N_ROUNDS = 3
-N_STEPS = 8            # in coordinates, per round
-N_B_STEPS = 2          # per round
-LONGEST_STEP = 0.35    # Å
+N_STEPS = 8  # in coordinates, per round
+N_B_STEPS = 2  # per round
+LONGEST_STEP = 0.35  # Å
 LEAST_DISTANCE = 1.25  # Å, between pseudo-atoms, and between them and model atoms
 
-_TRIALS = 3            # lengths of a step
-_LENGTHEN = 1.5        # of a step over the one before, up to the whole
+_TRIALS = 3  # lengths of a step
+_LENGTHEN = 1.5  # of a step over the one before, up to the whole
 _STEPS_SHARE = N_STEPS / (N_STEPS + 2 * N_B_STEPS)  # of a round's time
-_PUSHES = 3            # per step
-_OWN_PUSH = 0.25       # of what two pseudo-atoms lack in distance, for each of them
-_MODEL_PUSH = 0.5      # of what a pseudo-atom lacks in distance to a model atom, which stays
-_COARSE = 6.0          # Å; beyond it one B for the model and one for the pseudo-atoms
-_ON_AXIS = 1e-3        # Å
+_PUSHES = 3  # per step
+_OWN_PUSH = 0.25  # of what two pseudo-atoms lack in distance, for each of them
+_MODEL_PUSH = 0.5  # of what a pseudo-atom lacks in distance to a model atom, which stays
+_COARSE = 6.0  # Å; beyond it one B for the model and one for the pseudo-atoms
+_ON_AXIS = 1e-3  # Å
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,18 @@ class SettledAtoms:
     values: tuple[tuple[float, ...], ...]
 
 
-def settle_pseudo_atoms(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
-                        is_pseudo: BoolArray, region: Region, *,
-                        symmetry: Symmetry | None = None, mates: IntArray | None = None,
-                        n_rounds: int = N_ROUNDS,
-                        progress: Callable[[float], None] = lambda done: None) -> SettledAtoms:
+def settle_pseudo_atoms(
+    target: Target,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+    region: Region,
+    *,
+    symmetry: Symmetry | None = None,
+    mates: IntArray | None = None,
+    n_rounds: int = N_ROUNDS,
+    progress: Callable[[float], None] = lambda done: None,
+) -> SettledAtoms:
     """Rounds of coordinate steps for the pseudo-atoms and B steps for all atoms.
 
     Parameters
@@ -95,8 +102,9 @@ def settle_pseudo_atoms(target: Target, scatterers: Scatterers, b_iso: DoubleArr
         Pseudo-atoms within 1 Å of an axis have been moved onto it.
     """
     group = None if symmetry is None or symmetry.is_trivial else symmetry
-    atoms = Scatterers(scatterers.grid, scatterers.positions, scatterers.species,
-                       scatterers.occupancies)
+    atoms = Scatterers(
+        scatterers.grid, scatterers.positions, scatterers.species, scatterers.occupancies
+    )
     moving = np.flatnonzero(is_pseudo)
     unit = moving[: len(moving) // (1 if group is None else group.order)]
     crowd = _Crowd(atoms.positions[unit], atoms.positions[~is_pseudo], region, group)
@@ -113,8 +121,9 @@ def settle_pseudo_atoms(target: Target, scatterers: Scatterers, b_iso: DoubleArr
     return SettledAtoms(crowd.unit, b, correlation, tuple(values))
 
 
-def _coordinates(target: Target, atoms: Scatterers, b_iso: DoubleArray, moving: IntArray,
-                 crowd: "_Crowd") -> tuple[float, ...]:
+def _coordinates(
+    target: Target, atoms: Scatterers, b_iso: DoubleArray, moving: IntArray, crowd: "_Crowd"
+) -> tuple[float, ...]:
     """Steps of the crowd at fixed B; the target at the start and after each of them."""
     still = np.ones(len(atoms), dtype=np.bool_)
     still[moving] = False
@@ -155,12 +164,24 @@ def _show(atoms: Scatterers, moving: IntArray, crowd: "_Crowd") -> None:
     atoms.set_occupancies(occupancies)
 
 
-def _refined_b(target: Target, atoms: Scatterers, b_iso: DoubleArray, is_pseudo: BoolArray,
-               mates: IntArray | None) -> tuple[DoubleArray, DoubleArray]:
+def _refined_b(
+    target: Target,
+    atoms: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+    mates: IntArray | None,
+) -> tuple[DoubleArray, DoubleArray]:
     """B of all atoms where they stand now, and the FSC with the data."""
     if target.band.d_min <= _COARSE:
-        fit = b_steps(target, atoms, b_iso, neighbours_of(atoms.positions), tau=ROUND_TAU,
-                      n_steps=N_B_STEPS, mates=mates)
+        fit = b_steps(
+            target,
+            atoms,
+            b_iso,
+            neighbours_of(atoms.positions),
+            tau=ROUND_TAU,
+            n_steps=N_B_STEPS,
+            mates=mates,
+        )
         return fit.b_iso, fit.fit.correlation
     b = group_levels(target, atoms, b_iso, (~is_pseudo, is_pseudo))
     return b, evaluate(target, atoms.coefficients(b, target.band)).correlation
@@ -176,8 +197,9 @@ def _newton_step(gradient: DoubleArray, fisher: DoubleArray) -> DoubleArray:
 class _Crowd:
     """Pseudo-atoms of one unit that keep their distance, their region and their axes."""
 
-    def __init__(self, unit: DoubleArray, fixed: DoubleArray, region: Region,
-                 symmetry: Symmetry | None) -> None:
+    def __init__(
+        self, unit: DoubleArray, fixed: DoubleArray, region: Region, symmetry: Symmetry | None
+    ) -> None:
         self.unit: DoubleArray = np.array(unit, dtype=np.float64)
         self.multiplicity: IntArray = np.ones(len(unit), dtype=np.intp)
         self._fixed = cKDTree(fixed) if len(fixed) else None
@@ -202,7 +224,8 @@ class _Crowd:
         self._project()
         self.multiplicity = np.ones(len(self.unit), dtype=np.intp)
         self.multiplicity[self._special] = self._symmetry.multiplicity(
-            self.unit[self._special], _ON_AXIS)
+            self.unit[self._special], _ON_AXIS
+        )
 
     def move(self, step: DoubleArray) -> None:
         """Move by a step for every image (k m, 3), averaged over them; then make room."""
@@ -231,7 +254,8 @@ class _Crowd:
         """The part that pseudo-atoms, images included, exert."""
         everywhere, m = self.everywhere(), len(self.unit)
         pairs = cKDTree(self.unit).sparse_distance_matrix(
-            cKDTree(everywhere), LEAST_DISTANCE, output_type="ndarray")
+            cKDTree(everywhere), LEAST_DISTANCE, output_type="ndarray"
+        )
         atom, other, distance = pairs["i"], pairs["j"], pairs["v"]
         on_axis = self.multiplicity > 1
         real = (other != atom) & ~(on_axis[atom] & (other % m == atom))

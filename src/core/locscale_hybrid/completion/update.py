@@ -26,7 +26,7 @@ from .region import MODELLED, Region
 from .settling import N_ROUNDS, settle_pseudo_atoms
 
 STILL_INSIDE = 1.0  # Å outside the region from which a pseudo-atom is brought back, not dropped
-FEW_ADDED = 0.25    # share of the pseudo-atoms up to which one round settles them
+FEW_ADDED = 0.25  # share of the pseudo-atoms up to which one round settles them
 
 Report = Callable[[float], None]
 
@@ -70,22 +70,28 @@ class Update:
 
     def finding(self, kind: Kind) -> Finding:
         """The statement as a finding."""
-        values: dict[str, Number] = {"kept": self.warm.kept, "dropped": self.warm.dropped,
-                                     "added": self.warm.added}
+        values: dict[str, Number] = {
+            "kept": self.warm.kept,
+            "dropped": self.warm.dropped,
+            "added": self.warm.added,
+        }
         return Finding("update", "note", self.statement(kind), values)
 
     def statement(self, kind: Kind) -> str:
         """What it was an update of, and what that means for its validation."""
         warm, previous = self.warm, self.previous
-        text = (f"an update of {previous.path.name}: of its pseudo-atoms {warm.kept} stay and "
-                f"{warm.dropped} go, {warm.added} are new")
+        text = (
+            f"an update of {previous.path.name}: of its pseudo-atoms {warm.kept} stay and "
+            f"{warm.dropped} go, {warm.added} are new"
+        )
         if kind == "halves" and self.validated:
             text += "; half map 2 was asked anew"
         elif kind == "halves":
             text += "; half map 2 has not judged this hybrid model"
             if previous.validation is not None:
-                text += (f" (the free FSC of {previous.validation.free:.3f} is that of the "
-                         "earlier one)")
+                text += (
+                    f" (the free FSC of {previous.validation.free:.3f} is that of the earlier one)"
+                )
             text += ", --validate makes it do so"
         return text
 
@@ -93,20 +99,30 @@ class Update:
         """The part of the record."""
         previous, warm = self.previous, self.warm
         earlier = previous.validation
-        return {"record_sha256": previous.sha256,
-                "updates_since_full_run": previous.n_updates + 1,
-                "changed_since_full_run": round(previous.changed, 6),
-                "pseudo_atoms": {"kept": warm.kept, "dropped": warm.dropped, "added": warm.added},
-                "coordinate_rounds": warm.n_rounds,
-                "model_shifted": previous.shifted and not self.validated,
-                "validated_anew": self.validated,
-                "earlier_validation": None if earlier is None else {
-                    "record_sha256": earlier.record_sha256, "fsc_work": earlier.work,
-                    "fsc_free": earlier.free}}
+        return {
+            "record_sha256": previous.sha256,
+            "updates_since_full_run": previous.n_updates + 1,
+            "changed_since_full_run": round(previous.changed, 6),
+            "pseudo_atoms": {"kept": warm.kept, "dropped": warm.dropped, "added": warm.added},
+            "coordinate_rounds": warm.n_rounds,
+            "model_shifted": previous.shifted and not self.validated,
+            "validated_anew": self.validated,
+            "earlier_validation": None
+            if earlier is None
+            else {
+                "record_sha256": earlier.record_sha256,
+                "fsc_work": earlier.work,
+                "fsc_free": earlier.free,
+            },
+        }
 
 
-def warm_pseudo_atoms(completion: Completion, previous: PreviousRun, density: Map,
-                      progress: Report = lambda done: None) -> WarmAtoms:
+def warm_pseudo_atoms(
+    completion: Completion,
+    previous: PreviousRun,
+    density: Map,
+    progress: Report = lambda done: None,
+) -> WarmAtoms:
     """Fill the region from the pseudo-atoms of an earlier run.
 
     Parameters
@@ -123,25 +139,42 @@ def warm_pseudo_atoms(completion: Completion, previous: PreviousRun, density: Ma
     if region is None or region.n_atoms == 0:
         return WarmAtoms(PlacedAtoms.of(hybrid), 0, len(standing), 0, 0)
     unit = standing[: len(standing) // assembly.order]
-    kept, added = _shared_out(completion, region, unit, previous.positions[~previous.is_pseudo],
-                              density)
+    kept, added = _shared_out(
+        completion, region, unit, previous.positions[~previous.is_pseudo], density
+    )
     unit_now = np.concatenate([kept, added])
     hybrid = hybrid.with_pseudo_atoms(unit_now, previous.b_near(unit_now))
     n_rounds = 1 if len(added) <= FEW_ADDED * len(unit_now) else N_ROUNDS
     progress(0.1)
     settled = settle_pseudo_atoms(
-        completion.data.average, scatterers_of(hybrid, completion.data), hybrid.b_iso,
-        hybrid.is_pseudo, region, symmetry=hybrid.symmetry, mates=hybrid.mates,
-        n_rounds=n_rounds, progress=lambda done: progress(0.1 + 0.9 * done))
+        completion.data.average,
+        scatterers_of(hybrid, completion.data),
+        hybrid.b_iso,
+        hybrid.is_pseudo,
+        region,
+        symmetry=hybrid.symmetry,
+        mates=hybrid.mates,
+        n_rounds=n_rounds,
+        progress=lambda done: progress(0.1 + 0.9 * done),
+    )
     b_unit = settled.b_iso[hybrid.unit]
     hybrid = hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
     order = assembly.order
-    return WarmAtoms(PlacedAtoms.of(hybrid), len(kept) * order, (len(unit) - len(kept)) * order,
-                     len(added) * order, n_rounds)
+    return WarmAtoms(
+        PlacedAtoms.of(hybrid),
+        len(kept) * order,
+        (len(unit) - len(kept)) * order,
+        len(added) * order,
+        n_rounds,
+    )
 
 
-def warm_refine(completion: Completion, hybrid: HybridModel, previous: PreviousRun,
-                progress: Report = lambda done: None) -> RefinedAdps:
+def warm_refine(
+    completion: Completion,
+    hybrid: HybridModel,
+    previous: PreviousRun,
+    progress: Report = lambda done: None,
+) -> RefinedAdps:
     """B of a hybrid model with the prior that half map 2 preferred in an earlier run.
 
     Parameters
@@ -154,26 +187,38 @@ def warm_refine(completion: Completion, hybrid: HybridModel, previous: PreviousR
     progress : callable
     """
     adps = refine_adps(
-        completion.data, scatterers_of(hybrid, completion.data), hybrid.b_iso, hybrid.is_pseudo,
-        kind=completion.kind, mates=hybrid.mates, tau=previous.tau or None,
-        n_steps=completion.parameters.b_steps, shifts=previous.shifted, progress=progress)
+        completion.data,
+        scatterers_of(hybrid, completion.data),
+        hybrid.b_iso,
+        hybrid.is_pseudo,
+        kind=completion.kind,
+        mates=hybrid.mates,
+        tau=previous.tau or None,
+        n_steps=completion.parameters.b_steps,
+        shifts=previous.shifted,
+        progress=progress,
+    )
     if completion.kind != "halves" or completion.parameters.neighbour_tau is not None:
         return adps
     # tau was not given: half map 2 preferred it
-    return replace(adps, findings=tuple(finding for finding in adps.findings
-                                        if finding.code != "adp-not-validated"))
+    return replace(
+        adps,
+        findings=tuple(finding for finding in adps.findings if finding.code != "adp-not-validated"),
+    )
 
 
-def _shared_out(completion: Completion, region: Region, unit: DoubleArray, earlier: DoubleArray,
-                density: Map) -> tuple[DoubleArray, DoubleArray]:
+def _shared_out(
+    completion: Completion, region: Region, unit: DoubleArray, earlier: DoubleArray, density: Map
+) -> tuple[DoubleArray, DoubleArray]:
     """Pseudo-atoms of a unit that stay, and those that begin where the earlier model was.
 
     Both parts of the region get the numbers of a full run, which shares them out by density.
     """
     symmetry = completion.assembly.symmetry
     rng = np.random.default_rng([completion.parameters.seed, 1])
-    points, weights = sampled_density(region, density, d_min=completion.data.d_min, rng=rng,
-                                      symmetry=symmetry)
+    points, weights = sampled_density(
+        region, density, d_min=completion.data.d_min, rng=rng, symmetry=symmetry
+    )
     given_up = np.zeros(len(points), dtype=np.bool_)
     if len(earlier):
         given_up = np.asarray(cKDTree(earlier).query(points)[0] < MODELLED)
@@ -186,8 +231,14 @@ def _shared_out(completion: Completion, region: Region, unit: DoubleArray, earli
             standing = np.concatenate([kept, added])
             beside = standing if symmetry is None else symmetry.copies(standing).reshape(-1, 3)
             begin = _gaps(beside, points, n / number) if in_gaps else given_up
-            added = np.concatenate([added, relaxed(points, weights, n, start_jitter(region), rng,
-                                                   begin=begin, beside=beside)])
+            added = np.concatenate(
+                [
+                    added,
+                    relaxed(
+                        points, weights, n, start_jitter(region), rng, begin=begin, beside=beside
+                    ),
+                ]
+            )
     return kept, added
 
 

@@ -15,8 +15,12 @@ from ..errors import InputError
 _Read = TypeVar("_Read")
 _CHUNK = 1 << 22  # bytes read at a time for a hash
 LONGEST_STEM = 120  # bytes of a name that we choose: encrypted folders take 143 with its ending
-_OTHER_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
-                stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_OTHER_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def require_regular(path: Path) -> None:
@@ -34,8 +38,10 @@ def require_regular(path: Path) -> None:
     except (OSError, ValueError):
         return
     if kind in _OTHER_KINDS:
-        raise InputError(f"{path} is {_OTHER_KINDS[kind]}, not a file; save its content to a file "
-                         "and give that file")
+        raise InputError(
+            f"{path} is {_OTHER_KINDS[kind]}, not a file; save its content to a file "
+            "and give that file"
+        )
 
 
 def short_name(name: str, most: int) -> str:
@@ -59,7 +65,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         If the folder is missing or the file cannot be written; nothing is left behind.
     """
     folder = path.absolute().parent
-    if not os.path.isdir(folder):   # unlike Path.is_dir, also for a name too long
+    if not os.path.isdir(folder):  # unlike Path.is_dir, also for a name too long
         raise InputError(f"the folder {folder} does not exist; make it, or write elsewhere")
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give a file name for the output")
@@ -73,10 +79,12 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
                 os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        remedy = ("give a shorter name" if error.errno == errno.ENAMETOOLONG
-                  else "make room or write to another folder")
-        raise InputError(f"{path} cannot be written: {error.strerror or error}; {remedy}"
-                         ) from None
+        remedy = (
+            "give a shorter name"
+            if error.errno == errno.ENAMETOOLONG
+            else "make room or write to another folder"
+        )
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; {remedy}") from None
     finally:
         with suppress(OSError):  # a disk that became read-only says so for a missing file too
             temporary.unlink()
@@ -90,7 +98,7 @@ def all_or_none(paths: Iterable[Path]) -> Iterator[None]:
         yield
     except BaseException:
         for path in new:
-            with suppress(OSError):     # what ended the writing says more
+            with suppress(OSError):  # what ended the writing says more
                 path.unlink()
         raise
 

@@ -82,8 +82,10 @@ def _encoded(value: object, arrays: Arrays) -> Any:
     if isinstance(value, tuple):
         return [_encoded(item, arrays) for item in value]
     if dataclasses.is_dataclass(value):
-        return {field.name: _encoded(getattr(value, field.name), arrays)
-                for field in dataclasses.fields(value)}
+        return {
+            field.name: _encoded(getattr(value, field.name), arrays)
+            for field in dataclasses.fields(value)
+        }
     raise TypeError(f"{type(value).__name__} cannot be kept in a file")
 
 
@@ -140,7 +142,7 @@ def _as_array(value: Any, kind: Any) -> NDArray[Any]:
 
 def _kind_of_values(kind: Any) -> str | None:
     """Find numpy's letter for the values of an annotated array; None if any will do."""
-    while get_args(kind):   # NDArray[type], or ndarray[shape, dtype[type]]
+    while get_args(kind):  # NDArray[type], or ndarray[shape, dtype[type]]
         kind = get_args(kind)[-1]
     if not (isinstance(kind, type) and issubclass(kind, np.generic)) or kind is np.generic:
         return None

@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import InputError
 from .atomic import require_regular
 
-_LONGEST_NAME = 255     # bytes, of a file
-_LARGEST = 64 << 20     # bytes; no job or record is near it
+_LONGEST_NAME = 255  # bytes, of a file
+_LARGEST = 64 << 20  # bytes; no job or record is near it
 
 PROGRAM = "locscale-hybrid"
 RECORD_SCHEMA = "locscale-hybrid-record/1"
@@ -25,16 +25,20 @@ def read_object(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; check the name") from None
     if size > _LARGEST:
-        raise InputError(f"{path} has {size / 1e6:.0f} MB: a job or record has less than "
-                         f"{_LARGEST / 1e6:.0f}")
+        raise InputError(
+            f"{path} has {size / 1e6:.0f} MB: a job or record has less than {_LARGEST / 1e6:.0f}"
+        )
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({error}): give a job, or the record of a "
-                         "run") from None
+        raise InputError(
+            f"{path} is no JSON ({error}): give a job, or the record of a run"
+        ) from None
     if not isinstance(values, dict):
-        raise InputError(f"{path} holds {type(values).__name__}, not an object: give a job, or the "
-                         "record of a run")
+        raise InputError(
+            f"{path} holds {type(values).__name__}, not an object: give a job, or the "
+            "record of a run"
+        )
     return values
 
 
@@ -51,12 +55,16 @@ def read_run_record(path: Path) -> dict[str, Any]:
     kind, slash, version = schema.rpartition("/") if isinstance(schema, str) else ("", "", "")
     name = program.get("name", PROGRAM) if isinstance(program, dict) else PROGRAM
     if f"{kind}{slash}" != RECORD_SCHEMA.rpartition("/")[0] + "/" or name != PROGRAM:
-        raise InputError(f"{path} is not the record of a run of {PROGRAM}; give the .json file "
-                         "that a run wrote with its map")
+        raise InputError(
+            f"{path} is not the record of a run of {PROGRAM}; give the .json file "
+            "that a run wrote with its map"
+        )
     if schema != RECORD_SCHEMA:
-        raise InputError(f"{path} is a record of kind {version[:20]}, and this "
-                         f"version of {PROGRAM} reads kind {RECORD_SCHEMA.rpartition('/')[2]}; "
-                         "use the version that wrote it, or start a new run with its options")
+        raise InputError(
+            f"{path} is a record of kind {version[:20]}, and this "
+            f"version of {PROGRAM} reads kind {RECORD_SCHEMA.rpartition('/')[2]}; "
+            "use the version that wrote it, or start a new run with its options"
+        )
     return values
 
 
@@ -64,8 +72,7 @@ def refuse_unknown(values: Mapping[str, Any], names: tuple[str, ...], path: Path
     """Refuse names that mean nothing."""
     unknown = sorted(set(values) - set(names))
     if unknown:
-        raise InputError(f"{path}: unknown name {', '.join(unknown)}; known are "
-                         f"{', '.join(names)}")
+        raise InputError(f"{path}: unknown name {', '.join(unknown)}; known are {', '.join(names)}")
 
 
 def object_in(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -79,8 +86,9 @@ def object_in(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any
 def optional_in(values: Mapping[str, Any], name: str, kind: type, path: Path) -> Any:
     """The value under a name, of one type, or None."""
     value = values.get(name)
-    if value is not None and (not isinstance(value, kind)
-                              or (isinstance(value, bool) and kind is not bool)):
+    if value is not None and (
+        not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+    ):
         raise InputError(f"{path}: {name} must be {kind.__name__}, not {json.dumps(value)[:60]}")
     return value
 

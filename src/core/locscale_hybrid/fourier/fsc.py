@@ -9,7 +9,7 @@ from ..maps.grid import ComplexArray, DoubleArray, FloatArray
 from .space import FourierSpace, squared_modulus
 
 HALF_MAP_CRITERION = 0.143  # Rosenthal & Henderson (2003), for two half maps
-MODEL_CRITERION = 0.5       # for a map against a model
+MODEL_CRITERION = 0.5  # for a map against a model
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,15 @@ class FscCurve:
 
     def check(self) -> None:
         """Hold the two arrays to each other; ValueError where they are no curve."""
-        if self.frequency.ndim != 1 or self.frequency.shape != self.correlation.shape or (
-                not self.frequency.size):
-            raise ValueError(f"a curve has {self.frequency.shape} frequencies and "
-                             f"{self.correlation.shape} correlations")
+        if (
+            self.frequency.ndim != 1
+            or self.frequency.shape != self.correlation.shape
+            or (not self.frequency.size)
+        ):
+            raise ValueError(
+                f"a curve has {self.frequency.shape} frequencies and "
+                f"{self.correlation.shape} correlations"
+            )
 
     def resolution(self, criterion: float = HALF_MAP_CRITERION) -> float:
         """Resolution in Å where the curve falls below `criterion` and stays there for 3 shells.
@@ -68,7 +73,7 @@ class FscCurve:
 
     def _crossing(self, before: int, criterion: float) -> float:
         """Resolution in Å of a fall between two shells, linear between them."""
-        high, low = self.correlation[before:before + 2]
+        high, low = self.correlation[before : before + 2]
         part = float(np.clip((high - criterion) / max(high - low, 1e-12), 0.0, 1.0))
         step = self.frequency[before + 1] - self.frequency[before]
         return 1.0 / float(self.frequency[before] + part * step)
@@ -107,8 +112,9 @@ def masked_coefficients(space: FourierSpace, values: FloatArray, mask: FloatArra
     return space.forward(inside)
 
 
-def randomised_fsc(space: FourierSpace, halves: list[ComplexArray], mask: FloatArray,
-                   beyond: float) -> FscCurve:
+def randomised_fsc(
+    space: FourierSpace, halves: list[ComplexArray], mask: FloatArray, beyond: float
+) -> FscCurve:
     """FSC inside a mask that is expected of halves with random phases beyond a frequency.
 
     Parameters
@@ -141,8 +147,9 @@ def randomised_fsc(space: FourierSpace, halves: list[ComplexArray], mask: FloatA
         masked.append(masked_coefficients(space, low, mask))
         powers.append(space.power(masked[-1]) + np.maximum(added, 0))
     cross, norm = space.cross_power(*masked), np.sqrt(powers[0] * powers[1])
-    return FscCurve(space.frequency, np.divide(cross, norm, out=np.zeros_like(cross),
-                                               where=norm > 0))
+    return FscCurve(
+        space.frequency, np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
+    )
 
 
 @dataclass(frozen=True)
@@ -154,8 +161,9 @@ class MaskedFsc:
     corrected: FscCurve
 
 
-def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray,
-                  mask: FloatArray) -> MaskedFsc:
+def corrected_fsc(
+    space: FourierSpace, half_1: FloatArray, half_2: FloatArray, mask: FloatArray
+) -> MaskedFsc:
     """Half-map FSC inside a soft mask, corrected by phase randomisation.
 
     Parameters
@@ -174,8 +182,9 @@ def corrected_fsc(space: FourierSpace, half_1: FloatArray, half_2: FloatArray,
     """
     free = [space.forward(half_1), space.forward(half_2)]
     unmasked = fourier_shell_correlation(space, free[0], free[1])
-    masked = fourier_shell_correlation(space, masked_coefficients(space, half_1, mask),
-                                       masked_coefficients(space, half_2, mask))
+    masked = fourier_shell_correlation(
+        space, masked_coefficients(space, half_1, mask), masked_coefficients(space, half_2, mask)
+    )
     masked.correlation[0] = 1.0  # without its mean a map has rounding alone there
     onset = _first_below(masked.correlation, 0.8)
     beyond = float(space.frequency[onset])

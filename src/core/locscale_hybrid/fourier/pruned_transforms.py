@@ -119,16 +119,20 @@ def partial_backward(spectrum: ComplexArray, shape: Shape, reach: Shape) -> Floa
     for rows in _low(shape[1], reach[1]):
         _in_place(spectrum[:, rows, wide], 0, inverse=True)
     _in_place(spectrum[:, :, wide], 1, inverse=True)
-    values: FloatArray = scipy.fft.irfft(spectrum, shape[2], axis=2, norm="forward",
-                                         overwrite_x=True)
+    values: FloatArray = scipy.fft.irfft(
+        spectrum, shape[2], axis=2, norm="forward", overwrite_x=True
+    )
     values *= np.float32(1 / (shape[0] * shape[1] * shape[2]))
     return values
 
 
 def _in_place(part: ComplexArray, axis: int, *, inverse: bool) -> None:
     """Transform a part of an array along an axis, without a factor."""
-    result = (scipy.fft.ifft(part, axis=axis, norm="forward", overwrite_x=True) if inverse
-              else scipy.fft.fft(part, axis=axis, overwrite_x=True))
+    result = (
+        scipy.fft.ifft(part, axis=axis, norm="forward", overwrite_x=True)
+        if inverse
+        else scipy.fft.fft(part, axis=axis, overwrite_x=True)
+    )
     if not np.may_share_memory(result, part):
         part[...] = result
 

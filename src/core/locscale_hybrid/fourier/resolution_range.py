@@ -20,8 +20,10 @@ SAMPLING = 2.8  # grid points per finest wavelength: density of atoms is right f
 
 def sampling_shape(cell: Vector, d_min: float) -> Shape:
     """The coarsest FFT-friendly shape of a box, edges (x, y, z) in Å, with SAMPLING at d_min."""
-    x, y, z = (int(scipy.fft.next_fast_len(int(np.ceil(edge * SAMPLING / d_min - 1e-6)), real=True))
-               for edge in cell)
+    x, y, z = (
+        int(scipy.fft.next_fast_len(int(np.ceil(edge * SAMPLING / d_min - 1e-6)), real=True))
+        for edge in cell
+    )
     return z, y, x
 
 
@@ -91,7 +93,7 @@ class Band:
 
     def curve(self, shells: DoubleArray) -> DoubleArray:
         """The part of a curve over all shells of the box that the band covers."""
-        part = shells[self.first: self.first + self.n_shells]
+        part = shells[self.first : self.first + self.n_shells]
         return np.pad(part, (0, self.n_shells - len(part)), mode="edge")
 
     def pack(self, coefficients: ComplexArray, shape: Shape) -> ComplexArray:

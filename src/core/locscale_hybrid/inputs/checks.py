@@ -24,30 +24,35 @@ from .model_fit import CHANCE, CoarseMap, ModelFit, best_magnification, fit_mode
 from .quality import check_quality, spectra_of
 from .symmetry_check import check_symmetry, suggested_symmetry
 
-COARSEST_RESOLUTION = 12.0   # Å, beyond which there is nothing to scale against
+COARSEST_RESOLUTION = 12.0  # Å, beyond which there is nothing to scale against
 _POOR_RESOLUTION = 8.0
-_CUT = 1.5                   # times the resolution of the map, where a reference may end
+_CUT = 1.5  # times the resolution of the map, where a reference may end
 _FEW_ATOMS = 20
-_OVERLAPS = 0.3              # share of the best correlation that a model has where it belongs
+_OVERLAPS = 0.3  # share of the best correlation that a model has where it belongs
 _SHIFTED = 0.8
-_COVERED = 6.0               # Å from a model atom; masks reach 3 Å beyond the density
-_WELL_COVERED = 0.7          # of the mask; less is said where nothing completes the model
-_HARDLY_COVERED = 0.1        # less is said always
-_PROTEIN_DENSITY = 0.0585    # atoms that scatter per Å^3
-_COVER_SAMPLES = 20_000      # voxels
-_FINE_BAND = 6.5             # Å
-_LEAST_SCALE = 0.01          # of the voxel size, that is told at all
+_COVERED = 6.0  # Å from a model atom; masks reach 3 Å beyond the density
+_WELL_COVERED = 0.7  # of the mask; less is said where nothing completes the model
+_HARDLY_COVERED = 0.1  # less is said always
+_PROTEIN_DENSITY = 0.0585  # atoms that scatter per Å^3
+_COVER_SAMPLES = 20_000  # voxels
+_FINE_BAND = 6.5  # Å
+_LEAST_SCALE = 0.01  # of the voxel size, that is told at all
 _LEAST_COARSE_SCALE = 0.025  # the same by the envelope, which solvent and contrast change
-_SCALE_ERROR = 0.05          # of the same, for a band as fine as the radius of gyration
-_CERTAIN = 3.0               # times its error, gain in correlation that is no chance …
-_CERTAIN_SMALL = 2.5         # … and so much more for each radius of gyration of the finest band
-_UNKNOWN_BAND = 8.0          # Å, fine end of the band where the resolution is unknown
+_SCALE_ERROR = 0.05  # of the same, for a band as fine as the radius of gyration
+_CERTAIN = 3.0  # times its error, gain in correlation that is no chance …
+_CERTAIN_SMALL = 2.5  # … and so much more for each radius of gyration of the finest band
+_UNKNOWN_BAND = 8.0  # Å, fine end of the band where the resolution is unknown
 
 
-def check_inputs(observed: ObservedMaps, model: AtomicModel | None = None,
-                 symmetry: Symmetry | None = None, *, resolution: float | None = None,
-                 inputs: HybridInputs | None = None,
-                 suggest: bool = False) -> list[Finding]:
+def check_inputs(
+    observed: ObservedMaps,
+    model: AtomicModel | None = None,
+    symmetry: Symmetry | None = None,
+    *,
+    resolution: float | None = None,
+    inputs: HybridInputs | None = None,
+    suggest: bool = False,
+) -> list[Finding]:
     """Everything about the input that the user must know.
 
     Parameters
@@ -104,30 +109,41 @@ def check_resolution(resolution: float, of_reference: float | None = None) -> li
         Beyond 12 Å.
     """
     if resolution > COARSEST_RESOLUTION:
-        raise InputError(f"the resolution is {resolution:.1f} Å, and beyond "
-                         f"{COARSEST_RESOLUTION:g} Å a model says nothing about local sharpness; "
-                         "give it with --ref_resolution if it is better than that")
+        raise InputError(
+            f"the resolution is {resolution:.1f} Å, and beyond "
+            f"{COARSEST_RESOLUTION:g} Å a model says nothing about local sharpness; "
+            "give it with --ref_resolution if it is better than that"
+        )
     findings = _cut_reference(resolution, of_reference)
     if resolution <= _POOR_RESOLUTION:
         return findings
-    return [*findings, Finding(
-        "poor-resolution", "warning",
-        f"the resolution is {resolution:.1f} Å: at worse than {_POOR_RESOLUTION:g} Å little "
-        "secondary structure shows. The result shows domains at one scale, and its B factors mean "
-        "nothing",
-        {"resolution_angstrom": resolution})]
+    return [
+        *findings,
+        Finding(
+            "poor-resolution",
+            "warning",
+            f"the resolution is {resolution:.1f} Å: at worse than {_POOR_RESOLUTION:g} Å little "
+            "secondary structure shows. The result shows domains at one scale, and its B factors mean "
+            "nothing",
+            {"resolution_angstrom": resolution},
+        ),
+    ]
 
 
 def _cut_reference(resolution: float, of_reference: float | None) -> list[Finding]:
     """A reference that ends long before the map does."""
     if of_reference is None or of_reference <= _CUT * resolution:
         return []
-    return [Finding(
-        "reference-cut", "warning",
-        f"the reference ends at {of_reference:g} Å and the map at {resolution:.1f} Å: what is "
-        "finer than the reference is taken away from the map; leave the model resolution out to "
-        "keep it",
-        {"reference_angstrom": of_reference, "resolution_angstrom": resolution})]
+    return [
+        Finding(
+            "reference-cut",
+            "warning",
+            f"the reference ends at {of_reference:g} Å and the map at {resolution:.1f} Å: what is "
+            "finer than the reference is taken away from the map; leave the model resolution out to "
+            "keep it",
+            {"reference_angstrom": of_reference, "resolution_angstrom": resolution},
+        )
+    ]
 
 
 def check_content(model: AtomicModel) -> list[Finding]:
@@ -135,28 +151,48 @@ def check_content(model: AtomicModel) -> list[Finding]:
     findings = []
     count = len(model)
     if count < _FEW_ATOMS:
-        findings.append(Finding("few-atoms", "warning",
-                                f"{model.name} has {count} atoms that scatter, too few for most "
-                                "of a reference; check that this is the model meant",
-                                {"atoms": count}))
+        findings.append(
+            Finding(
+                "few-atoms",
+                "warning",
+                f"{model.name} has {count} atoms that scatter, too few for most "
+                "of a reference; check that this is the model meant",
+                {"atoms": count},
+            )
+        )
     residues = sum(len(chain) for chain in model.structure[0])
     if count >= _FEW_ATOMS and count < 1.5 * residues and np.mean(model.elements == "C") > 0.9:
-        findings.append(Finding(
-            "ca-only", "warning",
-            f"{model.name} has {count} atoms in {residues} residues, as a CA trace does; the "
-            "reference is built from all atoms: rebuild the main and side chains first",
-            {"atoms": count, "residues": residues}))
+        findings.append(
+            Finding(
+                "ca-only",
+                "warning",
+                f"{model.name} has {count} atoms in {residues} residues, as a CA trace does; the "
+                "reference is built from all atoms: rebuild the main and side chains first",
+                {"atoms": count, "residues": residues},
+            )
+        )
     low, high = float(model.b_iso.min()), float(model.b_iso.max())
     if high - low < 0.01 and count > 1:
-        findings.append(Finding("b-all-equal", "note",
-                                f"{model.name} has B = {low:.4g} Å² on every atom; this does no "
-                                "harm where B factors are refined", {"b_iso": low}))
+        findings.append(
+            Finding(
+                "b-all-equal",
+                "note",
+                f"{model.name} has B = {low:.4g} Å² on every atom; this does no "
+                "harm where B factors are refined",
+                {"b_iso": low},
+            )
+        )
     elif low <= 0:
         zero = int((model.b_iso <= 0).sum())
-        findings.append(Finding("b-zero", "note",
-                                f"{model.name} has a B of zero or less on {zero} of {count} "
-                                "atoms; this does no harm where B factors are refined",
-                                {"atoms": zero}))
+        findings.append(
+            Finding(
+                "b-zero",
+                "note",
+                f"{model.name} has a B of zero or less on {zero} of {count} "
+                "atoms; this does no harm where B factors are refined",
+                {"atoms": zero},
+            )
+        )
     return findings
 
 
@@ -180,8 +216,9 @@ def model_coverage(grid: Grid, solid: BoolArray, positions: DoubleArray) -> floa
     return float(np.isfinite(distance).mean())
 
 
-def check_coverage(name: str, n_atoms: int, volume: float, coverage: float, *,
-                   completed: bool) -> list[Finding]:
+def check_coverage(
+    name: str, n_atoms: int, volume: float, coverage: float, *, completed: bool
+) -> list[Finding]:
     """Whether a model has enough atoms for the density it shall be the reference of.
 
     Parameters
@@ -199,22 +236,28 @@ def check_coverage(name: str, n_atoms: int, volume: float, coverage: float, *,
     """
     if coverage >= (_HARDLY_COVERED if completed else _WELL_COVERED):
         return []
-    remedy = ("the reference will be almost all pseudo-atoms, and nothing of the model's B; check "
-              "that this is the model meant, and give the point group if it is one of many copies"
-              if completed else
-              "the rest is scaled by the global curve alone; fill it with --complete_model, or "
-              "give a mask of the modelled part with -ma")
-    return [Finding(
-        "low-coverage", "warning",
-        f"{name} has too few atoms for the density: its {n_atoms} atoms and what is near them are "
-        f"{100 * coverage:.0f} % of the mask of {volume:.0f} Å³, which holds up to "
-        f"{_PROTEIN_DENSITY * volume:.0f}; {remedy}",
-        {"coverage_percent": 100 * coverage, "atoms": n_atoms,
-         "mask_cubic_angstrom": volume})]
+    remedy = (
+        "the reference will be almost all pseudo-atoms, and nothing of the model's B; check "
+        "that this is the model meant, and give the point group if it is one of many copies"
+        if completed
+        else "the rest is scaled by the global curve alone; fill it with --complete_model, or "
+        "give a mask of the modelled part with -ma"
+    )
+    return [
+        Finding(
+            "low-coverage",
+            "warning",
+            f"{name} has too few atoms for the density: its {n_atoms} atoms and what is near them are "
+            f"{100 * coverage:.0f} % of the mask of {volume:.0f} Å³, which holds up to "
+            f"{_PROTEIN_DENSITY * volume:.0f}; {remedy}",
+            {"coverage_percent": 100 * coverage, "atoms": n_atoms, "mask_cubic_angstrom": volume},
+        )
+    ]
 
 
-def check_fit(grid: Grid, average: ComplexArray, model: AtomicModel, *,
-              resolution: float | None = None) -> list[Finding]:
+def check_fit(
+    grid: Grid, average: ComplexArray, model: AtomicModel, *, resolution: float | None = None
+) -> list[Finding]:
     """Whether the model lies in the map, has its hand and its magnification.
 
     Parameters
@@ -236,25 +279,37 @@ def check_fit(grid: Grid, average: ComplexArray, model: AtomicModel, *,
     fit = _fit_inside(coarse, model, inside)
     if fit is not None:
         scale = _scale(grid, coarse, inside, fit)
-        return [*_outside(model, len(inside)), *_place_findings(grid, model, fit, scale),
-                *_scale_findings(model, scale)]
+        return [
+            *_outside(model, len(inside)),
+            *_place_findings(grid, model, fit, scale),
+            *_scale_findings(model, scale),
+        ]
     _refuse_larger_than_box(grid, model)
     fit = fit_model(coarse, model.positions)
     if not fit.is_found and fit.negative > CHANCE * max(fit.best, fit.mirrored):
-        raise InputError(f"the contrast of the map is inverted: {model.name} fits its negative "
-                         f"(correlation {fit.negative:.2f}) and not the map as it is (at best "
-                         f"{fit.best:.2f}); multiply the map by -1")
+        raise InputError(
+            f"the contrast of the map is inverted: {model.name} fits its negative "
+            f"(correlation {fit.negative:.2f}) and not the map as it is (at best "
+            f"{fit.best:.2f}); multiply the map by -1"
+        )
     if not fit.is_found and fit.mirrored > CHANCE * fit.best:
-        return [Finding(
-            "hand-inverted", "warning",
-            f"the hand of the map looks inverted: {model.name} fits its mirror image along "
-            f"{fit.mirror} (correlation {fit.mirrored:.2f}) and not the map as it is (at best "
-            f"{fit.best:.2f}); flip the map along {fit.mirror}",
-            {"correlation": fit.best, "mirrored": fit.mirrored})]
+        return [
+            Finding(
+                "hand-inverted",
+                "warning",
+                f"the hand of the map looks inverted: {model.name} fits its mirror image along "
+                f"{fit.mirror} (correlation {fit.mirrored:.2f}) and not the map as it is (at best "
+                f"{fit.best:.2f}); flip the map along {fit.mirror}",
+                {"correlation": fit.best, "mirrored": fit.mirrored},
+            )
+        ]
     scale = _scale(grid, coarse, model.positions, fit)
     _refuse_displaced(grid, model, fit, scale)
-    return [*_outside(model, len(inside)), *_place_findings(grid, model, fit, scale),
-            *_scale_findings(model, scale)]
+    return [
+        *_outside(model, len(inside)),
+        *_place_findings(grid, model, fit, scale),
+        *_scale_findings(model, scale),
+    ]
 
 
 def _fit_inside(coarse: CoarseMap, model: AtomicModel, inside: DoubleArray) -> ModelFit | None:
@@ -270,11 +325,15 @@ def _outside(model: AtomicModel, inside: int) -> list[Finding]:
     outside = len(model) - inside
     if not outside:
         return []
-    return [Finding(
-        "atoms-outside", "note" if inside > 0.99 * len(model) else "warning",
-        f"{outside} of {len(model)} atoms of {model.name} are outside the box of the map and are "
-        "left out. If the map is not cut out of a larger one, check its origin and voxel size.",
-        {"atoms": outside})]
+    return [
+        Finding(
+            "atoms-outside",
+            "note" if inside > 0.99 * len(model) else "warning",
+            f"{outside} of {len(model)} atoms of {model.name} are outside the box of the map and are "
+            "left out. If the map is not cut out of a larger one, check its origin and voxel size.",
+            {"atoms": outside},
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -292,21 +351,24 @@ def _finest_band(grid: Grid, resolution: float | None) -> float:
     return float(np.clip(wanted, 5.0, COARSEST_RESOLUTION))
 
 
-def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray,
-           fit: ModelFit) -> _Scale | None:
+def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray, fit: ModelFit) -> _Scale | None:
     """The better magnification, if there is one beyond what can be told."""
     found = best_magnification(coarse, positions, everywhere=not fit.is_found)
     radius = float(np.sqrt(np.square(positions - positions.mean(axis=0)).sum(axis=1).mean()))
     least = _LEAST_SCALE if coarse.finest < _FINE_BAND else _LEAST_COARSE_SCALE
     fineness = coarse.finest / max(radius, 1e-9)
     # a part that is small for the band fits here and there as if it had another scale
-    if (abs(found.factor - 1) < max(least, _SCALE_ERROR * fineness)
-            or found.gain < _CERTAIN * (1 + _CERTAIN_SMALL * fineness)
-            or found.correlation < CHANCE * fit.mirrored):
+    if (
+        abs(found.factor - 1) < max(least, _SCALE_ERROR * fineness)
+        or found.gain < _CERTAIN * (1 + _CERTAIN_SMALL * fineness)
+        or found.correlation < CHANCE * fit.mirrored
+    ):
         return None
-    message = (f"magnified by {found.factor:.3f} it fits (correlation {found.correlation:.2f}, "
-               f"{found.unchanged:.2f} as it is): the voxel size seems to be "
-               f"{grid.step / found.factor:.4g} Å and not {grid.step:.4g} Å; give it with --apix")
+    message = (
+        f"magnified by {found.factor:.3f} it fits (correlation {found.correlation:.2f}, "
+        f"{found.unchanged:.2f} as it is): the voxel size seems to be "
+        f"{grid.step / found.factor:.4g} Å and not {grid.step:.4g} Å; give it with --apix"
+    )
     return _Scale(found.factor, found.correlation, message)
 
 
@@ -320,54 +382,76 @@ def _refuse_larger_than_box(grid: Grid, model: AtomicModel) -> None:
         raise InputError(
             f"{model.name} is larger than the map: it measures {_triple(extent)} Å and the box "
             f"{_triple(grid.cell)} Å, {100 * inside:.0f} % of the atoms are inside; check the "
-            f"voxel size ({grid.step:.4g} Å, --apix), or cut the model to the map")
+            f"voxel size ({grid.step:.4g} Å, --apix), or cut the model to the map"
+        )
 
 
-def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit,
-                      scale: _Scale | None) -> None:
+def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit, scale: _Scale | None) -> None:
     """Refuse a model that does not lie in its map; say where or how large it would."""
     if scale is not None:
         remedy = scale.message
     elif fit.is_found:
-        remedy = (f"shifted by {_shift_text(fit)} it fits (correlation {fit.best:.2f}): "
-                  "move it there")
+        remedy = (
+            f"shifted by {_shift_text(fit)} it fits (correlation {fit.best:.2f}): move it there"
+        )
     else:
-        remedy = ("no shift makes it fit: check that map and model belong together, and the hand "
-                  "and voxel size of the map")
+        remedy = (
+            "no shift makes it fit: check that map and model belong together, and the hand "
+            "and voxel size of the map"
+        )
     if fit.inside < 0.5:
         low, high = span(model.positions)
         end = np.add(grid.origin, grid.cell)
-        raise InputError(f"{model.name} lies outside the map: {100 * fit.inside:.0f} % of its "
-                         f"atoms are in the box; it spans {_triple(low)} to {_triple(high)} Å, "
-                         f"the box {_triple(grid.origin)} to {_triple(end)} Å; {remedy}")
+        raise InputError(
+            f"{model.name} lies outside the map: {100 * fit.inside:.0f} % of its "
+            f"atoms are in the box; it spans {_triple(low)} to {_triple(high)} Å, "
+            f"the box {_triple(grid.origin)} to {_triple(end)} Å; {remedy}"
+        )
     displaced = fit.is_found and fit.correlation < _OVERLAPS * fit.best
     nowhere = not fit.is_found and fit.correlation < 0.25 * fit.mirrored
     if displaced or nowhere:
-        raise InputError(f"{model.name} does not overlap the map where it lies (correlation "
-                         f"{fit.correlation:.2f}); {remedy}")
+        raise InputError(
+            f"{model.name} does not overlap the map where it lies (correlation "
+            f"{fit.correlation:.2f}); {remedy}"
+        )
 
 
-def _place_findings(grid: Grid, model: AtomicModel, fit: ModelFit,
-                    scale: _Scale | None) -> list[Finding]:
+def _place_findings(
+    grid: Grid, model: AtomicModel, fit: ModelFit, scale: _Scale | None
+) -> list[Finding]:
     """A model that is nearly in place, or no better placed than by chance."""
     findings: list[Finding] = []
     length = float(np.linalg.norm(fit.shift))
-    values = {"correlation": fit.correlation, "best": fit.best, "mirrored": fit.mirrored,
-              "shift_angstrom": length}
+    values = {
+        "correlation": fit.correlation,
+        "best": fit.best,
+        "mirrored": fit.mirrored,
+        "shift_angstrom": length,
+    }
     if scale is not None:
         return findings
     if not fit.is_found and fit.correlation < _SHIFTED * fit.best:
-        findings.append(Finding(
-            "model-fit-poor", "warning",
-            f"{model.name} does not clearly fit the map: its correlation is {fit.correlation:.2f} "
-            f"as it is, {fit.best:.2f} at best and {fit.mirrored:.2f} for its mirror image; check "
-            "that map and model belong together", values))
+        findings.append(
+            Finding(
+                "model-fit-poor",
+                "warning",
+                f"{model.name} does not clearly fit the map: its correlation is {fit.correlation:.2f} "
+                f"as it is, {fit.best:.2f} at best and {fit.mirrored:.2f} for its mirror image; check "
+                "that map and model belong together",
+                values,
+            )
+        )
     elif fit.correlation < _SHIFTED * fit.best and length > max(1.0, 0.7 * grid.step):
-        findings.append(Finding(
-            "model-shifted", "warning",
-            f"{model.name} fits better when shifted by {_shift_text(fit)}: correlation "
-            f"{fit.best:.2f} in place of {fit.correlation:.2f}; move it, or check the origin of "
-            "the map", values))
+        findings.append(
+            Finding(
+                "model-shifted",
+                "warning",
+                f"{model.name} fits better when shifted by {_shift_text(fit)}: correlation "
+                f"{fit.best:.2f} in place of {fit.correlation:.2f}; move it, or check the origin of "
+                "the map",
+                values,
+            )
+        )
     return findings
 
 
@@ -375,8 +459,14 @@ def _scale_findings(model: AtomicModel, scale: _Scale | None) -> list[Finding]:
     """A voxel size that is off."""
     if scale is None:
         return []
-    return [Finding("magnification", "warning", f"{model.name}: {scale.message}",
-                    {"factor": scale.factor, "correlation": scale.correlation})]
+    return [
+        Finding(
+            "magnification",
+            "warning",
+            f"{model.name}: {scale.message}",
+            {"factor": scale.factor, "correlation": scale.correlation},
+        )
+    ]
 
 
 def _shift_text(fit: ModelFit) -> str:

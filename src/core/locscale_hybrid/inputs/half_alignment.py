@@ -20,14 +20,14 @@ from .half_turns import HalfTurn, find_turn
 from .model_fit import MIRRORS, coarse_shape, highest_point
 
 APART = ("halves-mirrored", "halves-unrelated")  # findings of halves whose average is no map
-AGREE_BAND = (25.0, 10.0)   # Å, where halves of one data set agree and others do not
-RELATED = 0.3               # mean FSC there that halves of one data set surpass
-_ALIGNED = 0.6              # and that two maps have which only a shift or a mirror parts
-_FINEST = 6.0               # Å, of what is compared; coarser where voxels or the box are large
-_MOST_PERIODS = 48          # of the finest wave along the box, so that large boxes take seconds
+AGREE_BAND = (25.0, 10.0)  # Å, where halves of one data set agree and others do not
+RELATED = 0.3  # mean FSC there that halves of one data set surpass
+_ALIGNED = 0.6  # and that two maps have which only a shift or a mirror parts
+_FINEST = 6.0  # Å, of what is compared; coarser where voxels or the box are large
+_MOST_PERIODS = 48  # of the finest wave along the box, so that large boxes take seconds
 _STARTS = (6.0, 9.0, 14.0)  # Å, fine ends of the first searches
-_NOTICED = 0.3              # voxels; at 3 voxels such a shift costs 6 % of the FSC
-_CERTAIN = 5.0              # standard deviations of a shift
+_NOTICED = 0.3  # voxels; at 3 voxels such a shift costs 6 % of the FSC
+_CERTAIN = 5.0  # standard deviations of a shift
 _ROUNDS = 2
 
 
@@ -131,23 +131,34 @@ def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> 
         raise InputError(
             f"{second} is turned against {first}: {found.turn.name} it fits (correlation {band} "
             f"{found.turn.correlation:.2f}, and {found.turn.unturned:.2f} as it is). Give both "
-            "half maps as the reconstruction wrote them")
+            "half maps as the reconstruction wrote them"
+        )
     if found.mirror is not None:
-        return [Finding(
-            "halves-mirrored", "warning",
-            f"{second} is the mirror image of {first}: reversed along {found.mirror} their FSC "
-            f"{band} is {found.best:.2f}, and {found.fsc:.2f} as they are; reverse it, or give "
-            "both half maps as the reconstruction wrote them", values)]
+        return [
+            Finding(
+                "halves-mirrored",
+                "warning",
+                f"{second} is the mirror image of {first}: reversed along {found.mirror} their FSC "
+                f"{band} is {found.best:.2f}, and {found.fsc:.2f} as they are; reverse it, or give "
+                "both half maps as the reconstruction wrote them",
+                values,
+            )
+        ]
     is_shifted = length > max(_NOTICED * grid.step, _CERTAIN * found.deviation)
     if not is_shifted or max(found.fsc / RELATED, found.best / _ALIGNED) < 1:
         return []
     shift = ", ".join(f"{value + 0.0:.2f}" for value in found.shift)
-    return [Finding(
-        "halves-shifted", "warning",
-        f"{second} is shifted against {first}: moved by ({shift}) Å, {length / grid.step:.1f} "
-        f"voxels, their FSC {band} is {found.best:.3f} in place of {found.fsc:.3f}; give both "
-        "half maps as the reconstruction wrote them, or fit the second to the first and resample "
-        "it onto its grid", {**values, "shift_angstrom": length})]
+    return [
+        Finding(
+            "halves-shifted",
+            "warning",
+            f"{second} is shifted against {first}: moved by ({shift}) Å, {length / grid.step:.1f} "
+            f"voxels, their FSC {band} is {found.best:.3f} in place of {found.fsc:.3f}; give both "
+            "half maps as the reconstruction wrote them, or fit the second to the first and resample "
+            "it onto its grid",
+            {**values, "shift_angstrom": length},
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -162,8 +173,9 @@ class _Fit:
 class _Pair:
     """Two half maps on one grid, of equal power in every shell."""
 
-    def __init__(self, space: FourierSpace, first: ComplexArray, second: ComplexArray,
-                 fine: float) -> None:
+    def __init__(
+        self, space: FourierSpace, first: ComplexArray, second: ComplexArray, fine: float
+    ) -> None:
         self.space = space
         self.band = (space.frequency > 1 / AGREE_BAND[0]) & (space.frequency < 1 / fine)
         self.product = _whitened(space, first) * np.conj(_whitened(space, second))
@@ -190,10 +202,13 @@ class _Pair:
             shift = self._highest(weight)
             curve = self.curve(shift)
             weight = _information(self.space, curve) * self.band
-        part = self.space.count * (2 * np.pi * self.space.frequency)**2 / 3
+        part = self.space.count * (2 * np.pi * self.space.frequency) ** 2 / 3
         # a coefficient and its Friedel mate tell the same
-        return _Fit(shift, agreement(self.space.frequency, curve),
-                    max(float((weight * part).sum()) / 2, 1e-9))
+        return _Fit(
+            shift,
+            agreement(self.space.frequency, curve),
+            max(float((weight * part).sum()) / 2, 1e-9),
+        )
 
     def _highest(self, weight: DoubleArray) -> Vector:
         """Shift of half map 2 in Å with the highest weighted correlation."""

@@ -22,15 +22,15 @@ from .outer_mask import OuterMask, outer_mask
 Kind = Literal["halves", "pseudo-halves", "single"]
 _MAPS = ("half_map_1", "half_map_2", "full_map")
 
-SAME_MAP = 0.9999              # correlation above which two halves are one map
-_LEAST_SOLVENT = 1000          # voxels
-_MOST_VARIED = 0.5             # coarse power of solvent over that of the map; above, it is none
-_LEAST_POWER = 0.01            # of the map's, in its noisiest shell; below, it was filtered away
-_LOW_PASS = 8.0                # Å, or 4 voxels, at which density is looked for
-_CUBES = 2.0                   # low-passes on the edge of a cube
+SAME_MAP = 0.9999  # correlation above which two halves are one map
+_LEAST_SOLVENT = 1000  # voxels
+_MOST_VARIED = 0.5  # coarse power of solvent over that of the map; above, it is none
+_LEAST_POWER = 0.01  # of the map's, in its noisiest shell; below, it was filtered away
+_LOW_PASS = 8.0  # Å, or 4 voxels, at which density is looked for
+_CUBES = 2.0  # low-passes on the edge of a cube
 _GAUSSIAN_PER_RESOLUTION = 0.225  # sigma of a Gaussian whose amplitude is 1/e at the resolution
-_FEW_VALUES = 64               # distinct values that a density map surpasses
-_SAMPLES = 1 << 20             # voxels looked at for that
+_FEW_VALUES = 64  # distinct values that a density map surpasses
+_SAMPLES = 1 << 20  # voxels looked at for that
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,9 @@ class ObservedMaps:
         return difference
 
 
-def read_observed(inputs: HybridInputs, parameters: HybridParameters,
-                  ) -> tuple[ObservedMaps, MapFrame, list[Finding]]:
+def read_observed(
+    inputs: HybridInputs, parameters: HybridParameters
+) -> tuple[ObservedMaps, MapFrame, list[Finding]]:
     """Read the maps of a run.
 
     Parameters
@@ -139,19 +140,23 @@ def _refuse_unfit_pair(half_1: Map, half_2: Map) -> None:
     refuse_other_grid(half_1, half_2, "half maps")
     correlation = correlate(half_1.values, half_2.values)
     if correlation > SAME_MAP:
-        raise InputError(f"{half_1.name} and {half_2.name} are the same map (correlation "
-                         f"{correlation:.6f}): give the two independent half maps, or the one map "
-                         "as full map")
+        raise InputError(
+            f"{half_1.name} and {half_2.name} are the same map (correlation "
+            f"{correlation:.6f}): give the two independent half maps, or the one map "
+            "as full map"
+        )
 
 
 def _average_of(half_1: Map, half_2: Map, *, in_place: bool = False) -> ObservedMaps:
     """Two half maps and their average, without the mean of the solvent."""
     average = np.add(half_1.values, half_2.values)
     average *= np.float32(0.5)
-    outer = outer_mask(average, half_1.grid,
-                       lambda: np.subtract(half_1.values, half_2.values) * np.float32(0.5))
-    first, second = (without_solvent_mean(half, outer, in_place=in_place)
-                     for half in (half_1, half_2))
+    outer = outer_mask(
+        average, half_1.grid, lambda: np.subtract(half_1.values, half_2.values) * np.float32(0.5)
+    )
+    first, second = (
+        without_solvent_mean(half, outer, in_place=in_place) for half in (half_1, half_2)
+    )
     np.add(first.values, second.values, out=average)
     average *= np.float32(0.5)
     name = f"average of {half_1.name} and {half_2.name}"
@@ -173,9 +178,14 @@ def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
     if spectrum is None:
         return ObservedMaps(average, None, None, "single", outer)
     noise = coloured_noise(FourierSpace(average.grid), spectrum, rng)
-    return ObservedMaps(average, average.with_values(average.values + noise, "pseudo-half 1"),
-                        average.with_values(average.values - noise, "pseudo-half 2"),
-                        "pseudo-halves", outer, spectrum)
+    return ObservedMaps(
+        average,
+        average.with_values(average.values + noise, "pseudo-half 1"),
+        average.with_values(average.values - noise, "pseudo-half 2"),
+        "pseudo-halves",
+        outer,
+        spectrum,
+    )
 
 
 def solvent_region(shape: tuple[int, int, int]) -> BoolArray:
@@ -190,8 +200,9 @@ def solvent_of(shape: tuple[int, int, int], outer: OuterMask | None) -> BoolArra
     return solvent_region(shape) if outer is None or not outer.has_solvent else outer.solvent
 
 
-def without_solvent_mean(volume: Map, outer: OuterMask | None = None, *,
-                         in_place: bool = False) -> Map:
+def without_solvent_mean(
+    volume: Map, outer: OuterMask | None = None, *, in_place: bool = False
+) -> Map:
     """The map with the mean of its solvent at zero; inside the mask that it came with.
 
     In place, it takes no memory of its own.
@@ -238,8 +249,9 @@ def solvent_noise(volume: Map, outer: OuterMask | None = None) -> DoubleArray | 
 
 def _power_inside(space: FourierSpace, values: FloatArray, region: BoolArray) -> DoubleArray:
     """Power per coefficient of a box filled as the region is, smoothed over 3 shells."""
-    window = space.backward(space.forward(region.astype(np.float32))
-                            * space.low_pass_gaussian(2 * space.grid.step))
+    window = space.backward(
+        space.forward(region.astype(np.float32)) * space.low_pass_gaussian(2 * space.grid.step)
+    )
     level = np.float32((values * window).sum(dtype=np.float64) / window.sum(dtype=np.float64))
     share = float(np.square(window).mean(dtype=np.float64))
     inside = space.shell_sum(squared_modulus(space.forward((values - level) * window)))
@@ -247,8 +259,7 @@ def _power_inside(space: FourierSpace, values: FloatArray, region: BoolArray) ->
     return np.asarray(total / np.maximum(count, 1) / share)
 
 
-def coloured_noise(space: FourierSpace, power: DoubleArray,
-                   rng: np.random.Generator) -> FloatArray:
+def coloured_noise(space: FourierSpace, power: DoubleArray, rng: np.random.Generator) -> FloatArray:
     """Random noise with a given mean |N|^2 in each shell; beyond Nyquist as in the last shell."""
     white = space.forward(rng.standard_normal(space.shape, dtype=np.float32))
     size = float(np.prod(space.shape))
@@ -278,22 +289,29 @@ def refuse_other_grid(a: Map, b: Map, what: str) -> None:
         Naming both maps and the numbers that differ.
     """
     if a.grid.shape != b.grid.shape:
-        raise InputError(f"{what} differ in box: {box_text(a.grid.shape)} voxels in {a.name} and "
-                         f"{box_text(b.grid.shape)} in {b.name}; resample one onto the other")
+        raise InputError(
+            f"{what} differ in box: {box_text(a.grid.shape)} voxels in {a.name} and "
+            f"{box_text(b.grid.shape)} in {b.name}; resample one onto the other"
+        )
     if a.grid.same_as(b.grid):
         return
     edges = np.abs(np.subtract(a.grid.voxel_size, b.grid.voxel_size)) * max(a.grid.shape)
     if (edges >= 1e-3 * np.array(a.grid.voxel_size)).any():
-        raise InputError(f"{what} differ in voxel size: {a.grid.step:.5g} Å in {a.name} and "
-                         f"{b.grid.step:.5g} Å in {b.name}; if it is one of the headers that is "
-                         "wrong, give the voxel size with --apix")
-    raise InputError(f"{what} differ in origin: {_triple(a.grid.origin)} Å in {a.name} and "
-                     f"{_triple(b.grid.origin)} Å in {b.name}; set ORIGIN and NSTART of both "
-                     "headers alike, or resample one onto the other")
+        raise InputError(
+            f"{what} differ in voxel size: {a.grid.step:.5g} Å in {a.name} and "
+            f"{b.grid.step:.5g} Å in {b.name}; if it is one of the headers that is "
+            "wrong, give the voxel size with --apix"
+        )
+    raise InputError(
+        f"{what} differ in origin: {_triple(a.grid.origin)} Å in {a.name} and "
+        f"{_triple(b.grid.origin)} Å in {b.name}; set ORIGIN and NSTART of both "
+        "headers alike, or resample one onto the other"
+    )
 
 
-def read_companion(path: Path, observed: Map, what: str, *,
-                   voxel_size: float | None = None) -> MapFile:
+def read_companion(
+    path: Path, observed: Map, what: str, *, voxel_size: float | None = None
+) -> MapFile:
     """Read a map that must stand on the grid of another: a mask, a weight.
 
     The voxel size is taken from the other where the header differs by rounding only.  One value
@@ -332,21 +350,27 @@ def refuse_mask(volume: Map) -> None:
     low, high = float(distinct[0]), float(distinct[-1])
     zeros, ones = float(np.mean(sample == 0)), float(np.mean(sample > 0.999))
     if distinct.size <= _FEW_VALUES:
-        raise InputError(f"{volume.name} has only {distinct.size} different values, {low:g} to "
-                         f"{high:g}: it is a mask, or a map of labels or of local resolution; "
-                         "give the density map")
+        raise InputError(
+            f"{volume.name} has only {distinct.size} different values, {low:g} to "
+            f"{high:g}: it is a mask, or a map of labels or of local resolution; "
+            "give the density map"
+        )
     if low >= 0 and 0.99 <= high <= 1.01 and zeros > 0.1 and ones > 0.005:
-        raise InputError(f"{volume.name} looks like a mask: its values go from 0 to {high:g}, "
-                         f"{100 * zeros:.0f} % are 0 and {100 * ones:.0f} % are 1; give the "
-                         "density map, and a mask as mask")
+        raise InputError(
+            f"{volume.name} looks like a mask: its values go from 0 to {high:g}, "
+            f"{100 * zeros:.0f} % are 0 and {100 * ones:.0f} % are 1; give the "
+            "density map, and a mask as mask"
+        )
 
 
 def _refuse_same_file(a: MapFile, b: MapFile) -> None:
     """Refuse one file given twice, also through a link."""
     first, second = a.map.path, b.map.path
     if first is not None and second is not None and _is_same(first, second):
-        raise InputError(f"{first} was given for both half maps ({second}); give the two "
-                         "independent half maps, or the one map as full map")
+        raise InputError(
+            f"{first} was given for both half maps ({second}); give the two "
+            "independent half maps, or the one map as full map"
+        )
 
 
 def _is_same(a: Path, b: Path) -> bool:

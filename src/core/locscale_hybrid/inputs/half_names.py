@@ -16,17 +16,25 @@ def check_names(inputs: HybridInputs) -> list[Finding]:
         return []
     partner = partner_of(inputs.full_map)
     if partner is not None:
-        return [Finding(
-            "partner-half-map", "warning",
-            f"{inputs.full_map.name} has the name of a half map, and {partner.name} lies beside "
-            "it; give both as half maps")]
+        return [
+            Finding(
+                "partner-half-map",
+                "warning",
+                f"{inputs.full_map.name} has the name of a half map, and {partner.name} lies beside "
+                "it; give both as half maps",
+            )
+        ]
     halves = halves_beside(inputs.full_map)
     if halves is None:
         return []
-    return [Finding(
-        "half-maps-beside", "warning",
-        f"{halves[0].name} and {halves[1].name} lie beside {inputs.full_map.name}; give these two "
-        "instead, and the result is validated by half maps")]
+    return [
+        Finding(
+            "half-maps-beside",
+            "warning",
+            f"{halves[0].name} and {halves[1].name} lie beside {inputs.full_map.name}; give these two "
+            "instead, and the result is validated by half maps",
+        )
+    ]
 
 
 def partner_of(path: Path) -> Path | None:

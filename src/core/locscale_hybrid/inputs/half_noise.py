@@ -12,17 +12,17 @@ from ..findings import Finding
 from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, ComplexArray, DoubleArray
 
-FINE = 6.0          # Å, what is finer is looked at in the solvent
-_TAIL = 3           # shells before Nyquist
-_TAIL_FSC = 0.3     # above it there, the resolution is no answer of the halves
-_SHARED = 0.3       # correlation of solvent; halves have 0, a half and the full map 0.71
-_BLANK = 0.01       # of the sd of the box: what rounding leaves in the corners of a masked map
-_UNLIKE = 1.6       # by which the ratio of the halves' powers may change with resolution
-_COARSE = 10.0      # Å, powers are compared from here on: coarser shells of small boxes are few
+FINE = 6.0  # Å, what is finer is looked at in the solvent
+_TAIL = 3  # shells before Nyquist
+_TAIL_FSC = 0.3  # above it there, the resolution is no answer of the halves
+_SHARED = 0.3  # correlation of solvent; halves have 0, a half and the full map 0.71
+_BLANK = 0.01  # of the sd of the box: what rounding leaves in the corners of a masked map
+_UNLIKE = 1.6  # by which the ratio of the halves' powers may change with resolution
+_COARSE = 10.0  # Å, powers are compared from here on: coarser shells of small boxes are few
 _MIDDLE = (12.0, 5.0)  # Å, where noise is as strong as it gets
-_FADED = 3e-3       # of that: no reconstruction has so little anywhere
-_SLOPE_TO = 0.05    # of that, down to where the width of a filter is read
-_EMPTY = 1e-6       # of the strongest shell: rounding
+_FADED = 3e-3  # of that: no reconstruction has so little anywhere
+_SLOPE_TO = 0.05  # of that, down to where the width of a filter is read
+_EMPTY = 1e-6  # of the strongest shell: rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,13 @@ class HalfNoise:
     shared: float | None
 
 
-def noise_of_halves(space: FourierSpace, halves: tuple[ComplexArray, ComplexArray],
-                    powers: tuple[DoubleArray, DoubleArray], fsc: DoubleArray,
-                    solvent: BoolArray) -> HalfNoise:
+def noise_of_halves(
+    space: FourierSpace,
+    halves: tuple[ComplexArray, ComplexArray],
+    powers: tuple[DoubleArray, DoubleArray],
+    fsc: DoubleArray,
+    solvent: BoolArray,
+) -> HalfNoise:
     """Measure the noise of two halves.
 
     Parameters
@@ -71,12 +75,19 @@ def noise_of_halves(space: FourierSpace, halves: tuple[ComplexArray, ComplexArra
     first, second = (power / np.maximum(space.count, 1) for power in powers)
     noise = np.maximum((first + second) / 4 - fsc * np.sqrt(first * second) / 2, 0)
     tail = float(fsc[-_TAIL:].mean())
-    return HalfNoise(space.frequency, first, second, noise, tail,
-                     _shared(space, *halves, solvent) if tail > _TAIL_FSC else None)
+    return HalfNoise(
+        space.frequency,
+        first,
+        second,
+        noise,
+        tail,
+        _shared(space, *halves, solvent) if tail > _TAIL_FSC else None,
+    )
 
 
-def _shared(space: FourierSpace, first: ComplexArray, second: ComplexArray,
-            solvent: BoolArray) -> float | None:
+def _shared(
+    space: FourierSpace, first: ComplexArray, second: ComplexArray, solvent: BoolArray
+) -> float | None:
     """Correlation of fine detail in the solvent."""
     finest = max(1 / FINE, 0.5 * float(space.frequency[-1]))
     fine = []
@@ -106,11 +117,13 @@ def noise_findings(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
 def _dependent(names: tuple[str, str], shared: float, tail: float) -> Finding:
     """Noise in common."""
     return Finding(
-        "halves-dependent", "warning",
+        "halves-dependent",
+        "warning",
         f"{names[0]} and {names[1]} share their noise: their fine detail in the solvent correlates "
         f"by {shared:.2f}, that of two half maps by 0. The resolution and the validation mean "
         "nothing. One of them may be the full map: give the two half maps",
-        {"correlation": shared, "fsc_at_nyquist": tail})
+        {"correlation": shared, "fsc_at_nyquist": tail},
+    )
 
 
 def _at_nyquist(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
@@ -118,11 +131,16 @@ def _at_nyquist(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
     if found.tail <= _TAIL_FSC:
         return []
     finest = 1 / float(found.frequency[-1])
-    return [Finding(
-        "fsc-at-nyquist", "note",
-        f"the FSC of {names[0]} and {names[1]} is still {found.tail:.2f} at {finest:.2f} Å, the "
-        "finest that their voxels show, so the data may go further; give half maps with smaller "
-        "voxels if you have them", {"fsc": found.tail, "nyquist_angstrom": finest})]
+    return [
+        Finding(
+            "fsc-at-nyquist",
+            "note",
+            f"the FSC of {names[0]} and {names[1]} is still {found.tail:.2f} at {finest:.2f} Å, the "
+            "finest that their voxels show, so the data may go further; give half maps with smaller "
+            "voxels if you have them",
+            {"fsc": found.tail, "nyquist_angstrom": finest},
+        )
+    ]
 
 
 def _unlike(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
@@ -136,11 +154,16 @@ def _unlike(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
     factor = float(np.exp(high - low))
     if factor < _UNLIKE:
         return []
-    return [Finding(
-        "halves-unlike", "warning",
-        f"{names[0]} and {names[1]} were not treated alike: the ratio of their powers changes by "
-        f"a factor of {factor:.3g} between {_COARSE:g} Å and Nyquist, and that of two half maps "
-        "does not; give both as the reconstruction wrote them", {"factor": factor})]
+    return [
+        Finding(
+            "halves-unlike",
+            "warning",
+            f"{names[0]} and {names[1]} were not treated alike: the ratio of their powers changes by "
+            f"a factor of {factor:.3g} between {_COARSE:g} Å and Nyquist, and that of two half maps "
+            "does not; give both as the reconstruction wrote them",
+            {"factor": factor},
+        )
+    ]
 
 
 def _faded(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
@@ -160,9 +183,13 @@ def _faded(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
     slope = float(np.polyfit(frequency[falling] ** 2, np.log(noise[falling]), 1)[0])
     sigma = float(np.sqrt(max(-slope, 0))) / (2 * np.pi)
     where = 1 / float(frequency[fine][np.argmin(noise[fine])])
-    return [Finding(
-        "filtered-input", "warning",
-        f"{names[0]} and {names[1]} look low-pass filtered: their noise falls by a factor of "
-        f"{begin / end:.0f} between {_MIDDLE[0]:g} and {where:.1f} Å, as after a Gaussian of "
-        f"{sigma:.1f} Å; give unfiltered half maps",
-        {"sigma_angstrom": sigma, "fall": begin / end})]
+    return [
+        Finding(
+            "filtered-input",
+            "warning",
+            f"{names[0]} and {names[1]} look low-pass filtered: their noise falls by a factor of "
+            f"{begin / end:.0f} between {_MIDDLE[0]:g} and {where:.1f} Å, as after a Gaussian of "
+            f"{sigma:.1f} Å; give unfiltered half maps",
+            {"sigma_angstrom": sigma, "fall": begin / end},
+        )
+    ]

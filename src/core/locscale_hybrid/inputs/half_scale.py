@@ -14,21 +14,21 @@ from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, DoubleArray, FloatArray, Grid, Map
 from ..maps.map_values import block_means
 
-_VOXEL = 3.0              # Å, of the binned maps that are compared
-_FINEST = 8.0             # Å
-_SHARED = 0.5             # FSC of the shells that are looked at
-_CERTAIN = 0.9999         # no shell counts for more than with this FSC
-_ERRORS = 3.0             # standard deviations by which signal and noise may differ in scale
-_EMPTY = 1e-6             # of the power of the strongest shell: rounding
-_NOTICED = 0.03           # of the scale, beyond what noise may make
-_EVEN = 0.3               # of the logarithm of the scale that shells may differ by
-_LARGEST_FACTOR = 3.0     # beyond that something is wrong with one of them
+_VOXEL = 3.0  # Å, of the binned maps that are compared
+_FINEST = 8.0  # Å
+_SHARED = 0.5  # FSC of the shells that are looked at
+_CERTAIN = 0.9999  # no shell counts for more than with this FSC
+_ERRORS = 3.0  # standard deviations by which signal and noise may differ in scale
+_EMPTY = 1e-6  # of the power of the strongest shell: rounding
+_NOTICED = 0.03  # of the scale, beyond what noise may make
+_EVEN = 0.3  # of the logarithm of the scale that shells may differ by
+_LARGEST_FACTOR = 3.0  # beyond that something is wrong with one of them
 
-_BLOCK = 4                # voxels along the edge of the cubes whose variances are compared
-_SILENT = 0.02            # variance of a cube over that of the other half's, never by chance
-_BLANK = 1e-6             # the same where the cube has been set to a constant
-_MASKED_SHARE = 0.05      # of the cubes
-_OTHER_WAY = 5.0          # times the share of the cubes that are quieter in the other half
+_BLOCK = 4  # voxels along the edge of the cubes whose variances are compared
+_SILENT = 0.02  # variance of a cube over that of the other half's, never by chance
+_BLANK = 1e-6  # the same where the cube has been set to a constant
+_MASKED_SHARE = 0.05  # of the cubes
+_OTHER_WAY = 5.0  # times the share of the cubes that are quieter in the other half
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,11 @@ def half_scale(first: FloatArray, second: FloatArray, grid: Grid) -> HalfScale |
     weight = shells.signal_weight * used
     mean, _ = shells.mean(weight)
     uneven = float(np.sqrt(np.average((shells.logarithm - mean) ** 2, weights=weight)))
-    return HalfScale(float(np.exp(mean)), float(np.average(-np.log(
-        np.where(used, shells.fsc, 1.0)), weights=weight)), uneven)
+    return HalfScale(
+        float(np.exp(mean)),
+        float(np.average(-np.log(np.where(used, shells.fsc, 1.0)), weights=weight)),
+        uneven,
+    )
 
 
 def exact_factor(first: FloatArray, second: FloatArray, grid: Grid) -> float:
@@ -117,10 +120,12 @@ class _Shells:
     @classmethod
     def of(cls, space: FourierSpace, first: FloatArray, second: FloatArray) -> "_Shells":
         """The shells of two maps, the mean left out."""
-        one, two = (space.forward(values - values.mean(dtype=np.float64).astype(np.float32))
-                    for values in (first, second))
+        one, two = (
+            space.forward(values - values.mean(dtype=np.float64).astype(np.float32))
+            for values in (first, second)
+        )
         powers, shared = (space.power(one), space.power(two)), space.cross_power(one, two)
-        known = (np.minimum(*powers) > _EMPTY * np.max(np.minimum(*powers)))
+        known = np.minimum(*powers) > _EMPTY * np.max(np.minimum(*powers))
         known[0] = False
         norm = np.sqrt(powers[0] * powers[1])
         fsc = np.divide(shared, norm, out=np.zeros_like(shared), where=known)
@@ -170,18 +175,25 @@ def bring_to_one_scale(half_1: Map, half_2: Map, power: int) -> list[Finding]:
             np.ldexp(half_2.values, power, out=half_2.values)
         return []
     factor = exact_factor(half_1.values, half_2.values, half_1.grid) * times
-    larger, smaller = ((half_2, half_1) if factor > 1 else (half_1, half_2))
+    larger, smaller = (half_2, half_1) if factor > 1 else (half_1, half_2)
     ratio = max(factor, 1 / factor)
     fact = f"{larger.name} has {ratio:.4g} times the scale of {smaller.name}"
     if ratio > _LARGEST_FACTOR:
-        raise InputError(f"{fact}, and half maps of one reconstruction have the same scale. Give "
-                         "both as the reconstruction wrote them, or divide the first by "
-                         f"{ratio:.4g}")
+        raise InputError(
+            f"{fact}, and half maps of one reconstruction have the same scale. Give "
+            "both as the reconstruction wrote them, or divide the first by "
+            f"{ratio:.4g}"
+        )
     half_2.values[...] /= np.float32(factor / times)
-    return [Finding(
-        "half-scale", "warning",
-        f"{fact}. Both were brought to one scale for the run. Give both as the reconstruction "
-        "wrote them", {"factor": factor})]
+    return [
+        Finding(
+            "half-scale",
+            "warning",
+            f"{fact}. Both were brought to one scale for the run. Give both as the reconstruction "
+            "wrote them",
+            {"factor": factor},
+        )
+    ]
 
 
 def one_half_masked(half_1: Map, half_2: Map) -> list[Finding]:
@@ -197,12 +209,16 @@ def one_half_masked(half_1: Map, half_2: Map) -> list[Finding]:
         shares = (float((first < limit * second).mean()), float((second < limit * first).mean()))
         if max(shares) > _MASKED_SHARE + other_way * min(shares):
             masked, other = (half_1, half_2) if shares[0] > shares[1] else (half_2, half_1)
-            return [Finding(
-                "one-half-masked", "warning",
-                f"{masked.name} is masked and {other.name} is not, or not alike: "
-                f"{max(shares):.0%} of the box has noise in {other.name} only. The resolution, "
-                "the noise and the scale are wrong then. Give both half maps without a mask",
-                {"share": max(shares)})]
+            return [
+                Finding(
+                    "one-half-masked",
+                    "warning",
+                    f"{masked.name} is masked and {other.name} is not, or not alike: "
+                    f"{max(shares):.0%} of the box has noise in {other.name} only. The resolution, "
+                    "the noise and the scale are wrong then. Give both half maps without a mask",
+                    {"share": max(shares)},
+                )
+            ]
     return []
 
 
@@ -211,8 +227,11 @@ def _variances(values: FloatArray) -> FloatArray:
     ny, nx = (length // _BLOCK for length in values.shape[1:])
     found = []
     for begin in range(0, values.shape[0] - _BLOCK + 1, 2 * _BLOCK):
-        slab = values[begin:begin + _BLOCK, :ny * _BLOCK, :nx * _BLOCK] - values[0, 0, 0]
-        mean, square = (layers.sum(axis=0).reshape(ny, _BLOCK, nx, _BLOCK).sum(axis=(1, 3))
-                        / np.float32(_BLOCK**3) for layers in (slab, np.square(slab)))
+        slab = values[begin : begin + _BLOCK, : ny * _BLOCK, : nx * _BLOCK] - values[0, 0, 0]
+        mean, square = (
+            layers.sum(axis=0).reshape(ny, _BLOCK, nx, _BLOCK).sum(axis=(1, 3))
+            / np.float32(_BLOCK**3)
+            for layers in (slab, np.square(slab))
+        )
         found.append(np.maximum(square - np.square(mean), 0))
     return np.stack(found)

@@ -13,10 +13,10 @@ from ..fourier.space import FourierSpace, resize
 from ..maps.grid import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid
 from .model_fit import coarse_shape
 
-_FINEST = 10.0        # Å, of what is compared
-_COARSEST = 25.0      # Å
-_FITS = 0.5           # correlation in that band that no wrong turn has
-_BETTER = 1.5         # times that of any shift alone
+_FINEST = 10.0  # Å, of what is compared
+_COARSEST = 25.0  # Å
+_FITS = 0.5  # correlation in that band that no wrong turn has
+_BETTER = 1.5  # times that of any shift alone
 _AXES = "xyz"
 
 
@@ -54,8 +54,9 @@ def find_turn(space: FourierSpace, first: ComplexArray, second: ComplexArray) ->
     """
     coarse = FourierSpace(space.grid.resampled(coarse_shape(space.grid, _FINEST / 2.5)))
     band = (coarse.frequency > 1 / _COARSEST) & (coarse.frequency < 1 / _FINEST)
-    one, two = (_even(coarse, resize(half, space.shape, coarse.shape), band)
-                for half in (first, second))
+    one, two = (
+        _even(coarse, resize(half, space.shape, coarse.shape), band) for half in (first, second)
+    )
     power = max(float((coarse.count * band).sum()), 1.0)
     values = coarse.backward(two)
 
@@ -90,8 +91,10 @@ def turn_name(matrix: DoubleArray) -> str:
         return f"with the axes {moved[0]} and {moved[1]} exchanged"
     if np.linalg.det(matrix) > 0:
         return f"turned by {_rotation_name(matrix)}"
-    mirrors = [np.diag([-1.0 if i in axes else 1.0 for i in range(3)])
-               for axes in ((0,), (1,), (2,), (0, 1, 2))]
+    mirrors = [
+        np.diag([-1.0 if i in axes else 1.0 for i in range(3)])
+        for axes in ((0,), (1,), (2,), (0, 1, 2))
+    ]
     rotations = [matrix @ mirror for mirror in mirrors]
     simplest = max(range(4), key=lambda i: float(np.trace(rotations[i])))
     along = ("x", "y", "z", "x, y and z")[simplest]
@@ -103,17 +106,21 @@ def turn_name(matrix: DoubleArray) -> str:
 def _rotation_name(matrix: DoubleArray) -> str:
     """Angle and axis of a rotation."""
     angle = round(float(np.degrees(np.arccos((np.trace(matrix) - 1) / 2))))
-    axis = np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0],
-                     matrix[1, 0] - matrix[0, 1]])
-    if angle == 180:    # (R + 1) / 2 is the product of the axis with itself
+    axis = np.array(
+        [matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]]
+    )
+    if angle == 180:  # (R + 1) / 2 is the product of the axis with itself
         symmetric = matrix + np.eye(3)
         axis = symmetric[int(np.argmax(np.diag(symmetric)))]
     axis = np.rint(axis / np.abs(axis).max())
     if axis[np.flatnonzero(axis)[0]] < 0:
         axis, angle = -axis, -angle if angle != 180 else 180
     along = [_AXES[i] for i in np.flatnonzero(axis)]
-    name = along[0] if len(along) == 1 else "({})".format(
-        ", ".join(f"{value:.0f}" for value in axis + 0.0))
+    name = (
+        along[0]
+        if len(along) == 1
+        else "({})".format(", ".join(f"{value:.0f}" for value in axis + 0.0))
+    )
     return f"{angle}° about {name}"
 
 
@@ -122,7 +129,7 @@ def _turns(grid: Grid) -> Iterator[DoubleArray]:
     box, edges = np.array(grid.shape[::-1]), np.array(grid.voxel_size)
     signs = sorted(itertools.product((1.0, -1.0), repeat=3), key=lambda s: s.count(-1.0))
     for order, sign in itertools.product(itertools.permutations(range(3)), signs):
-        fits = (box[list(order)] == box).all() and np.allclose(edges[list(order)], edges, rtol=.01)
+        fits = (box[list(order)] == box).all() and np.allclose(edges[list(order)], edges, rtol=0.01)
         if fits and (order != (0, 1, 2) or -1.0 in sign):
             matrix = np.zeros((3, 3))
             matrix[range(3), order] = sign

@@ -14,14 +14,14 @@ from ..fourier.space import FourierSpace, resize
 from ..maps.grid import ComplexArray, DoubleArray, FloatArray, Grid, IntArray, Shape, Vector
 from ..scattering.fringe import in_box
 
-CHANCE = 1.5           # a fit this many times better than to any mirror image is none by chance
-BAND_RATIO = 2.5       # coarse over fine end of the band
+CHANCE = 1.5  # a fit this many times better than to any mirror image is none by chance
+BAND_RATIO = 2.5  # coarse over fine end of the band
 MIRRORS: dict[str, tuple[int, ...]] = {"x": (2,), "y": (1,), "z": (0,), "x, y and z": (0, 1, 2)}
-_STEP = 0.01           # of magnification
-_AROUND = 4.0          # times the fine end of the band, how far chance is looked at
-_OUTERMOST = 1.0       # per cent of the atoms at either end, which may be far away by mistake
-_ROOM = 10.0           # Å, and as much as the others extend: nearer atoms are no mistake
-_MOST_STEPS = 12       # steps of magnification looked at on either side
+_STEP = 0.01  # of magnification
+_AROUND = 4.0  # times the fine end of the band, how far chance is looked at
+_OUTERMOST = 1.0  # per cent of the atoms at either end, which may be far away by mistake
+_ROOM = 10.0  # Å, and as much as the others extend: nearer atoms are no mistake
+_MOST_STEPS = 12  # steps of magnification looked at on either side
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ class CoarseMap:
         points = self.space.forward(splat(self.grid, positions)) * self.band
         return points, float(np.sqrt(self.space.power(points).sum()))
 
-    def correlations(self, coefficients: ComplexArray, model: ComplexArray,
-                     norm: float) -> FloatArray:
+    def correlations(
+        self, coefficients: ComplexArray, model: ComplexArray, norm: float
+    ) -> FloatArray:
         """Correlation at every shift of the model, wrapped into the box."""
         scale = np.float32(self.grid.size / max(norm * self.norm, 1e-30))
         return self.space.backward(coefficients * np.conj(model)) * scale
@@ -120,12 +121,21 @@ def fit_model(coarse: CoarseMap, positions: DoubleArray) -> ModelFit:
     found = coarse.correlations(coarse.coefficients, model, norm)
     peak, value = highest_point(found)
     shift = peak[::-1] * np.array(coarse.grid.voxel_size) + start
-    hands = {name: float(coarse.correlations(coarse.mirrored(axes), model, norm).max())
-             for name, axes in MIRRORS.items()}
+    hands = {
+        name: float(coarse.correlations(coarse.mirrored(axes), model, norm).max())
+        for name, axes in MIRRORS.items()
+    }
     mirror = max(hands, key=lambda name: hands[name])
     x, y, z = shift.tolist()
-    return ModelFit(at_place, max(value, at_place), (x, y, z), mirror, hands[mirror],
-                    -float(found.min()), float(inside.mean()))
+    return ModelFit(
+        at_place,
+        max(value, at_place),
+        (x, y, z),
+        mirror,
+        hands[mirror],
+        -float(found.min()),
+        float(inside.mean()),
+    )
 
 
 @dataclass(frozen=True)
@@ -155,8 +165,9 @@ class Magnification:
         return (self.correlation - self.unchanged) / max(self.error, 1e-9)
 
 
-def best_magnification(coarse: CoarseMap, positions: DoubleArray, *,
-                       everywhere: bool = False) -> Magnification:
+def best_magnification(
+    coarse: CoarseMap, positions: DoubleArray, *, everywhere: bool = False
+) -> Magnification:
     """Search the factor by which a model must grow to fit best.
 
     Parameters
@@ -189,8 +200,9 @@ def best_magnification(coarse: CoarseMap, positions: DoubleArray, *,
     return Magnification(1 + _STEP * (place + vertex), values[place], correlation(0), error)
 
 
-def _chance_difference(coarse: CoarseMap, one: tuple[ComplexArray, float],
-                       other: tuple[ComplexArray, float]) -> float:
+def _chance_difference(
+    coarse: CoarseMap, one: tuple[ComplexArray, float], other: tuple[ComplexArray, float]
+) -> float:
     """Standard deviation of the difference between two correlations that are chance.
 
     It is taken around the place of the first model, from what that model leaves of the map: other
@@ -229,6 +241,7 @@ def splat(grid: Grid, positions: DoubleArray) -> FloatArray:
 
 def coarse_shape(grid: Grid, spacing: float) -> Shape:
     """Shape of the same box with voxels of about `spacing` Å, never finer than it is."""
+
     def side(count: int, edge: float) -> int:
         wanted = int(np.ceil(count * edge / spacing))
         return min(count, max(16, int(scipy.fft.next_fast_len(wanted, True))))
@@ -241,7 +254,7 @@ def coarse_shape(grid: Grid, spacing: float) -> Shape:
 def _band(space: FourierSpace, finest: float) -> FloatArray:
     """Transfer function with half amplitude at `finest` Å and at the coarse end."""
     low = np.exp(space.s_squared * np.float32(-np.log(2) * finest**2))
-    high = 1 - np.exp(space.s_squared * np.float32(-np.log(2) * (BAND_RATIO * finest)**2))
+    high = 1 - np.exp(space.s_squared * np.float32(-np.log(2) * (BAND_RATIO * finest) ** 2))
     return np.asarray(low * high, dtype=np.float32)
 
 

@@ -16,16 +16,16 @@ from ..maps.grid import BoolArray, FloatArray, Grid
 from ..maps.morphology import distance_within, without_small_pieces
 from ..maps.solvent import quiet_part, smoothed, whole_cubes
 
-LEAST_SOLVENT = 0.2       # share of the cubes inside; a sphere of the particle's radius leaves 0.15
-BLANK = 1e-3              # difference from the corner over the sd of the map, where it is blank
-_FEWEST_BLANK = 0.02      # share of the box that makes it a mask
-_MOST_BLOCKS = 64         # along an axis, up to twice that: the side of a block is whole voxels
-_REACH = 16               # blocks from the blank part within which the soft edge ends
-_FULL_STRENGTH = 0.9      # of the noise farther inside, where the edge ends
-_LOW_PASS = 8.0           # Å, at which density stands out of its solvent
-_CUBE = 3                 # blocks on the edge of a cube of that size
+LEAST_SOLVENT = 0.2  # share of the cubes inside; a sphere of the particle's radius leaves 0.15
+BLANK = 1e-3  # difference from the corner over the sd of the map, where it is blank
+_FEWEST_BLANK = 0.02  # share of the box that makes it a mask
+_MOST_BLOCKS = 64  # along an axis, up to twice that: the side of a block is whole voxels
+_REACH = 16  # blocks from the blank part within which the soft edge ends
+_FULL_STRENGTH = 0.9  # of the noise farther inside, where the edge ends
+_LOW_PASS = 8.0  # Å, at which density stands out of its solvent
+_CUBE = 3  # blocks on the edge of a cube of that size
 _GAUSSIAN_PER_RESOLUTION = 0.225  # sigma of a Gaussian whose amplitude is 1/e at the resolution
-_CORNER = 5               # voxels
+_CORNER = 5  # voxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,9 @@ class OuterMask:
         return self.solvent_share >= LEAST_SOLVENT
 
 
-def outer_mask(values: FloatArray, grid: Grid,
-               noise: Callable[[], FloatArray] | None = None) -> OuterMask | None:
+def outer_mask(
+    values: FloatArray, grid: Grid, noise: Callable[[], FloatArray] | None = None
+) -> OuterMask | None:
     """The mask that a map came with; None when its corners hold data.
 
     Parameters
@@ -131,27 +132,32 @@ def _soft_edge(strength: FloatArray, distance: FloatArray) -> float:
     rounded = np.rint(np.minimum(distance, _REACH + 1))
     found = [strength[rounded == step] for step in steps]
     profile = np.array([np.median(part) if part.size else np.nan for part in found])
-    farther = profile[_REACH // 2:]
+    farther = profile[_REACH // 2 :]
     if not np.isfinite(farther).any():
         return float(_REACH)  # nothing is farther inside
     high = np.flatnonzero(profile >= _FULL_STRENGTH * np.nanmedian(farther))
     return float(steps[high[0]]) - 0.5
 
 
-def _blocks(values: NDArray[Any], size: int, reduction: np.ufunc,
-            prepared: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+def _blocks(
+    values: NDArray[Any],
+    size: int,
+    reduction: np.ufunc,
+    prepared: Callable[[NDArray[Any]], NDArray[Any]],
+) -> NDArray[Any]:
     """A reduction of the values in blocks of `size` voxels; those at the far ends may be less."""
     starts = [np.arange(0, length, size) for length in values.shape]
     planes = []
     for begin in starts[0]:
-        plane = reduction.reduce(prepared(values[begin:begin + size]), axis=0)
+        plane = reduction.reduce(prepared(values[begin : begin + size]), axis=0)
         plane = reduction.reduceat(plane, starts[1], axis=0)
         planes.append(reduction.reduceat(plane, starts[2], axis=1))
     return np.stack(planes)
 
 
-def _block_means(values: FloatArray, size: int,
-                 prepared: Callable[[FloatArray], FloatArray] = lambda slab: slab) -> FloatArray:
+def _block_means(
+    values: FloatArray, size: int, prepared: Callable[[FloatArray], FloatArray] = lambda slab: slab
+) -> FloatArray:
     """Mean of the values in blocks."""
     sums = _blocks(values, size, np.add, lambda slab: prepared(slab).astype(np.float64))
     z, y, x = (np.minimum(size, length - np.arange(0, length, size)) for length in values.shape)

@@ -24,15 +24,15 @@ from .half_maps import ObservedMaps, solvent_of
 from .half_noise import HalfNoise, noise_findings, noise_of_halves
 from .outer_mask import OuterMask, outer_mask
 
-SHARPENED_BELOW = 25.0      # Å^2, Wilson B; maps as reconstructed have 60 to 200
-WILSON_FROM = 10.0          # Å, coarse end of the Wilson plot
-WILSON_FINEST = 4.5         # Å, no slope is read from maps of poorer resolution
-FILTER_DROP = 1e3           # fall of the power within 3 shells that only a filter makes
-EMPTY_TAIL = 1e-5           # power at Nyquist over that at 5 to 10 Å, below any noise floor
-EDGE_DROP = 20.0            # fall within 3 shells where such an empty tail begins; else below 5
-MASKED_SHARE = 0.02         # of the box at one value
-_STEP = 3                   # shells
-_COARSE = 8.0               # Å, no edge of a filter is looked for coarser than this
+SHARPENED_BELOW = 25.0  # Å^2, Wilson B; maps as reconstructed have 60 to 200
+WILSON_FROM = 10.0  # Å, coarse end of the Wilson plot
+WILSON_FINEST = 4.5  # Å, no slope is read from maps of poorer resolution
+FILTER_DROP = 1e3  # fall of the power within 3 shells that only a filter makes
+EMPTY_TAIL = 1e-5  # power at Nyquist over that at 5 to 10 Å, below any noise floor
+EDGE_DROP = 20.0  # fall within 3 shells where such an empty tail begins; else below 5
+MASKED_SHARE = 0.02  # of the box at one value
+_STEP = 3  # shells
+_COARSE = 8.0  # Å, no edge of a filter is looked for coarser than this
 _OPPOSED = -0.3
 
 
@@ -85,13 +85,21 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
     signal = shared / np.maximum(space.count, 1)
     if observed.kind != "halves":
         return Spectra(space.frequency, power, signal, None)
-    return Spectra(space.frequency, power, signal, fsc, align_halves(space, first, second),
-                   noise_of_halves(space, (first, second), powers, fsc,
-                                   solvent_of(space.shape, observed.outer)))
+    return Spectra(
+        space.frequency,
+        power,
+        signal,
+        fsc,
+        align_halves(space, first, second),
+        noise_of_halves(
+            space, (first, second), powers, fsc, solvent_of(space.shape, observed.outer)
+        ),
+    )
 
 
-def check_quality(observed: ObservedMaps, spectra: Spectra, *,
-                  resolution: float | None = None) -> list[Finding]:
+def check_quality(
+    observed: ObservedMaps, spectra: Spectra, *, resolution: float | None = None
+) -> list[Finding]:
     """Findings about the maps as they are.
 
     Parameters
@@ -114,8 +122,9 @@ def check_quality(observed: ObservedMaps, spectra: Spectra, *,
     if spectra.fsc is not None:
         findings += _halves(observed, spectra, spectra.fsc)
     said = {finding.code for finding in findings}
-    return findings + [finding for finding in _own_noise(observed, spectra)
-                       if finding.code not in said]
+    return findings + [
+        finding for finding in _own_noise(observed, spectra) if finding.code not in said
+    ]
 
 
 def steepest_fall(frequency: DoubleArray, power: DoubleArray, drop: float) -> float | None:
@@ -186,15 +195,25 @@ def _masked(observed: ObservedMaps) -> list[Finding]:
     blank, solvent = 100 * outer.blank, 100 * outer.solvent_share
     values = {"box_percent": blank, "solvent_percent": solvent}
     if outer.has_solvent:
-        return [Finding(
-            "spherical-mask", "note",
-            f"{name} is blank outside a wide mask: {blank:.0f} % of its voxels have one value. "
-            "The noise is measured in the solvent inside the mask", values)]
-    return [Finding(
-        "masked-input", "warning",
-        f"{name} looks masked: {blank:.0f} % of its voxels have one value, and there is too "
-        "little solvent inside the mask to measure noise in; give the unmasked half maps, or a "
-        "mask of your own", values)]
+        return [
+            Finding(
+                "spherical-mask",
+                "note",
+                f"{name} is blank outside a wide mask: {blank:.0f} % of its voxels have one value. "
+                "The noise is measured in the solvent inside the mask",
+                values,
+            )
+        ]
+    return [
+        Finding(
+            "masked-input",
+            "warning",
+            f"{name} looks masked: {blank:.0f} % of its voxels have one value, and there is too "
+            "little solvent inside the mask to measure noise in; give the unmasked half maps, or a "
+            "mask of your own",
+            values,
+        )
+    ]
 
 
 def _outer(observed: ObservedMaps) -> tuple[str, OuterMask | None]:
@@ -212,23 +231,32 @@ def _filtered(name: str, edge: float | None) -> list[Finding]:
     """A low-pass filter."""
     if edge is None:
         return []
-    return [Finding(
-        "filtered-input", "warning",
-        f"{name} looks low-pass filtered: beyond about {1 / edge:.1f} Å its power falls away, "
-        "signal and noise alike; give unfiltered half maps", {"edge_angstrom": 1 / edge})]
+    return [
+        Finding(
+            "filtered-input",
+            "warning",
+            f"{name} looks low-pass filtered: beyond about {1 / edge:.1f} Å its power falls away, "
+            "signal and noise alike; give unfiltered half maps",
+            {"edge_angstrom": 1 / edge},
+        )
+    ]
 
 
-def _sharpened(name: str, spectra: Spectra, edge: float | None,
-               resolution: float | None) -> list[Finding]:
+def _sharpened(
+    name: str, spectra: Spectra, edge: float | None, resolution: float | None
+) -> list[Finding]:
     """A Wilson plot that is flatter than that of any map as reconstructed."""
-    ends = [resolution if resolution is not None else spectra.resolution,
-            1 / edge if edge is not None else None]
+    ends = [
+        resolution if resolution is not None else spectra.resolution,
+        1 / edge if edge is not None else None,
+    ]
     known = [end for end in ends if end is not None]
     return sharpened(name, spectra.frequency, spectra.signal, max(known)) if known else []
 
 
-def sharpened(name: str, frequency: DoubleArray, signal: DoubleArray,
-              resolution: float) -> list[Finding]:
+def sharpened(
+    name: str, frequency: DoubleArray, signal: DoubleArray, resolution: float
+) -> list[Finding]:
     """Whether amplitudes fall less than those of any map as reconstructed.
 
     Parameters
@@ -247,11 +275,16 @@ def sharpened(name: str, frequency: DoubleArray, signal: DoubleArray,
     b = wilson_b(frequency, signal, resolution)
     if b is None or b >= SHARPENED_BELOW:
         return []
-    return [Finding(
-        "sharpened-input", "warning",
-        f"{name} looks sharpened: its Wilson B is {b:.0f} Å² between {WILSON_FROM:g} and "
-        f"{resolution:.1f} Å, and most maps as reconstructed have 60 to 200; give unsharpened half "
-        "maps", {"wilson_b": b, "resolution_angstrom": resolution})]
+    return [
+        Finding(
+            "sharpened-input",
+            "warning",
+            f"{name} looks sharpened: its Wilson B is {b:.0f} Å² between {WILSON_FROM:g} and "
+            f"{resolution:.1f} Å, and most maps as reconstructed have 60 to 200; give unsharpened half "
+            "maps",
+            {"wilson_b": b, "resolution_angstrom": resolution},
+        )
+    ]
 
 
 def _own_noise(observed: ObservedMaps, spectra: Spectra) -> list[Finding]:
@@ -271,19 +304,31 @@ def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[
     band = f"between {AGREE_BAND[0]:g} and {AGREE_BAND[1]:g} Å"
     shared = agreement(frequency, fsc)
     if shared < _OPPOSED:
-        raise InputError(f"{first} and {second} are opposed: their FSC {band} is {shared:.2f}, "
-                         "so one has its contrast inverted; invert it")
+        raise InputError(
+            f"{first} and {second} are opposed: their FSC {band} is {shared:.2f}, "
+            "so one has its contrast inverted; invert it"
+        )
     if shared < RELATED and not findings:
-        findings.append(Finding(
-            "halves-unrelated", "warning",
-            f"{first} and {second} share little: their FSC {band} is {shared:.2f}, and that "
-            "of most half maps is above 0.9; check that both are of one reconstruction and not "
-            "turned against each other", {"fsc": shared}))
+        findings.append(
+            Finding(
+                "halves-unrelated",
+                "warning",
+                f"{first} and {second} share little: their FSC {band} is {shared:.2f}, and that "
+                "of most half maps is above 0.9; check that both are of one reconstruction and not "
+                "turned against each other",
+                {"fsc": shared},
+            )
+        )
     back = fsc_return(frequency, fsc)
     if back is not None:
-        findings.append(Finding(
-            "fsc-returns", "warning",
-            f"the FSC of {first} and {second} falls and is above 0.9 again at {1 / back:.1f} Å: "
-            "the halves share a mask, a filter or an interpolation; give them as the "
-            "reconstruction wrote them", {"return_angstrom": 1 / back}))
+        findings.append(
+            Finding(
+                "fsc-returns",
+                "warning",
+                f"the FSC of {first} and {second} falls and is above 0.9 again at {1 / back:.1f} Å: "
+                "the halves share a mask, a filter or an interpolation; give them as the "
+                "reconstruction wrote them",
+                {"return_angstrom": 1 / back},
+            )
+        )
     return findings

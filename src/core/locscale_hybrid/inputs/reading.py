@@ -17,8 +17,8 @@ from ..parameters import WEIGHTS, HybridInputs, HybridParameters, without_effect
 from ..symmetry.operators import Symmetry, symmetry_of
 from .half_maps import ObservedMaps, read_companion, read_observed
 
-_ROUNDED = 0.01           # beyond 0 to 1 by rounding
-_RINGING = 0.1            # the same by interpolation
+_ROUNDED = 0.01  # beyond 0 to 1 by rounding
+_RINGING = 0.1  # the same by interpolation
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,9 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
         If a file cannot be used, or the point group is unknown.
     """
     observed, frame, findings = read_observed(inputs, parameters)
-    symmetry = symmetry_of(observed.average.grid, parameters.point_group,
-                           parameters.symmetry_centre)
+    symmetry = symmetry_of(
+        observed.average.grid, parameters.point_group, parameters.symmetry_centre
+    )
     model, whole, digests = None, None, dict(observed.digests)
     if inputs.model is not None:
         whole, digests["model"] = read_hashed(inputs.model, read_model)
@@ -82,8 +83,10 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     if inputs.monomer_library is not None:
         digests["monomer_library"] = sha256(inputs.monomer_library)
     beside = {}
-    for name, path, what in (("mask", inputs.mask, "mask"),
-                             ("weight_map", inputs.weight_map, "weight")):
+    for name, path, what in (
+        ("mask", inputs.mask, "mask"),
+        ("weight_map", inputs.weight_map, "weight"),
+    ):
         if path is not None:
             file = read_companion(path, observed.average, what, voxel_size=parameters.voxel_size)
             beside[name], digests[name] = file.map, file.sha256
@@ -93,8 +96,7 @@ def read_run_input(inputs: HybridInputs, parameters: HybridParameters) -> RunInp
     findings += without_effect(inputs, parameters)
     if parameters.region is not None:
         findings += beyond_the_map(parameters.region, observed.average.grid)
-    return RunInput(observed, frame, symmetry, model, whole, mask, weight, tuple(findings),
-                    digests)
+    return RunInput(observed, frame, symmetry, model, whole, mask, weight, tuple(findings), digests)
 
 
 def require_weights(given: Map) -> list[Finding]:
@@ -107,14 +109,23 @@ def require_weights(given: Map) -> list[Finding]:
     """
     low, high = float(given.values.min()), float(given.values.max())
     if not np.isfinite([low, high]).all() or low < -_RINGING or high > 1 + _RINGING:
-        raise InputError(f"weight {given.name} runs from {low:.4g} to {high:.4g}; a weight runs "
-                         f"from 0 to 1: give such a map, or one of {', '.join(sorted(WEIGHTS))}")
+        raise InputError(
+            f"weight {given.name} runs from {low:.4g} to {high:.4g}; a weight runs "
+            f"from 0 to 1: give such a map, or one of {', '.join(sorted(WEIGHTS))}"
+        )
     if high < _ROUNDED:
-        raise InputError(f"weight {given.name} is empty: no voxel reaches {_ROUNDED:g}, so that "
-                         "nothing would be left of the map; give another one")
+        raise InputError(
+            f"weight {given.name} is empty: no voxel reaches {_ROUNDED:g}, so that "
+            "nothing would be left of the map; give another one"
+        )
     if low >= -_ROUNDED and high <= 1 + _ROUNDED:
         return []
-    return [Finding(
-        "weight-clipped", "note",
-        f"weight {given.name} runs from {low:.3g} to {high:.3g}, as interpolation leaves it. It is "
-        "cut off at 0 and 1", {"lowest": low, "highest": high})]
+    return [
+        Finding(
+            "weight-clipped",
+            "note",
+            f"weight {given.name} runs from {low:.3g} to {high:.3g}, as interpolation leaves it. It is "
+            "cut off at 0 and 1",
+            {"lowest": low, "highest": high},
+        )
+    ]

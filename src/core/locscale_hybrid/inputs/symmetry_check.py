@@ -22,15 +22,26 @@ from ..symmetry.rotation import spline_coefficients
 from .half_maps import solvent_region
 from .model_fit import coarse_shape
 
-PRESENT = 0.9              # correlation of a map with its copies that shows the symmetry
+PRESENT = 0.9  # correlation of a map with its copies that shows the symmetry
 ABSENT = 0.5
-CANDIDATES = (*(f"C{n}" for n in range(2, 9)), *(f"D{n}" for n in range(2, 9)),
-              "T", "T222", "TXZ", "O", "I1", "I2", "I3", "I4")
-_SAMPLES = 20_000          # voxels compared per candidate
+CANDIDATES = (
+    *(f"C{n}" for n in range(2, 9)),
+    *(f"D{n}" for n in range(2, 9)),
+    "T",
+    "T222",
+    "TXZ",
+    "O",
+    "I1",
+    "I2",
+    "I3",
+    "I4",
+)
+_SAMPLES = 20_000  # voxels compared per candidate
 
 
-def check_symmetry(grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, *,
-                   resolution: float | None = None) -> list[Finding]:
+def check_symmetry(
+    grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, *, resolution: float | None = None
+) -> list[Finding]:
     """Compare a map with its copies under a point group, after a low-pass.
 
     Parameters
@@ -56,16 +67,19 @@ def check_symmetry(grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, *
         return []
     symbol = symmetry.group.symbol
     at = _voxel_text(grid, symmetry.centre)
-    fact = (f"the map does not look {symbol}-symmetric about voxel {at}: its copies correlate with "
-            f"it to {worst:.2f} at worst, and {PRESENT:g} or more is expected")
+    fact = (
+        f"the map does not look {symbol}-symmetric about voxel {at}: its copies correlate with "
+        f"it to {worst:.2f} at worst, and {PRESENT:g} or more is expected"
+    )
     remedy = _remedy(grid, coefficients, symmetry, low, region)
     if worst < ABSENT:
         raise InputError(f"{fact}; {remedy}")
     return [Finding("symmetry-weak", "warning", f"{fact}; {remedy}", {"correlation": worst})]
 
 
-def suggested_symmetry(grid: Grid, coefficients: ComplexArray, *,
-                       resolution: float | None = None) -> list[Finding]:
+def suggested_symmetry(
+    grid: Grid, coefficients: ComplexArray, *, resolution: float | None = None
+) -> list[Finding]:
     """The largest point group that a map shows about the middle of its box.
 
     Parameters
@@ -87,12 +101,16 @@ def suggested_symmetry(grid: Grid, coefficients: ComplexArray, *,
     best = _largest(groups)
     if best is None:
         return []
-    return [Finding(
-        "symmetry-suggested", "note",
-        f"the map looks {best}-symmetric about voxel {_voxel_text(grid, nothing.centre)} "
-        f"(correlation with its copies {groups[best]:.2f} at worst): give {best} as the point "
-        "group if it was reconstructed with it",
-        {"point_group": best, "correlation": groups[best]})]
+    return [
+        Finding(
+            "symmetry-suggested",
+            "note",
+            f"the map looks {best}-symmetric about voxel {_voxel_text(grid, nothing.centre)} "
+            f"(correlation with its copies {groups[best]:.2f} at worst): give {best} as the point "
+            "group if it was reconstructed with it",
+            {"point_group": best, "correlation": groups[best]},
+        )
+    ]
 
 
 def low_passed(grid: Grid, coefficients: ComplexArray, resolution: float) -> Map:
@@ -129,15 +147,19 @@ def fitting_groups(low: Map, symmetry: Symmetry, region: BoolArray) -> dict[str,
     for symbol in CANDIDATES:
         candidate = Symmetry(parse_point_group(symbol), symmetry.centre)
         turns = voxel_turns(candidate, low.grid)[1:]
-        worst = float(correlations_under(low.values, turns, few, stop_below=PRESENT,
-                                         coefficients=coefficients).min())
+        worst = float(
+            correlations_under(
+                low.values, turns, few, stop_below=PRESENT, coefficients=coefficients
+            ).min()
+        )
         if worst >= PRESENT:
             found[symbol] = worst
     return found
 
 
-def _remedy(grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, low: Map,
-            region: BoolArray) -> str:
+def _remedy(
+    grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, low: Map, region: BoolArray
+) -> str:
     """What would fit: another group, another axis or centre, or none."""
     groups = fitting_groups(low, symmetry, region)
     best = _largest(groups)
@@ -145,8 +167,9 @@ def _remedy(grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, low: Map
     if best is None or order < min(symmetry.order, 12):
         space = FourierSpace(grid)
         whole = Map(space.backward(coefficients), grid)
-        index = np.ix_(*(np.arange(n) * m // n for n, m in zip(grid.shape, region.shape,
-                                                                strict=True)))
+        index = np.ix_(
+            *(np.arange(n) * m // n for n, m in zip(grid.shape, region.shape, strict=True))
+        )
         settings = fitting_settings(whole, symmetry, region[index], least=PRESENT)
         if settings and settings[0].order > order:
             return settings[0].sentence

@@ -7,13 +7,13 @@ from ..findings import Finding
 from .grid import BoolArray, FloatArray, Map
 from .map_values import block_means
 
-_INSIDE = 0.5             # of a soft mask, from which a voxel counts as inside
-_ROUNDED = 0.01           # beyond 0 to 1 by rounding
-_RINGING = 0.25           # beyond 0 to 1 by interpolation
-_PLATEAU = 0.75           # median of what is inside; density that is no mask has less
-_BLOCK = 5.0              # Å, in which density is compared with its surroundings
-_DENSEST = 0.99           # quantile of the blocks that hold the particle for certain
-_MISSED = 0.1             # share of these that a mask of the particle cannot leave out
+_INSIDE = 0.5  # of a soft mask, from which a voxel counts as inside
+_ROUNDED = 0.01  # beyond 0 to 1 by rounding
+_RINGING = 0.25  # beyond 0 to 1 by interpolation
+_PLATEAU = 0.75  # median of what is inside; density that is no mask has less
+_BLOCK = 5.0  # Å, in which density is compared with its surroundings
+_DENSEST = 0.99  # quantile of the blocks that hold the particle for certain
+_MISSED = 0.1  # share of these that a mask of the particle cannot leave out
 
 
 def inside(soft: FloatArray) -> BoolArray:
@@ -42,10 +42,14 @@ def checked_mask(given: Map, observed: Map, corners: BoolArray) -> tuple[FloatAr
     low, high = float(values.min()), float(values.max())
     if low >= _INSIDE:
         everywhere = f"{low:.3g}" if low == high else f"{low:.3g} or more"
-        findings.append(Finding(
-            "mask-whole-box", "note",
-            f"mask {given.name} is {everywhere} everywhere, so the whole box is used. Give a mask "
-            "of the particle, or leave -ma out"))
+        findings.append(
+            Finding(
+                "mask-whole-box",
+                "note",
+                f"mask {given.name} is {everywhere} everywhere, so the whole box is used. Give a mask "
+                "of the particle, or leave -ma out",
+            )
+        )
         return values, findings
     return values, findings + _misplaced(given.name, inside(values), observed, corners)
 
@@ -55,28 +59,45 @@ def _from_0_to_1(given: Map) -> tuple[FloatArray, list[Finding]]:
     values, name = given.values, given.name
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all() or low < -_RINGING or high > 1 + _RINGING:
-        remedy = (f"divide it by {high:g}" if low > -_ROUNDED and high > 1 else
-                  "give a mask, and density as a map")
-        raise InputError(f"mask {name} runs from {low:g} to {high:g}; a mask runs from 0 to 1: "
-                         f"{remedy}")
+        remedy = (
+            f"divide it by {high:g}"
+            if low > -_ROUNDED and high > 1
+            else "give a mask, and density as a map"
+        )
+        raise InputError(
+            f"mask {name} runs from {low:g} to {high:g}; a mask runs from 0 to 1: {remedy}"
+        )
     solid = inside(values)
     if not solid.any():
-        raise InputError(f"mask {name} is empty: no voxel reaches {_INSIDE:g}; "
-                         "give another mask, or leave -ma out")
+        raise InputError(
+            f"mask {name} is empty: no voxel reaches {_INSIDE:g}; "
+            "give another mask, or leave -ma out"
+        )
     findings = []
     if low < -_ROUNDED or high > 1 + _ROUNDED:
         if float(np.median(values[solid])) < _PLATEAU:
-            raise InputError(f"mask {name} runs from {low:g} to {high:g} without a plateau at 1, "
-                             "so it looks like a density map; give a mask, which runs from 0 to 1")
-        findings.append(Finding(
-            "mask-clipped", "note",
-            f"mask {name} runs from {low:.3g} to {high:.3g}, as interpolation leaves it. It was "
-            "cut off at 0 and 1", {"lowest": low, "highest": high}))
+            raise InputError(
+                f"mask {name} runs from {low:g} to {high:g} without a plateau at 1, "
+                "so it looks like a density map; give a mask, which runs from 0 to 1"
+            )
+        findings.append(
+            Finding(
+                "mask-clipped",
+                "note",
+                f"mask {name} runs from {low:.3g} to {high:.3g}, as interpolation leaves it. It was "
+                "cut off at 0 and 1",
+                {"lowest": low, "highest": high},
+            )
+        )
     elif high < 1 - _ROUNDED:
-        findings.append(Finding(
-            "mask-raised", "note",
-            f"mask {name} reaches {high:.3g} and not 1. It was divided by that",
-            {"highest": high}))
+        findings.append(
+            Finding(
+                "mask-raised",
+                "note",
+                f"mask {name} reaches {high:.3g} and not 1. It was divided by that",
+                {"highest": high},
+            )
+        )
         values = values / np.float32(high)
     return np.clip(values, 0, 1).astype(np.float32), findings
 
@@ -88,17 +109,25 @@ def _misplaced(name: str, solid: BoolArray, observed: Map, corners: BoolArray) -
     share = block_means(solid.astype(np.float32), size)
     densest = density >= np.quantile(density, _DENSEST)
     found = float(share[densest].mean())
-    mean_in, mean_out = (float(np.average(density, weights=weight))
-                         for weight in (share, 1 - share))
+    mean_in, mean_out = (
+        float(np.average(density, weights=weight)) for weight in (share, 1 - share)
+    )
     if found >= _MISSED or mean_in >= mean_out:
         return []
     at_corners, elsewhere = float(solid[corners].mean()), float(solid[~corners].mean())
     if at_corners > max(0.5, elsewhere):
-        raise InputError(f"mask {name} looks inverted: it takes {at_corners:.0%} of the corners "
-                         f"of the box and {found:.0%} of the strongest density; give 1 minus the "
-                         "mask")
-    return [Finding(
-        "mask-misses-density", "warning",
-        f"mask {name} leaves out the density: {found:.0%} of the strongest density of "
-        f"{observed.name} is inside, and the mean is {mean_in:.2g} inside and {mean_out:.2g} "
-        "outside. Give the mask of this map", {"share": found})]
+        raise InputError(
+            f"mask {name} looks inverted: it takes {at_corners:.0%} of the corners "
+            f"of the box and {found:.0%} of the strongest density; give 1 minus the "
+            "mask"
+        )
+    return [
+        Finding(
+            "mask-misses-density",
+            "warning",
+            f"mask {name} leaves out the density: {found:.0%} of the strongest density of "
+            f"{observed.name} is inside, and the mean is {mean_in:.2g} inside and {mean_out:.2g} "
+            "outside. Give the mask of this map",
+            {"share": found},
+        )
+    ]

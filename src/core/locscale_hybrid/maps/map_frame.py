@@ -49,8 +49,12 @@ class MapFrame:
         That of a single section, as stacks of images have, would be copied into every output.
         """
         x, y, z = (max(count, side) for count, side in zip(self.sampling, box, strict=True))
-        a, b, c = (edge if count == before else voxel * count for edge, voxel, count, before
-                   in zip(self.cell, self.voxel_size, (x, y, z), self.sampling, strict=True))
+        a, b, c = (
+            edge if count == before else voxel * count
+            for edge, voxel, count, before in zip(
+                self.cell, self.voxel_size, (x, y, z), self.sampling, strict=True
+            )
+        )
         return replace(self, cell=(a, b, c), sampling=(x, y, z))
 
     @classmethod

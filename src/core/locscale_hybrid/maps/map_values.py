@@ -7,11 +7,11 @@ import numpy as np
 from ..findings import Finding
 from .grid import FloatArray, IntArray, Map
 
-_LEAST_SPAN, _MOST_SPAN = 1e-4, 1e6   # of values whose powers float32 holds in every stage
-_OUTSTANDING = 0.3      # of the largest deviation: few voxels have that where some are damaged
-_MOST_HOT = 64          # voxels; a peak of density or of noise has more beyond that
-_AROUND = 0.05          # of the largest deviation: density next to a peak has more
-_ROUNDS = 8             # damaged voxels may differ by orders of magnitude
+_LEAST_SPAN, _MOST_SPAN = 1e-4, 1e6  # of values whose powers float32 holds in every stage
+_OUTSTANDING = 0.3  # of the largest deviation: few voxels have that where some are damaged
+_MOST_HOT = 64  # voxels; a peak of density or of noise has more beyond that
+_AROUND = 0.05  # of the largest deviation: density next to a peak has more
+_ROUNDS = 8  # damaged voxels may differ by orders of magnitude
 
 
 def block_means(values: FloatArray, size: list[int]) -> FloatArray:
@@ -20,7 +20,7 @@ def block_means(values: FloatArray, size: list[int]) -> FloatArray:
     sz, sy, sx = (min(edge, length) for edge, length in zip(size, values.shape, strict=True))
     means = np.empty((nz, ny, nx), dtype=np.float32)
     for z in range(nz):
-        slab = values[z * sz:(z + 1) * sz, :ny * sy, :nx * sx]
+        slab = values[z * sz : (z + 1) * sz, : ny * sy, : nx * sx]
         means[z] = slab.mean(axis=0).reshape(ny, sy, nx, sx).mean(axis=(1, 3))
     return means
 
@@ -53,11 +53,16 @@ def without_hot_voxels(volume: Map) -> list[Finding]:
     if not count:
         return []
     fact, pronoun = ("1 voxel", "It was") if count == 1 else (f"{count} voxels", "They were")
-    return [Finding(
-        "hot-voxels", "warning",
-        f"{volume.name} has {fact} far beyond all others, such as {worst[0]:.3g} at voxel "
-        f"{worst[1]}. {pronoun} replaced by the mean of the voxels around. Check how the file was "
-        "made", {"voxels": count, "value": worst[0]})]
+    return [
+        Finding(
+            "hot-voxels",
+            "warning",
+            f"{volume.name} has {fact} far beyond all others, such as {worst[0]:.3g} at voxel "
+            f"{worst[1]}. {pronoun} replaced by the mean of the voxels around. Check how the file was "
+            "made",
+            {"voxels": count, "value": worst[0]},
+        )
+    ]
 
 
 def _hot(values: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -83,8 +88,9 @@ def _neighbours(places: IntArray, shape: tuple[int, ...]) -> IntArray:
     """Flat indices of the 26 voxels around each, wrapped."""
     z, y, x = np.unravel_index(places, shape)
     steps = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
-    near = [np.ravel_multi_index((z + dz, y + dy, x + dx), shape, mode="wrap")
-            for dz, dy, dx in steps]
+    near = [
+        np.ravel_multi_index((z + dz, y + dy, x + dx), shape, mode="wrap") for dz, dy, dx in steps
+    ]
     return np.asarray(np.stack(near, axis=1), dtype=np.intp)
 
 
@@ -108,8 +114,12 @@ def range_finding(name: str, power: int) -> list[Finding]:
     """Say that the values of a map were multiplied."""
     if not power:
         return []
-    return [Finding(
-        "value-range", "note",
-        f"{name} has values of the order of {2.0 ** -power:.0e}. They were multiplied by "
-        f"{2.0 ** power:.3g} for the run; gain maps belong to the multiplied map",
-        {"factor": 2.0 ** power})]
+    return [
+        Finding(
+            "value-range",
+            "note",
+            f"{name} has values of the order of {2.0**-power:.0e}. They were multiplied by "
+            f"{2.0**power:.3g} for the run; gain maps belong to the multiplied map",
+            {"factor": 2.0**power},
+        )
+    ]

@@ -78,8 +78,8 @@ def _nearest_along(squared: FloatArray, axis: int, edge: float, reach: float) ->
     slab = max(1, _SLAB_VOXELS * squared.shape[across] // max(squared.size, 1))
     steps = min(int(reach / edge + 1e-6), squared.shape[axis] - 1)
     for begin in range(0, squared.shape[across], slab):
-        source = np.moveaxis(squared, across, 0)[begin:begin + slab]
-        target = np.moveaxis(result, across, 0)[begin:begin + slab]
+        source = np.moveaxis(squared, across, 0)[begin : begin + slab]
+        target = np.moveaxis(result, across, 0)[begin : begin + slab]
         along = 1 if axis == 0 else axis
         for step in range(1, steps + 1):
             cost = np.float32((step * edge) ** 2)
@@ -103,8 +103,9 @@ def opened(inside: BoolArray, voxel_size: Vector, radius: float) -> BoolArray:
     return np.asarray(distance_within(core, voxel_size, radius) <= radius)
 
 
-def without_small_pieces(inside: BoolArray, smallest: float,
-                         share_of_largest: float = 0.0) -> tuple[BoolArray, IntArray]:
+def without_small_pieces(
+    inside: BoolArray, smallest: float, share_of_largest: float = 0.0
+) -> tuple[BoolArray, IntArray]:
     """Drop connected pieces of too few voxels.
 
     Parameters
@@ -163,7 +164,7 @@ def voxels_near(grid: Grid, positions: DoubleArray, radius: float) -> BoolArray:
     offsets = offsets[(gap**2).sum(axis=1) <= radius**2]
     step = max(1, _BLOCK_POINTS // len(offsets))
     for begin in range(0, len(positions), step):
-        index = grid.index_of(positions[begin:begin + step])
+        index = grid.index_of(positions[begin : begin + step])
         voxels = np.rint(index).astype(np.intp)[:, None, :] + offsets
         squared = (((voxels - index[:, None, :]) * edges) ** 2).sum(axis=2)
         valid = (squared <= radius**2) & ((voxels >= 0) & (voxels < grid.shape)).all(axis=2)

@@ -28,8 +28,15 @@ from .grid import FloatArray, Map, Shape
 from .map_frame import MapFrame
 from .mrc_header import HEADER_BYTES, Header, false_extension, parse_header
 
-__all__ = ["MapFile", "MapFrame", "read_frame", "read_map", "read_map_and_frame",
-           "read_map_file", "write_map"]
+__all__ = [
+    "MapFile",
+    "MapFrame",
+    "read_frame",
+    "read_map",
+    "read_map_and_frame",
+    "read_map_file",
+    "write_map",
+]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 24
@@ -62,8 +69,9 @@ def read_map(path: str | Path, *, voxel_size: float | None = None) -> Map:
     return read_map_file(path, voxel_size=voxel_size).map
 
 
-def read_map_and_frame(path: str | Path, *,
-                       voxel_size: float | None = None) -> tuple[Map, MapFrame]:
+def read_map_and_frame(
+    path: str | Path, *, voxel_size: float | None = None
+) -> tuple[Map, MapFrame]:
     """Read a map and the frame it stands in; see `read_map_file`."""
     file = read_map_file(path, voxel_size=voxel_size)
     return file.map, file.frame
@@ -76,8 +84,9 @@ def read_frame(path: str | Path, *, voxel_size: float | None = None) -> MapFrame
         return _parsed(stream, source, file, voxel_size).frame
 
 
-def read_map_file(path: str | Path, *, voxel_size: float | None = None,
-                  may_be_constant: bool = False) -> MapFile:
+def read_map_file(
+    path: str | Path, *, voxel_size: float | None = None, may_be_constant: bool = False
+) -> MapFile:
     """Read a map of one volume.
 
     Parameters
@@ -110,8 +119,14 @@ def read_map_file(path: str | Path, *, voxel_size: float | None = None,
     return MapFile(Map(values, grid, file.name, file), header.frame, header.findings, digest)
 
 
-def write_map(path: str | Path, volume: Map, *, frame: MapFrame | None = None,
-              labels: Sequence[str] = (), durable: bool = True) -> None:
+def write_map(
+    path: str | Path,
+    volume: Map,
+    *,
+    frame: MapFrame | None = None,
+    labels: Sequence[str] = (),
+    durable: bool = True,
+) -> None:
     """Write a map as float32, axis order XYZ, in one step.
 
     The file appears under its name when it is complete; before that it has a temporary name in
@@ -221,19 +236,26 @@ def _opened(path: Path) -> Iterator[tuple[_Stream, _HashedFile]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is a damaged gzip file ({error}); copy it again") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; give yourself the "
-                         "right to read it, or copy it") from None
+        raise InputError(
+            f"{path} cannot be read: {error.strerror or error}; give yourself the "
+            "right to read it, or copy it"
+        ) from None
 
 
-def _parsed(stream: _Stream, source: _HashedFile, path: Path,
-            voxel_size: float | None) -> Header:
+def _parsed(stream: _Stream, source: _HashedFile, path: Path, voxel_size: float | None) -> Header:
     """Read the header and hold it to the size of the file."""
-    return parse_header(_read_up_to(stream, HEADER_BYTES), path, n_bytes=source.size,
-                        compressed=stream is not source, voxel_size=voxel_size)
+    return parse_header(
+        _read_up_to(stream, HEADER_BYTES),
+        path,
+        n_bytes=source.size,
+        compressed=stream is not source,
+        voxel_size=voxel_size,
+    )
 
 
-def _read_density(path: Path, voxel_size: float | None, *, extended: bool = True,
-                  ) -> tuple[Header, NDArray[Any], str]:
+def _read_density(
+    path: Path, voxel_size: float | None, *, extended: bool = True
+) -> tuple[Header, NDArray[Any], str]:
     """Header, density as it is stored, and the hash of the file.
 
     A compressed file does not say how long it is, so that an extended header that is not there
@@ -254,8 +276,10 @@ def _read_density(path: Path, voxel_size: float | None, *, extended: bool = True
         note = false_extension(path, layout.offset - HEADER_BYTES)
         header, stored, digest = _read_density(path, voxel_size, extended=False)
         return replace(header, findings=(*header.findings, note)), stored, digest
-    raise InputError(f"{path} ends after {done} of {stored.nbytes} bytes of density: it is "
-                     "truncated; copy it again")
+    raise InputError(
+        f"{path} ends after {done} of {stored.nbytes} bytes of density: it is "
+        "truncated; copy it again"
+    )
 
 
 def _read_up_to(stream: _Stream, count: int) -> bytes:
@@ -279,7 +303,7 @@ def _fill(stream: _Stream, array: NDArray[Any]) -> int:
     target = memoryview(array.reshape(-1).view(np.uint8))
     done = 0
     while done < len(target):
-        count = stream.readinto(target[done:done + _CHUNK_BYTES])
+        count = stream.readinto(target[done : done + _CHUNK_BYTES])
         if not count:
             break
         done += count
@@ -296,8 +320,10 @@ def _refuse_useless(values: FloatArray, path: Path, *, may_be_constant: bool) ->
             bad += int(np.count_nonzero(~np.isfinite(section)))
         low, high = min(low, bottom), max(high, top)
     if bad:
-        raise InputError(f"{path} has {bad} voxels that are not finite (NaN or infinite) out of "
-                         f"{values.size}; repair or recompute the map")
+        raise InputError(
+            f"{path} has {bad} voxels that are not finite (NaN or infinite) out of "
+            f"{values.size}; repair or recompute the map"
+        )
     if low == high and not may_be_constant:
         raise InputError(f"{path} is constant: every voxel is {low:g}; give a density map")
 
@@ -326,8 +352,9 @@ def _header_bytes(volume: Map, frame: MapFrame, labels: Sequence[str]) -> bytes:
     header["cella"] = frame.cell
     header["cellb"] = (90.0, 90.0, 90.0)
     header["mapc"], header["mapr"], header["maps"] = 1, 2, 3
-    for name, number in zip(("dmin", "dmax", "dmean", "rms"), _statistics(volume.values),
-                            strict=True):
+    for name, number in zip(
+        ("dmin", "dmax", "dmean", "rms"), _statistics(volume.values), strict=True
+    ):
         header[name] = number
     header["ispg"] = 1
     header["nversion"] = 20141
@@ -344,8 +371,9 @@ def _statistics(values: FloatArray) -> tuple[float, float, float, float]:
     """Minimum, maximum, mean and standard deviation."""
     mean = float(values.mean(dtype=np.float64))
     # float64, since the square of a float32 may be none
-    square = sum(float(np.square(section - np.float32(mean), dtype=np.float64).sum())
-                 for section in values)
+    square = sum(
+        float(np.square(section - np.float32(mean), dtype=np.float64).sum()) for section in values
+    )
     return float(values.min()), float(values.max()), mean, float(np.sqrt(square / values.size))
 
 

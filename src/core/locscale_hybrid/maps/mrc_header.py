@@ -21,18 +21,28 @@ from .grid import DoubleArray, Shape, Vector
 from .map_frame import MapFrame
 
 HEADER_BYTES = 1024
-SHORTEST_SIDE = 8             # voxels; anything smaller is no density map
-AXIS_TOLERANCE = 0.005        # relative difference of voxel edges that is still one magnification
+SHORTEST_SIDE = 8  # voxels; anything smaller is no density map
+AXIS_TOLERANCE = 0.005  # relative difference of voxel edges that is still one magnification
 _MOST_VOXELS = 2**31
-_LONGEST_SIDE = 65535         # ChimeraX tells the byte order by it
-_GZIP_RATIO = 1032            # deflate cannot do better
+_LONGEST_SIDE = 65535  # ChimeraX tells the byte order by it
+_GZIP_RATIO = 1032  # deflate cannot do better
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
-_IMOD_STAMP = 1146047817       # at byte 153; the flags follow
+_IMOD_STAMP = 1146047817  # at byte 153; the flags follow
 _COMPLEX_MODES = {3: "complex 16-bit integers", 4: "complex 32-bit floats"}
-_FOREIGN = {b"\x89HDF": "an HDF5 file", b"PK\x03\x04": "a zip archive", b"BZh": "a bzip2 file",
-            b"\xfd7zX": "an xz file", b"\x28\xb5\x2f\xfd": "a zstd file", b"II*\x00": "a TIFF file",
-            b"HEAD": "a PDB file", b"ATOM": "a PDB file", b"CRYS": "a PDB file",
-            b"data": "a CIF file", b"<htm": "a web page", b"<!DO": "a web page"}
+_FOREIGN = {
+    b"\x89HDF": "an HDF5 file",
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zX": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"II*\x00": "a TIFF file",
+    b"HEAD": "a PDB file",
+    b"ATOM": "a PDB file",
+    b"CRYS": "a PDB file",
+    b"data": "a CIF file",
+    b"<htm": "a web page",
+    b"<!DO": "a web page",
+}
 
 
 Fields = Any  # one record of mrcfile's HEADER_DTYPE
@@ -80,8 +90,9 @@ class Header:
     findings: tuple[Finding, ...]
 
 
-def parse_header(raw: bytes, path: Path, *, n_bytes: int, compressed: bool,
-                 voxel_size: float | None = None) -> Header:
+def parse_header(
+    raw: bytes, path: Path, *, n_bytes: int, compressed: bool, voxel_size: float | None = None
+) -> Header:
     """Read and check the first 1024 bytes of a map.
 
     Parameters
@@ -114,10 +125,14 @@ def parse_header(raw: bytes, path: Path, *, n_bytes: int, compressed: bool,
 def _decode(raw: bytes, path: Path, notes: list[Finding]) -> Fields:
     """The header fields in the byte order that makes sense of them."""
     if len(raw) < HEADER_BYTES:
-        raise InputError(f"{path} is not an MRC map: it holds {len(raw)} bytes, "
-                         f"and the header alone takes {HEADER_BYTES}; give a .mrc or .map file")
-    kinds = {"<": mrcfile.dtypes.HEADER_DTYPE.newbyteorder("<"),
-             ">": mrcfile.dtypes.HEADER_DTYPE.newbyteorder(">")}
+        raise InputError(
+            f"{path} is not an MRC map: it holds {len(raw)} bytes, "
+            f"and the header alone takes {HEADER_BYTES}; give a .mrc or .map file"
+        )
+    kinds = {
+        "<": mrcfile.dtypes.HEADER_DTYPE.newbyteorder("<"),
+        ">": mrcfile.dtypes.HEADER_DTYPE.newbyteorder(">"),
+    }
     fields = {order: np.frombuffer(raw[:HEADER_BYTES], kind)[0] for order, kind in kinds.items()}
     sensible = [order for order in "<>" if _makes_sense(fields[order])]
     if not sensible:
@@ -130,15 +145,23 @@ def _decode(raw: bytes, path: Path, notes: list[Finding]) -> Fields:
     if stamped in sensible:
         header = fields[stamped]
     else:
-        notes.append(Finding(
-            "machine-stamp", "note",
-            f"{path.name} has the machine stamp {stamp.hex(' ')}, which does not fit its contents; "
-            f"read as {'little' if sensible[0] == '<' else 'big'}-endian"))
+        notes.append(
+            Finding(
+                "machine-stamp",
+                "note",
+                f"{path.name} has the machine stamp {stamp.hex(' ')}, which does not fit its contents; "
+                f"read as {'little' if sensible[0] == '<' else 'big'}-endian",
+            )
+        )
     if bytes(header["map"])[:3] != b"MAP":
-        notes.append(Finding(
-            "map-identifier", "warning",
-            f"{path.name} lacks the identifier MAP at byte 209 of its header, as files from before "
-            "2000 do; its ORIGIN is not used, and NSTART gives the position"))
+        notes.append(
+            Finding(
+                "map-identifier",
+                "warning",
+                f"{path.name} lacks the identifier MAP at byte 209 of its header, as files from before "
+                "2000 do; its ORIGIN is not used, and NSTART gives the position",
+            )
+        )
     return header
 
 
@@ -149,36 +172,48 @@ def _makes_sense(fields: Fields) -> bool:
     return all(0 < side <= _LONGEST_SIDE for side in sides) and 0 <= mode <= 127
 
 
-def _layout(fields: Fields, path: Path, n_bytes: int, compressed: bool,
-            notes: list[Finding]) -> Layout:
+def _layout(
+    fields: Fields, path: Path, n_bytes: int, compressed: bool, notes: list[Finding]
+) -> Layout:
     """Type, place and axis order of the density, held to the size of the file."""
     mode = int(fields["mode"])
     if mode in _COMPLEX_MODES:
-        raise InputError(f"{path} holds {_COMPLEX_MODES[mode]} (mode {mode}), a Fourier transform; "
-                         "give the map in real space")
+        raise InputError(
+            f"{path} holds {_COMPLEX_MODES[mode]} (mode {mode}), a Fourier transform; "
+            "give the map in real space"
+        )
     if mode not in _DTYPES:
-        raise InputError(f"{path} has mode {mode}, which is none of 0, 1, 2, 6, 12 (8- and 16-bit "
-                         "integers, 16- and 32-bit floats); convert it to mode 2, 32-bit floats")
+        raise InputError(
+            f"{path} has mode {mode}, which is none of 0, 1, 2, 6, 12 (8- and 16-bit "
+            "integers, 16- and 32-bit floats); convert it to mode 2, 32-bit floats"
+        )
     columns, rows, sections = (int(fields[name]) for name in ("nx", "ny", "nz"))
     voxels = columns * rows * sections
     if voxels >= _MOST_VOXELS:
-        raise InputError(f"{path} claims {columns} x {rows} x {sections} = {voxels} voxels; maps "
-                         f"of up to {_MOST_VOXELS - 1} are read: crop or bin it")
+        raise InputError(
+            f"{path} claims {columns} x {rows} x {sections} = {voxels} voxels; maps "
+            f"of up to {_MOST_VOXELS - 1} are read: crop or bin it"
+        )
     if min(columns, rows, sections) < SHORTEST_SIDE:
-        raise InputError(f"{path} has {columns} x {rows} x {sections} voxels; a map has at least "
-                         f"{SHORTEST_SIDE} along each axis, so this is an image or a fragment")
+        raise InputError(
+            f"{path} has {columns} x {rows} x {sections} voxels; a map has at least "
+            f"{SHORTEST_SIDE} along each axis, so this is an image or a fragment"
+        )
     kind = "u1" if mode == 0 and _is_unsigned(fields) else _DTYPES[mode]
     dtype = np.dtype(kind).newbyteorder(fields.dtype["nx"].byteorder)
-    offset = HEADER_BYTES + _extended_bytes(fields, path, n_bytes, voxels * dtype.itemsize,
-                                            compressed, notes)
+    offset = HEADER_BYTES + _extended_bytes(
+        fields, path, n_bytes, voxels * dtype.itemsize, compressed, notes
+    )
     # whether a compressed file holds its extended header shows when it is read
     need = (HEADER_BYTES if compressed else offset) + voxels * dtype.itemsize
     holds = n_bytes * _GZIP_RATIO if compressed else n_bytes
     if need > holds:
         unit = "compressed bytes" if compressed else "bytes"
-        raise InputError(f"{path} claims {columns} x {rows} x {sections} voxels of mode {mode}, "
-                         f"{need} bytes, but the file holds {n_bytes} {unit}: it is truncated or "
-                         "damaged; copy it again")
+        raise InputError(
+            f"{path} claims {columns} x {rows} x {sections} voxels of mode {mode}, "
+            f"{need} bytes, but the file holds {n_bytes} {unit}: it is truncated or "
+            "damaged; copy it again"
+        )
     return Layout(dtype, offset, (sections, rows, columns), _axis_order(fields, path, notes))
 
 
@@ -188,13 +223,21 @@ def _is_unsigned(fields: Fields) -> bool:
     return bool(extra[0] == _IMOD_STAMP and not extra[1] & 1)
 
 
-def _extended_bytes(fields: Fields, path: Path, n_bytes: int, data_bytes: int, compressed: bool,
-                    notes: list[Finding]) -> int:
+def _extended_bytes(
+    fields: Fields,
+    path: Path,
+    n_bytes: int,
+    data_bytes: int,
+    compressed: bool,
+    notes: list[Finding],
+) -> int:
     """Length of the extended header; 0 where the file is just too short to hold it."""
     claimed = int(fields["nsymbt"])
     if claimed < 0:
-        raise InputError(f"{path} claims an extended header of {claimed} bytes: the header is "
-                         "damaged; write the map again with another program")
+        raise InputError(
+            f"{path} claims an extended header of {claimed} bytes: the header is "
+            "damaged; write the map again with another program"
+        )
     if claimed and not compressed and n_bytes == HEADER_BYTES + data_bytes:
         notes.append(false_extension(path, claimed))
         return 0
@@ -204,23 +247,31 @@ def _extended_bytes(fields: Fields, path: Path, n_bytes: int, data_bytes: int, c
 def false_extension(path: Path, claimed: int) -> Finding:
     """Say that a file is read without the extended header that it claims."""
     return Finding(
-        "extended-header", "note",
+        "extended-header",
+        "note",
         f"{path.name} claims an extended header of {claimed} bytes that the file does not "
-        "hold; read without it")
+        "hold; read without it",
+    )
 
 
 def _axis_order(fields: Fields, path: Path, notes: list[Finding]) -> tuple[int, int, int]:
     """Permutation that brings [sections, rows, columns] to [z, y, x]."""
     axes = [int(fields[name]) for name in ("mapc", "mapr", "maps")]
     if axes == [0, 0, 0]:
-        notes.append(Finding("axis-order", "note",
-                             f"{path.name} gives no axis order (MAPC, MAPR, MAPS are 0); "
-                             "read as X, Y, Z"))
+        notes.append(
+            Finding(
+                "axis-order",
+                "note",
+                f"{path.name} gives no axis order (MAPC, MAPR, MAPS are 0); read as X, Y, Z",
+            )
+        )
         axes = [1, 2, 3]
     if sorted(axes) != [1, 2, 3]:
-        raise InputError(f"{path} has the axis order MAPC, MAPR, MAPS = {axes[0]}, {axes[1]}, "
-                         f"{axes[2]}, which is no permutation of 1, 2, 3; write the map again "
-                         "with another program")
+        raise InputError(
+            f"{path} has the axis order MAPC, MAPR, MAPS = {axes[0]}, {axes[1]}, "
+            f"{axes[2]}, which is no permutation of 1, 2, 3; write the map again "
+            "with another program"
+        )
     file_axis = {axis: 2 - place for place, axis in enumerate(axes)}
     return file_axis[3], file_axis[2], file_axis[1]
 
@@ -229,13 +280,19 @@ def _refuse_stack(fields: Fields, layout: Layout, path: Path, notes: list[Findin
     """Refuse several volumes in one file; say so where the header speaks of images."""
     sections, depth, group = layout.file_shape[0], int(fields["mz"]), int(fields["ispg"])
     if mrcfile.utils.spacegroup_is_volume_stack(group) and 0 < depth < sections:
-        raise InputError(f"{path} is a stack of {sections // depth} volumes (space group {group}, "
-                         f"{sections} sections, {depth} per volume); give one map per file")
+        raise InputError(
+            f"{path} is a stack of {sections // depth} volumes (space group {group}, "
+            f"{sections} sections, {depth} per volume); give one map per file"
+        )
     if group == 0 and depth == 1:
-        notes.append(Finding(
-            "image-stack", "warning",
-            f"{path.name} is marked as a stack of {sections} images (ISPG 0, MZ 1), read as one "
-            "map; if it is a particle stack, give the reconstruction instead"))
+        notes.append(
+            Finding(
+                "image-stack",
+                "warning",
+                f"{path.name} is marked as a stack of {sections} images (ISPG 0, MZ 1), read as one "
+                "map; if it is a particle stack, give the reconstruction instead",
+            )
+        )
 
 
 def _refuse_skewed(fields: Fields, path: Path) -> None:
@@ -243,12 +300,15 @@ def _refuse_skewed(fields: Fields, path: Path) -> None:
     angles = [float(fields["cellb"][name]) for name in ("alpha", "beta", "gamma")]
     if any(angles) and not all(abs(angle - 90.0) < 0.01 for angle in angles):
         text = ", ".join(f"{angle:g}" for angle in angles)
-        raise InputError(f"{path} has cell angles {text}: the method needs a right-angled grid, as "
-                         "every single-particle map has; resample the map onto one")
+        raise InputError(
+            f"{path} has cell angles {text}: the method needs a right-angled grid, as "
+            "every single-particle map has; resample the map onto one"
+        )
 
 
-def _frame(fields: Fields, layout: Layout, path: Path, voxel_size: float | None,
-           notes: list[Finding]) -> MapFrame:
+def _frame(
+    fields: Fields, layout: Layout, path: Path, voxel_size: float | None, notes: list[Finding]
+) -> MapFrame:
     """Cell, ORIGIN and NSTART in XYZ order."""
     box = layout.shape[::-1]
     sampling = _sampling(fields, box, path, notes)
@@ -257,38 +317,55 @@ def _frame(fields: Fields, layout: Layout, path: Path, voxel_size: float | None,
     z, y, x = (starts[axis] for axis in layout.transpose)
     limit = 10 * max(*sampling, *box)
     if max(abs(x), abs(y), abs(z)) > limit:
-        notes.append(Finding(
-            "nstart-ignored", "warning",
-            f"{path.name} starts at voxel ({x}, {y}, {z}), beyond ten boxes away; NSTART is not "
-            "used, as in ChimeraX"))
+        notes.append(
+            Finding(
+                "nstart-ignored",
+                "warning",
+                f"{path.name} starts at voxel ({x}, {y}, {z}), beyond ten boxes away; NSTART is not "
+                "used, as in ChimeraX",
+            )
+        )
         x = y = z = 0
     frame = MapFrame(cell, sampling, (0.0, 0.0, 0.0), (x, y, z))
     origin = _origin(fields, frame.voxel_size, path, notes)
     if any(origin) and any((x, y, z)):
         by_start = frame.grid(layout.shape).origin
         if np.abs(np.subtract(origin, by_start)).max() > 0.01 * min(frame.voxel_size):
-            notes.append(Finding(
-                "origins-differ", "note",
-                f"{path.name} has two positions: ORIGIN {_triple(origin)} Å, used here, and NSTART "
-                f"{_triple(by_start)} Å, which ChimeraX uses for files named .map or .ccp4"))
+            notes.append(
+                Finding(
+                    "origins-differ",
+                    "note",
+                    f"{path.name} has two positions: ORIGIN {_triple(origin)} Å, used here, and NSTART "
+                    f"{_triple(by_start)} Å, which ChimeraX uses for files named .map or .ccp4",
+                )
+            )
     return MapFrame(cell, sampling, origin, (x, y, z)).holding(box)
 
 
-def _sampling(fields: Fields, box: Shape, path: Path,
-              notes: list[Finding]) -> tuple[int, int, int]:
+def _sampling(fields: Fields, box: Shape, path: Path, notes: list[Finding]) -> tuple[int, int, int]:
     """MX, MY, MZ, or the box where they are missing or speak of an image stack."""
     x, y, z = (int(fields[name]) for name in ("mx", "my", "mz"))
     if min(x, y, z) <= 0:
-        notes.append(Finding("cell-sampling", "note",
-                             f"{path.name} gives no sampling of its cell (MX, MY, MZ = {x}, {y}, "
-                             f"{z}); the box of {box[0]} x {box[1]} x {box[2]} voxels is taken"))
+        notes.append(
+            Finding(
+                "cell-sampling",
+                "note",
+                f"{path.name} gives no sampling of its cell (MX, MY, MZ = {x}, {y}, "
+                f"{z}); the box of {box[0]} x {box[1]} x {box[2]} voxels is taken",
+            )
+        )
         return box
     edges = np.array([_decimal(fields["cella"][name]) for name in ("x", "y", "z")])
     if min(edges) > 0 and not _is_even(edges / (x, y, z)) and _is_even(edges / box):
-        notes.append(Finding("cell-sampling", "note",
-                             f"{path.name} samples its cell by {x} x {y} x {z} voxels, which then "
-                             f"differ along the axes; the box of {box[0]} x {box[1]} x {box[2]} "
-                             "voxels is taken"))
+        notes.append(
+            Finding(
+                "cell-sampling",
+                "note",
+                f"{path.name} samples its cell by {x} x {y} x {z} voxels, which then "
+                f"differ along the axes; the box of {box[0]} x {box[1]} x {box[2]} "
+                "voxels is taken",
+            )
+        )
         return box
     return x, y, z
 
@@ -298,8 +375,13 @@ def _is_even(voxels: DoubleArray) -> bool:
     return bool(voxels.max() / voxels.min() - 1 <= AXIS_TOLERANCE)
 
 
-def _cell(fields: Fields, sampling: tuple[int, int, int], path: Path,
-          voxel_size: float | None, notes: list[Finding]) -> Vector:
+def _cell(
+    fields: Fields,
+    sampling: tuple[int, int, int],
+    path: Path,
+    voxel_size: float | None,
+    notes: list[Finding],
+) -> Vector:
     """Edges of the cell in Å, from the header or from the voxel size given."""
     edges = [_decimal(fields["cella"][name]) for name in ("x", "y", "z")]
     voxels = np.array(edges) / sampling
@@ -307,25 +389,34 @@ def _cell(fields: Fields, sampling: tuple[int, int, int], path: Path,
     if voxel_size is not None:
         mean = float(voxels.mean()) if known else 0.0
         if known and np.abs(voxels / voxel_size - 1).max() > 1e-3:
-            notes.append(Finding(
-                "voxel-size-override", "warning" if abs(mean / voxel_size - 1) > 0.01 else "note",
-                f"{path.name}: voxel size {voxel_size:g} Å as given in place of {mean:.4g} Å in "
-                f"the header, {100 * (voxel_size / mean - 1):+.1f} %; "
-                "leave it out to use the header",
-                {"given_angstrom": voxel_size, "header_angstrom": mean}))
+            notes.append(
+                Finding(
+                    "voxel-size-override",
+                    "warning" if abs(mean / voxel_size - 1) > 0.01 else "note",
+                    f"{path.name}: voxel size {voxel_size:g} Å as given in place of {mean:.4g} Å in "
+                    f"the header, {100 * (voxel_size / mean - 1):+.1f} %; "
+                    "leave it out to use the header",
+                    {"given_angstrom": voxel_size, "header_angstrom": mean},
+                )
+            )
         x, y, z = (voxel_size * count for count in sampling)
         return x, y, z
     if not known:
-        raise InputError(f"{path} gives no voxel size (cell {_triple(edges)} Å); "
-                         "give it with --apix")
+        raise InputError(
+            f"{path} gives no voxel size (cell {_triple(edges)} Å); give it with --apix"
+        )
     if voxels.min() < 0.05 or voxels.max() > 50:
-        raise InputError(f"{path} has voxels of {_triple(voxels)} Å, outside 0.05 to 50 Å; "
-                         "give the voxel size with --apix")
+        raise InputError(
+            f"{path} has voxels of {_triple(voxels)} Å, outside 0.05 to 50 Å; "
+            "give the voxel size with --apix"
+        )
     if not _is_even(voxels):
-        raise InputError(f"{path} has voxels of {_triple(voxels)} Å, which differ by "
-                         f"{100 * (voxels.max() / voxels.min() - 1):.2f} % between axes (allowed "
-                         f"{100 * AXIS_TOLERANCE:g} %); resample it, or give one voxel size with "
-                         "--apix if the header is wrong")
+        raise InputError(
+            f"{path} has voxels of {_triple(voxels)} Å, which differ by "
+            f"{100 * (voxels.max() / voxels.min() - 1):.2f} % between axes (allowed "
+            f"{100 * AXIS_TOLERANCE:g} %); resample it, or give one voxel size with "
+            "--apix if the header is wrong"
+        )
     return edges[0], edges[1], edges[2]
 
 
@@ -336,9 +427,14 @@ def _origin(fields: Fields, voxels: Vector, path: Path, notes: list[Finding]) ->
     origin = [_decimal(fields["origin"][name]) for name in ("x", "y", "z")]
     # beyond 2^24 voxels float32 cannot tell neighbours apart: left over from an older program
     if not np.isfinite(origin).all() or (np.abs(origin) > 2**24 * np.array(voxels)).any():
-        notes.append(Finding("origin-ignored", "warning",
-                             f"{path.name} has the ORIGIN {_triple(origin)} Å, which no map can "
-                             "have; NSTART gives the position, as in ChimeraX"))
+        notes.append(
+            Finding(
+                "origin-ignored",
+                "warning",
+                f"{path.name} has the ORIGIN {_triple(origin)} Å, which no map can "
+                "have; NSTART gives the position, as in ChimeraX",
+            )
+        )
         return 0.0, 0.0, 0.0
     return origin[0], origin[1], origin[2]
 

@@ -8,12 +8,12 @@ from scipy import ndimage
 from .grid import BoolArray, FloatArray, Grid
 from .morphology import without_small_pieces
 
-_FLAT = 1e-3              # local sd over the sd of the map where it is masked to a constant
-_FLAT_EDGE = 5            # voxels of the cube in which that is looked at
-_FEWEST_FLAT = 0.02       # share of the box that makes it a mask
-_QUIET = 0.25             # sd in a cube of solvent over that in the loudest cubes
-_LOUD = 0.99              # quantile of the sd in all cubes
-_QUIET_SHARE = 0.05       # least share of the cubes that is quiet
+_FLAT = 1e-3  # local sd over the sd of the map where it is masked to a constant
+_FLAT_EDGE = 5  # voxels of the cube in which that is looked at
+_FEWEST_FLAT = 0.02  # share of the box that makes it a mask
+_QUIET = 0.25  # sd in a cube of solvent over that in the loudest cubes
+_LOUD = 0.99  # quantile of the sd in all cubes
+_QUIET_SHARE = 0.05  # least share of the cubes that is quiet
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,9 @@ def present_part(values: FloatArray) -> BoolArray | None:
     return ~ndimage.maximum_filter(flat, _FLAT_EDGE) if flat.any() else None
 
 
-def quiet_part(values: FloatArray, grid: Grid, edge: float,
-               present: BoolArray | None = None) -> QuietPart | None:
+def quiet_part(
+    values: FloatArray, grid: Grid, edge: float, present: BoolArray | None = None
+) -> QuietPart | None:
     """The part of a map that is quiet beside its loudest part.
 
     Parameters
@@ -87,8 +88,10 @@ def whole_cubes(present: BoolArray, grid: Grid, edge: float) -> BoolArray:
 
 def _cube(grid: Grid, edge: float) -> tuple[int, ...]:
     """Voxels of a cube along z, y, x: an odd number."""
-    return tuple(min(2 * int(round((edge / step - 1) / 2)) + 1, length)
-                 for step, length in zip(reversed(grid.voxel_size), grid.shape, strict=True))
+    return tuple(
+        min(2 * int(round((edge / step - 1) / 2)) + 1, length)
+        for step, length in zip(reversed(grid.voxel_size), grid.shape, strict=True)
+    )
 
 
 def smoothed(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:

@@ -15,8 +15,8 @@ Corners = tuple[float, float, float, float, float, float]  # x y z of the low, t
 
 _Kind = TypeVar("_Kind", bound=np.generic)
 
-_ON_A_VOXEL = 1e-3        # voxels: corners that name a voxel hold it, whatever they round to
-_EDGE = 6.0               # Å, soft edge of `soft_box`
+_ON_A_VOXEL = 1e-3  # voxels: corners that name a voxel hold it, whatever they round to
+_EDGE = 6.0  # Å, soft edge of `soft_box`
 
 
 def box_of(corners: Corners, grid: Grid) -> Box:
@@ -42,10 +42,14 @@ def box_of(corners: Corners, grid: Grid) -> Box:
     high = np.floor(grid.index_of(np.array(corners[3:])) + _ON_A_VOXEL).astype(int)
     first, last = np.maximum(low, 0), np.minimum(high, np.array(grid.shape) - 1)
     if (last < first).any():
-        spans = [f"{name} {begin:.4g} to {begin + edge:.4g}" for name, begin, edge
-                 in zip("xyz", grid.origin, grid.cell, strict=True)]
-        raise InputError(f"the region {region_text(corners)} holds no voxel of the map, which has "
-                         f"{', '.join(spans)} Å: give a region inside it, or leave it out")
+        spans = [
+            f"{name} {begin:.4g} to {begin + edge:.4g}"
+            for name, begin, edge in zip("xyz", grid.origin, grid.cell, strict=True)
+        ]
+        raise InputError(
+            f"the region {region_text(corners)} holds no voxel of the map, which has "
+            f"{', '.join(spans)} Å: give a region inside it, or leave it out"
+        )
     z, y, x = (slice(int(begin), int(end) + 1) for begin, end in zip(first, last, strict=True))
     return z, y, x
 
@@ -56,16 +60,22 @@ def beyond_the_map(corners: Corners, grid: Grid) -> list[Finding]:
     kept = (*np.maximum(corners[:3], low), *np.minimum(corners[3:], high))
     if np.abs(np.subtract(kept, corners)).max() <= max(grid.voxel_size):
         return []
-    return [Finding(
-        "region-beyond", "note",
-        f"the region {region_text(corners)} goes beyond the map: what lies in it, "
-        f"{region_text(kept)}, is scaled")]
+    return [
+        Finding(
+            "region-beyond",
+            "note",
+            f"the region {region_text(corners)} goes beyond the map: what lies in it, "
+            f"{region_text(kept)}, is scaled",
+        )
+    ]
 
 
 def region_text(corners: Corners) -> str:
     """A region in words, with its unit."""
-    spans = [f"{name} {low:.4g} to {high:.4g}" for name, low, high
-             in zip("xyz", corners[:3], corners[3:], strict=True)]
+    spans = [
+        f"{name} {low:.4g} to {high:.4g}"
+        for name, low, high in zip("xyz", corners[:3], corners[3:], strict=True)
+    ]
     return f"{', '.join(spans)} Å"
 
 
@@ -78,9 +88,12 @@ def within(values: NDArray[_Kind], box: Box) -> NDArray[_Kind]:
 
 def grown(box: Box, grid: Grid, width: float) -> Box:
     """A box with `width` Å more on every side, as far as the map goes."""
-    z, y, x = (slice(max(part.start - round(width / voxel), 0),
-                     min(part.stop + round(width / voxel), whole))
-               for part, voxel, whole in zip(box, grid.voxel_size[::-1], grid.shape, strict=True))
+    z, y, x = (
+        slice(
+            max(part.start - round(width / voxel), 0), min(part.stop + round(width / voxel), whole)
+        )
+        for part, voxel, whole in zip(box, grid.voxel_size[::-1], grid.shape, strict=True)
+    )
     return z, y, x
 
 
@@ -93,21 +106,25 @@ def require_density(corners: Corners, box: Box, mask: FloatArray) -> None:
         If no voxel of the box is inside.
     """
     if not inside(mask[box]).any():
-        raise InputError(f"the region {region_text(corners)} holds solvent alone: there is "
-                         "nothing to scale; give a region that holds part of the particle")
+        raise InputError(
+            f"the region {region_text(corners)} holds solvent alone: there is "
+            "nothing to scale; give a region that holds part of the particle"
+        )
 
 
 def soft_box(box: Box, grid: Grid) -> FloatArray:
     """1 in a box, with an edge of 6 Å that falls to 0 at its faces; none at those of the map."""
     result = np.zeros(grid.shape, dtype=np.float32)
     result[box] = 1
-    for axis, (part, whole, voxel) in enumerate(zip(box, grid.shape, grid.voxel_size[::-1],
-                                                    strict=True)):
+    for axis, (part, whole, voxel) in enumerate(
+        zip(box, grid.shape, grid.voxel_size[::-1], strict=True)
+    ):
         length = part.stop - part.start
         ends = (part.start > 0, part.stop < whole)
         width = min(round(_EDGE / voxel), length // 3)
-        factor = edge_factor(length, width, ends).reshape([-1 if i == axis else 1
-                                                           for i in range(3)])
+        factor = edge_factor(length, width, ends).reshape(
+            [-1 if i == axis else 1 for i in range(3)]
+        )
         result[box] *= factor
     return result
 
@@ -119,5 +136,5 @@ def edge_factor(length: int, width: int, ends: tuple[bool, bool]) -> FloatArray:
     if ends[0]:
         factor[: len(rise)] *= rise.astype(np.float32)
     if ends[1]:
-        factor[length - len(rise):] *= rise[::-1].astype(np.float32)
+        factor[length - len(rise) :] *= rise[::-1].astype(np.float32)
     return factor

@@ -21,12 +21,14 @@ def first_mask(given: RunInput, parameters: HybridParameters) -> Mask:
         If nothing is significant, or the user's mask does not fit or is empty.
     """
     first = find_resolution(given.observed, asked=parameters.resolution)
-    return confidence_mask(given.observed, fdr=parameters.fdr, resolution=first.d_min,
-                           user_mask=given.mask)
+    return confidence_mask(
+        given.observed, fdr=parameters.fdr, resolution=first.d_min, user_mask=given.mask
+    )
 
 
-def coverage(name: str, mask: Mask, positions: DoubleArray, *,
-             completed: bool) -> tuple[float, list[Finding]]:
+def coverage(
+    name: str, mask: Mask, positions: DoubleArray, *, completed: bool
+) -> tuple[float, list[Finding]]:
     """Share of the mask, 0 to 1, that a model reaches, and whether that is little.
 
     Parameters
@@ -54,12 +56,12 @@ def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding
     mask = first_mask(given, parameters)
     findings = list(mask.findings)
     if given.observed.kind != "halves":
-        findings += find_resolution(given.observed, asked=parameters.resolution, mask=mask.soft,
-                                    model=given.model).findings
+        findings += find_resolution(
+            given.observed, asked=parameters.resolution, mask=mask.soft, model=given.model
+        ).findings
     if given.model is None:
         return findings
-    atoms = complete_assembly(given.model, given.group,
-                              grid=given.observed.average.grid).positions
+    atoms = complete_assembly(given.model, given.group, grid=given.observed.average.grid).positions
     _, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
     return [*findings, *told]
 

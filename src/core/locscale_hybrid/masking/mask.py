@@ -24,24 +24,26 @@ from ..maps.solvent import present_part, quiet_part, smoothed
 
 DALTON_PER_CUBIC_ANGSTROM = 0.81
 
-FILTER_RESOLUTION = 5.0    # Å, finest low-pass of the significance map
-FILTER_FACTOR = 1.5        # times the resolution, where that is coarser
-NOISE_BALL = 25.0          # Å, diameter of the ball over which the noise is averaged
-SMALLEST_PIECE = 1000.0    # Å^3
-SHARE_OF_LARGEST = 0.05    # smaller pieces go
-DILATION = 3.0             # Å
-SOFT_EDGE = 6              # voxels of the cosine edge
+FILTER_RESOLUTION = 5.0  # Å, finest low-pass of the significance map
+FILTER_FACTOR = 1.5  # times the resolution, where that is coarser
+NOISE_BALL = 25.0  # Å, diameter of the ball over which the noise is averaged
+SMALLEST_PIECE = 1000.0  # Å^3
+SHARE_OF_LARGEST = 0.05  # smaller pieces go
+DILATION = 3.0  # Å
+SOFT_EDGE = 6  # voxels of the cosine edge
 
 _GAUSSIAN_PER_RESOLUTION = 0.225  # sigma of a Gaussian whose amplitude is 1/e at the resolution
-_FULL = 0.8               # significant share of the unmasked part that leaves no solvent there
-_BINS_PER_SD = 200        # of the histogram that stands for the sorted p-values
-_HIGHEST_Z = 38.0         # beyond it the tail of a Gaussian is below the smallest double
+_FULL = 0.8  # significant share of the unmasked part that leaves no solvent there
+_BINS_PER_SD = 200  # of the histogram that stands for the sorted p-values
+_HIGHEST_Z = 38.0  # beyond it the tail of a Gaussian is below the smallest double
 
 
 _NO_NOISE = Finding(
-    "no-noise", "warning",
+    "no-noise",
+    "warning",
     "the noise of this map cannot be separated from its density, so all of it is the mask; give "
-    "half maps, or a mask with -ma")
+    "half maps, or a mask with -ma",
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,10 @@ class Mask:
     def check(self) -> None:
         """Hold the arrays to the grid; ValueError where they do not fit it."""
         if not self.solid.shape == self.soft.shape == self.grid.shape:
-            raise ValueError(f"a mask of {self.solid.shape} and {self.soft.shape} voxels does not "
-                             f"fit the grid {self.grid.shape}")
+            raise ValueError(
+                f"a mask of {self.solid.shape} and {self.soft.shape} voxels does not "
+                f"fit the grid {self.grid.shape}"
+            )
 
     @property
     def volume(self) -> float:
@@ -88,8 +92,9 @@ class Mask:
         return float(self.solid[self.grid.nearest_voxels(positions)].mean())
 
 
-def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
-                    user_mask: Map | None = None) -> Mask:
+def confidence_mask(
+    observed: ObservedMaps, *, fdr: float, resolution: float, user_mask: Map | None = None
+) -> Mask:
     """Mask of the voxels whose density is significant against the noise.
 
     Parameters
@@ -140,15 +145,17 @@ def confidence_mask(observed: ObservedMaps, *, fdr: float, resolution: float,
     return Mask(grid, solid, soft, origin, tuple(findings))
 
 
-def _significant(observed: ObservedMaps, fdr: float, resolution: float,
-                 present: BoolArray | None) -> BoolArray | None:
+def _significant(
+    observed: ObservedMaps, fdr: float, resolution: float, present: BoolArray | None
+) -> BoolArray | None:
     """The voxels that the procedure accepts; None where there is no noise to hold them against."""
     scores = significance(observed, resolution=resolution, present=present)
     return None if scores is None else scores >= discovery_threshold(scores, fdr, present)
 
 
-def _against_solvent(observed: ObservedMaps, fdr: float, resolution: float,
-                     present: BoolArray | None) -> BoolArray:
+def _against_solvent(
+    observed: ObservedMaps, fdr: float, resolution: float, present: BoolArray | None
+) -> BoolArray:
     """What is significant in the average of two halves against its solvent alone."""
     one = ObservedMaps(observed.average, None, None, "single")
     raw = _significant(one, fdr, resolution, present)
@@ -158,23 +165,28 @@ def _against_solvent(observed: ObservedMaps, fdr: float, resolution: float,
 
 def _nothing_found(observed: ObservedMaps, fdr: float) -> str:
     """The sentence about a map without density."""
-    return (f"no density rises above the noise of {observed.average.name}: at a false discovery "
-            f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³; check that both "
-            "maps show the same particle, raise -fdr, or give a mask with -ma")
+    return (
+        f"no density rises above the noise of {observed.average.name}: at a false discovery "
+        f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³; check that both "
+        "maps show the same particle, raise -fdr, or give a mask with -ma"
+    )
 
 
 def _halves_differ(observed: ObservedMaps, fdr: float) -> Finding:
     """Say that the density of one half map is missing from the other."""
     return Finding(
-        "halves-differ", "warning",
+        "halves-differ",
+        "warning",
         f"half maps differ as much as they agree: none of the density in {observed.average.name} "
         f"rises above half their difference at a false discovery rate of {fdr:g}, so the mask was "
         "made against the solvent; one of them may hold only noise or another particle: check the "
-        "pair")
+        "pair",
+    )
 
 
-def significance(observed: ObservedMaps, *, resolution: float,
-                 present: BoolArray | None = None) -> FloatArray | None:
+def significance(
+    observed: ObservedMaps, *, resolution: float, present: BoolArray | None = None
+) -> FloatArray | None:
     """Low-passed density in units of its noise.
 
     The noise of half maps is that of half their difference, in a ball around each voxel; the
@@ -214,23 +226,29 @@ def significance(observed: ObservedMaps, *, resolution: float,
     return scores
 
 
-def _local_noise(difference: FloatArray, grid: Grid, sigma: float, diameter: float,
-                 present: BoolArray | None, least: float | None) -> FloatArray:
+def _local_noise(
+    difference: FloatArray,
+    grid: Grid,
+    sigma: float,
+    diameter: float,
+    present: BoolArray | None,
+    least: float | None,
+) -> FloatArray:
     """Noise sd around each voxel, from half the difference of two half maps; at least `least`."""
     variance = smoothed(difference, grid, sigma)
     np.square(variance, out=variance)
     variance = _ball_mean(variance, grid, diameter)
     if present is not None:  # the mean over the part of the ball that has data
-        variance /= np.maximum(_ball_mean(present.astype(np.float32), grid, diameter),
-                               np.float32(1e-3))
+        variance /= np.maximum(
+            _ball_mean(present.astype(np.float32), grid, diameter), np.float32(1e-3)
+        )
     floor = float(np.finfo(np.float32).tiny) if least is None else least**2
     floor = max(floor, 1e-12 * float(variance.max()))
     np.maximum(variance, np.float32(floor), out=variance)
     return np.sqrt(variance, out=variance)
 
 
-def discovery_threshold(scores: FloatArray, fdr: float,
-                        present: BoolArray | None = None) -> float:
+def discovery_threshold(scores: FloatArray, fdr: float, present: BoolArray | None = None) -> float:
     """Lowest score that Benjamini and Hochberg's procedure accepts.
 
     One-sided p-values of a Gaussian; the sorted list is replaced by a histogram of 1/200 sd,
@@ -275,17 +293,25 @@ def _present_mask(grid: Grid, present: BoolArray | None, wide: bool) -> Mask:
         whole = np.ones(grid.shape, dtype=bool)
         return Mask(grid, whole, whole.astype(np.float32), "the whole box", (_NO_NOISE,))
     solid, soft = _with_soft_edge(without_holes(present), grid, 0.0)
-    return Mask(grid, solid, soft, "the part of the map that is not zero",
-                (_NO_NOISE if wide else _looks_masked(present),))
+    return Mask(
+        grid,
+        solid,
+        soft,
+        "the part of the map that is not zero",
+        (_NO_NOISE if wide else _looks_masked(present),),
+    )
 
 
 def _looks_masked(present: BoolArray) -> Finding:
     """The finding that a map comes masked."""
     share = 1 - float(np.count_nonzero(present)) / present.size
     return Finding(
-        "masked-input", "warning",
+        "masked-input",
+        "warning",
         f"your maps look masked: {share:.0%} of the box is constant, so the solvent noise is "
-        "missing; give unmasked halves, or -ma", {"constant_share": round(share, 4)})
+        "missing; give unmasked halves, or -ma",
+        {"constant_share": round(share, 4)},
+    )
 
 
 def _users_mask(user_mask: Map, observed: Map) -> Mask:
@@ -293,7 +319,8 @@ def _users_mask(user_mask: Map, observed: Map) -> Mask:
     if not user_mask.grid.same_as(observed.grid):
         raise InputError(
             f"mask {user_mask.name} has box {_box_text(user_mask.grid)}, but {observed.name} has "
-            f"{_box_text(observed.grid)}; resample the mask onto the map")
+            f"{_box_text(observed.grid)}; resample the mask onto the map"
+        )
     values, findings = checked_mask(user_mask, observed, solvent_region(observed.grid.shape))
     solid = inside(values)
     binary = not bool(((values > 0.01) & (values < 0.99)).any())
@@ -320,8 +347,7 @@ def _cleaned(raw: BoolArray, grid: Grid) -> BoolArray:
     return result
 
 
-def _with_soft_edge(solid: BoolArray, grid: Grid,
-                    dilation: float) -> tuple[BoolArray, FloatArray]:
+def _with_soft_edge(solid: BoolArray, grid: Grid, dilation: float) -> tuple[BoolArray, FloatArray]:
     """Grow by `dilation` Å, then a cosine edge of SOFT_EDGE voxels around that."""
     width = SOFT_EDGE * grid.step
     box = bounding_box(solid, margin_for(grid, dilation + width))

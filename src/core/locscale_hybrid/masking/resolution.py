@@ -25,11 +25,11 @@ from ..scattering.scatterers import Scatterers
 
 VOXELS_PER_RESOLUTION = 2.2  # where nothing tells the resolution
 
-_COARSEST = 12.0        # Å, of a first estimate
+_COARSEST = 12.0  # Å, of a first estimate
 _WORST_MODEL_FIT = 20.0  # Å; a model that agrees no further tells nothing
 _MODEL_RADIUS = (3.0, 2)  # Å and voxels, the larger: what the model-map FSC sees around an atom
 _MODEL_EDGE = (6.0, 6)  # Å and voxels, the larger: cosine edge of that
-_MODEL_B = 50.0         # Å^2, any: the same for all atoms leaves the FSC alone
+_MODEL_B = 50.0  # Å^2, any: the same for all atoms leaves the FSC alone
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,13 @@ class Resolution:
             raise ValueError(f"the resolution is {self.d_min} Å")
 
 
-def find_resolution(observed: ObservedMaps, *, asked: float | None = None,
-                    mask: FloatArray | None = None,
-                    model: AtomicModel | None = None) -> Resolution:
+def find_resolution(
+    observed: ObservedMaps,
+    *,
+    asked: float | None = None,
+    mask: FloatArray | None = None,
+    model: AtomicModel | None = None,
+) -> Resolution:
     """Resolution of the observed maps.
 
     Parameters
@@ -104,15 +108,20 @@ def _sharpness(observed: ObservedMaps, d_min: float) -> list[Finding]:
     edge = filter_edge(space.frequency, power)
     if observed.noise is not None:
         power = np.maximum(power - observed.noise, 0)
-    return sharpened(observed.average.name, space.frequency, power,
-                     d_min if edge is None else max(d_min, 1 / edge))
+    return sharpened(
+        observed.average.name,
+        space.frequency,
+        power,
+        d_min if edge is None else max(d_min, 1 / edge),
+    )
 
 
 def _unmasked(half_1: Map, half_2: Map) -> Resolution:
     """Where the plain half-map FSC crosses; 12 Å where it never rises."""
     space = FourierSpace(half_1.grid)
-    curve = fourier_shell_correlation(space, space.forward(half_1.values),
-                                      space.forward(half_2.values))
+    curve = fourier_shell_correlation(
+        space, space.forward(half_1.values), space.forward(half_2.values)
+    )
     d_min = min(curve.resolution(HALF_MAP_CRITERION), _COARSEST)
     return Resolution(d_min, f"unmasked half-map FSC {HALF_MAP_CRITERION:g}")
 
@@ -127,12 +136,17 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
         raise InputError(
             f"the half maps {half_1.name} and {half_2.name} do not correlate: their FSC inside "
             f"the mask is below {HALF_MAP_CRITERION:g} from the coarsest shells on; check that "
-            "they are halves of one reconstruction, or give the resolution with -res")
+            "they are halves of one reconstruction, or give the resolution with -res"
+        )
     how = "inside the mask, corrected for it by phase randomisation"
     if curves.corrected.falls(HALF_MAP_CRITERION):
         return Resolution(d_min, f"half-map FSC {HALF_MAP_CRITERION:g} {how}", curves)
-    return Resolution(d_min, f"the finest that the voxels show: the half-map FSC {how}, stays "
-                      f"above {HALF_MAP_CRITERION:g}", curves)
+    return Resolution(
+        d_min,
+        f"the finest that the voxels show: the half-map FSC {how}, stays "
+        f"above {HALF_MAP_CRITERION:g}",
+        curves,
+    )
 
 
 def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | None:
@@ -147,12 +161,15 @@ def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | N
         return None
     name = observed.average.name
     finding = Finding(
-        "resolution-estimated", "note",
+        "resolution-estimated",
+        "note",
         f"the resolution is an estimate, {d_min:.2f} Å, where the signal of {name} falls below "
         "a third of the noise in its solvent; give it with -res if it is known",
-        {"resolution_angstrom": round(d_min, 3)})
-    return Resolution(d_min, f"estimated: signal of {name} over the noise of its solvent", None,
-                      (finding,))
+        {"resolution_angstrom": round(d_min, 3)},
+    )
+    return Resolution(
+        d_min, f"estimated: signal of {name} over the noise of its solvent", None, (finding,)
+    )
 
 
 def solvent_fsc(observed: ObservedMaps, mask: FloatArray) -> FscCurve | None:
@@ -192,14 +209,18 @@ def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
         return None
     text = f"estimated: FSC {MODEL_CRITERION:g} of {density.name} with {model.name}"
     last = float(curve.correlation[-1])
-    where = (f"where the FSC of the map with {model.name} falls below {MODEL_CRITERION:g}"
-             if curve.falls(MODEL_CRITERION) else
-             f"the finest that its voxels show: the FSC of the map with {model.name} is still "
-             f"{last:.2f} there")
+    where = (
+        f"where the FSC of the map with {model.name} falls below {MODEL_CRITERION:g}"
+        if curve.falls(MODEL_CRITERION)
+        else f"the finest that its voxels show: the FSC of the map with {model.name} is still "
+        f"{last:.2f} there"
+    )
     finding = Finding(
-        "resolution-estimated", "note",
+        "resolution-estimated",
+        "note",
         f"the resolution is an estimate, {d_min:.2f} Å, {where}; give it with -res if it is known",
-        {"resolution_angstrom": round(d_min, 3), "fsc_at_nyquist": round(last, 3)})
+        {"resolution_angstrom": round(d_min, 3), "fsc_at_nyquist": round(last, 3)},
+    )
     return Resolution(d_min, text, None, (finding,))
 
 
@@ -220,10 +241,13 @@ def model_map_fsc(density: Map, model: AtomicModel) -> FscCurve:
     distance = distance_within(voxels_near(grid, model.positions, radius), grid.voxel_size, edge)
     mask = 0.5 + 0.5 * np.cos(np.float32(np.pi) * np.minimum(distance / np.float32(edge), 1))
     atoms = Scatterers(grid, model.positions, model.elements, model.occupancies)
-    pair = (atoms.structure_factors(np.full(len(model), _MODEL_B), space),
-            space.forward(density.values))
-    first, second = (masked_coefficients(space, space.backward(_even(space, part)), mask)
-                     for part in pair)
+    pair = (
+        atoms.structure_factors(np.full(len(model), _MODEL_B), space),
+        space.forward(density.values),
+    )
+    first, second = (
+        masked_coefficients(space, space.backward(_even(space, part)), mask) for part in pair
+    )
     return fourier_shell_correlation(space, first, second)
 
 
@@ -239,8 +263,10 @@ def _from_sampling(density: Map) -> Resolution:
     voxel = max(density.grid.voxel_size)
     d_min = VOXELS_PER_RESOLUTION * voxel
     finding = Finding(
-        "resolution-unknown", "warning",
+        "resolution-unknown",
+        "warning",
         f"the resolution of {density.name} is unknown: {d_min:.2f} Å is used, "
         f"{VOXELS_PER_RESOLUTION:g} voxels of {voxel:.4g} Å; give it with -res",
-        {"resolution_angstrom": round(d_min, 3), "voxel_angstrom": round(voxel, 4)})
+        {"resolution_angstrom": round(d_min, 3), "voxel_angstrom": round(voxel, 4)},
+    )
     return Resolution(d_min, f"{VOXELS_PER_RESOLUTION:g} voxels", None, (finding,))

@@ -17,9 +17,9 @@ from ..symmetry.operators import MATE_TOLERANCE, Symmetry
 from .structure import AtomicModel
 
 STANDING_FRACTION = 0.3  # of a chain's anchors near standing ones: its place is taken
-_CHAIN_DISTANCE = 3.0    # Å, between CA, P or C4' of a chain and of the one in its place
-_ATOM_DISTANCE = 1.0     # Å, nearer than any bond: two atoms are one
-_LIGAND_DISTANCE = 1.5   # Å, for chains without such atoms: nearer than a metal to its ligand
+_CHAIN_DISTANCE = 3.0  # Å, between CA, P or C4' of a chain and of the one in its place
+_ATOM_DISTANCE = 1.0  # Å, nearer than any bond: two atoms are one
+_LIGAND_DISTANCE = 1.5  # Å, for chains without such atoms: nearer than a metal to its ligand
 _NOTHING = -1
 
 
@@ -87,10 +87,12 @@ def missing_copies(model: AtomicModel, symmetry: Symmetry, near: Neighbours) -> 
     anchors = np.flatnonzero(model.is_anchor)
     anchor_tolerance = _anchor_tolerance(model)[anchors]
     near_anchor = neighbours(symmetry, model.positions[anchors], _CHAIN_DISTANCE)
-    anchor_chain = np.where(near_anchor.distance <= anchor_tolerance,
-                            model.chain_index[anchors][near_anchor.index], _NOTHING)
-    atom_chain = np.where(_is_taken(model, symmetry, near),
-                          model.chain_index[near.index], _NOTHING)
+    anchor_chain = np.where(
+        near_anchor.distance <= anchor_tolerance,
+        model.chain_index[anchors][near_anchor.index],
+        _NOTHING,
+    )
+    atom_chain = np.where(_is_taken(model, symmetry, near), model.chain_index[near.index], _NOTHING)
     standing = np.zeros((symmetry.order, int(model.chain_index.max()) + 2), dtype=np.bool_)
     standing[0, :-1] = True  # the last column is for _NOTHING
     taken = []
@@ -105,8 +107,9 @@ def missing_copies(model: AtomicModel, symmetry: Symmetry, near: Neighbours) -> 
     return sorted(taken, key=lambda copy: (copy.operator, copy.chain))
 
 
-def mates_in_assembly(symmetry: Symmetry, near: Neighbours, operator: IntArray,
-                      source: IntArray) -> IntArray:
+def mates_in_assembly(
+    symmetry: Symmetry, near: Neighbours, operator: IntArray, source: IntArray
+) -> IntArray:
     """Index of the atom that stands where each operator brings each atom, shape (k, n).
 
     Parameters
@@ -136,8 +139,9 @@ def mates_in_assembly(symmetry: Symmetry, near: Neighbours, operator: IntArray,
     return result
 
 
-def _place_beside_copies(place: NDArray[np.int32], near_mate: NDArray[np.int32],
-                         symmetry: Symmetry) -> None:
+def _place_beside_copies(
+    place: NDArray[np.int32], near_mate: NDArray[np.int32], symmetry: Symmetry
+) -> None:
     """Fill places of images that were left out because a copy of another atom stands there."""
     group = symmetry.group
     stands = place >= 0
@@ -160,8 +164,9 @@ def _candidates(model: AtomicModel, symmetry: Symmetry) -> Iterator[tuple[int, i
                 yield int(chain), operator
 
 
-def _covered(near_chain: IntArray, atoms: IntArray, operator: int, standing: BoolArray,
-             symmetry: Symmetry) -> BoolArray:
+def _covered(
+    near_chain: IntArray, atoms: IntArray, operator: int, standing: BoolArray, symmetry: Symmetry
+) -> BoolArray:
     """Which of the atoms' images under an operator are near an atom that stands.
 
     `near_chain` (k, n) is the chain of the model atom near each image; `standing` (k, chains)

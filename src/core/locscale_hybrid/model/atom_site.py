@@ -14,11 +14,14 @@ from ..errors import InputError
 from .elements import elements_of, symbol_without_charge
 
 _PREFIX = "_atom_site."
-_PIECE = 400            # residues of a chain that gemmi shall see at once
-_LONG = 4 * _PIECE      # rows of a table that is worth it
-_MANY_TURNS = 2000      # pieces of chains
-_PAIRS = (("label_atom_id", "auth_atom_id"), ("label_comp_id", "auth_comp_id"),
-          ("auth_seq_id", "label_seq_id"))
+_PIECE = 400  # residues of a chain that gemmi shall see at once
+_LONG = 4 * _PIECE  # rows of a table that is worth it
+_MANY_TURNS = 2000  # pieces of chains
+_PAIRS = (
+    ("label_atom_id", "auth_atom_id"),
+    ("label_comp_id", "auth_comp_id"),
+    ("auth_seq_id", "label_seq_id"),
+)
 _DEFAULTS = {"label_alt_id": ".", "occupancy": "1.00", "B_iso_or_equiv": "20.00"}
 
 _Columns = dict[str, list[str]]  # by name without the prefix, values as they are written
@@ -61,6 +64,7 @@ def merge_chains(structure: gemmi.Structure) -> None:
 
 def _complete(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
     """Add the columns that gemmi wants, and take charges off the symbols of elements."""
+
     def column(name: str) -> list[str]:
         return list(block.find_values(_PREFIX + name))
 
@@ -84,8 +88,10 @@ def _complete(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
             loop.add_columns([_PREFIX + name], value)
     symbols = column("type_symbol")
     if not symbols:
-        atoms, residues = ([gemmi.cif.as_string(text) for text in column(which)]
-                           for which in ("label_atom_id", "label_comp_id"))
+        atoms, residues = (
+            [gemmi.cif.as_string(text) for text in column(which)]
+            for which in ("label_atom_id", "label_comp_id")
+        )
         _add(block, loop, "type_symbol", elements_of(atoms, residues, path))
     else:
         clean = {text: symbol_without_charge(gemmi.cif.as_string(text)) for text in set(symbols)}
@@ -146,5 +152,7 @@ def _set(block: gemmi.cif.Block, name: str, values: list[str]) -> None:
 
 def _lacks(path: Path, name: str) -> str:
     """Say which column is missing."""
-    return (f"{path} has atoms without the column {_PREFIX}{name}. Write the file again with "
-            "this column.")
+    return (
+        f"{path} has atoms without the column {_PREFIX}{name}. Write the file again with "
+        "this column."
+    )

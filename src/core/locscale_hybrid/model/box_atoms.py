@@ -27,15 +27,22 @@ def cut_to_box(model: AtomicModel, grid: Grid) -> AtomicModel:
     inside = in_box(grid, atom_positions(structure))
     chains = _delete_atoms(structure[0], inside)
     return replace(
-        model, positions=model.positions[kept], elements=model.elements[kept],
-        b_iso=model.b_iso[kept], occupancies=model.occupancies[kept],
+        model,
+        positions=model.positions[kept],
+        elements=model.elements[kept],
+        b_iso=model.b_iso[kept],
+        occupancies=model.occupancies[kept],
         chain_index=(np.cumsum(chains) - 1)[model.chain_index[kept]],
-        is_anchor=model.is_anchor[kept], is_pseudo=model.is_pseudo[kept], structure=structure,
-        atom_index=(np.cumsum(inside) - 1)[model.atom_index[kept]])
+        is_anchor=model.is_anchor[kept],
+        is_pseudo=model.is_pseudo[kept],
+        structure=structure,
+        atom_index=(np.cumsum(inside) - 1)[model.atom_index[kept]],
+    )
 
 
-def fringe_around(grid: Grid, positions: DoubleArray, species: NDArray[np.str_],
-                  occupancies: DoubleArray) -> Fringe:
+def fringe_around(
+    grid: Grid, positions: DoubleArray, species: NDArray[np.str_], occupancies: DoubleArray
+) -> Fringe:
     """Those of some atoms that are outside the box and near a face of it."""
     every = Fringe(positions, species, occupancies).within(grid, FRINGE)
     outside = ~in_box(grid, every.positions)
@@ -51,7 +58,7 @@ def _delete_atoms(model: gemmi.Model, kept: BoolArray) -> BoolArray:
         for j in reversed(range(len(chain))):
             residue = chain[j]
             begin, place = place - len(residue), place - len(residue)
-            mine = kept[begin:begin + len(residue)]
+            mine = kept[begin : begin + len(residue)]
             if mine.all():
                 continue
             for k in np.flatnonzero(~mine)[::-1].tolist():

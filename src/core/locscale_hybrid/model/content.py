@@ -14,19 +14,19 @@ from ..findings import Finding
 from ..maps.grid import BoolArray, DoubleArray, IntArray
 from .elements import POLYMER_ELEMENTS, element_from_names, is_polymer_residue
 
-_DUMMY = "DUM"           # of OPM and PPM, a lattice of atoms on the faces of the membrane
+_DUMMY = "DUM"  # of OPM and PPM, a lattice of atoms on the faces of the membrane
 # Names that ligands may have too: dummies where no atoms of the residue are bonded.
 _PERHAPS_DUMMY = frozenset(["MEM", "EMB", "VRT", "XXX", "PSD", "DMY", "DUMMY"])
-_BOND = 2.2              # Å, longest between atoms of a ligand
-_FULL = 1.05             # sum of occupancies that is still 1
-_ONE = 1.005             # occupancy that is still 1
-_COINCIDE = 0.2         # Å: nearer than any two atoms, of a poor model too
-_CELL = 0.05             # Å, within which places are the same without a search
-_OVERLAP = 2.0           # Å: no two CA, P or C4' are so close
-_OVERLAPPING = 0.3       # share of the residues of a chain
-_FEWEST = 5              # residues of a chain that overlaps
+_BOND = 2.2  # Å, longest between atoms of a ligand
+_FULL = 1.05  # sum of occupancies that is still 1
+_ONE = 1.005  # occupancy that is still 1
+_COINCIDE = 0.2  # Å: nearer than any two atoms, of a poor model too
+_CELL = 0.05  # Å, within which places are the same without a search
+_OVERLAP = 2.0  # Å: no two CA, P or C4' are so close
+_OVERLAPPING = 0.3  # share of the residues of a chain
+_FEWEST = 5  # residues of a chain that overlaps
 _NEIGHBOURS = 8
-_SHOWN = 5               # chains that a message names
+_SHOWN = 5  # chains that a message names
 
 
 def drop_dummies(structure: gemmi.Structure, name: str) -> list[Finding]:
@@ -43,10 +43,16 @@ def drop_dummies(structure: gemmi.Structure, name: str) -> list[Finding]:
         return []
     structure.remove_empty_chains()
     count = sum(dropped.values())
-    return [Finding("dummy-atoms", "note",
-                    f"{name} has {count} dummy {'atom' if count == 1 else 'atoms'} "
-                    f"({', '.join(sorted(dropped))}), which mark a membrane or an axis. They are "
-                    "left out.", {"atoms": count})]
+    return [
+        Finding(
+            "dummy-atoms",
+            "note",
+            f"{name} has {count} dummy {'atom' if count == 1 else 'atoms'} "
+            f"({', '.join(sorted(dropped))}), which mark a membrane or an axis. They are "
+            "left out.",
+            {"atoms": count},
+        )
+    ]
 
 
 def correct_elements(structure: gemmi.Structure, name: str) -> list[Finding]:
@@ -62,14 +68,21 @@ def correct_elements(structure: gemmi.Structure, name: str) -> list[Finding]:
             count += 1
     if not count:
         return []
-    return [Finding("elements-corrected", "note",
-                    f"{name} gives {count} {'atom' if count == 1 else 'atoms'} of amino acids or "
-                    "nucleotides an element that these do not contain. The element of their name "
-                    "is used.", {"atoms": count})]
+    return [
+        Finding(
+            "elements-corrected",
+            "note",
+            f"{name} gives {count} {'atom' if count == 1 else 'atoms'} of amino acids or "
+            "nucleotides an element that these do not contain. The element of their name "
+            "is used.",
+            {"atoms": count},
+        )
+    ]
 
 
-def check_occupancies(structure: gemmi.Structure, occupancies: DoubleArray,
-                      name: str) -> list[Finding]:
+def check_occupancies(
+    structure: gemmi.Structure, occupancies: DoubleArray, name: str
+) -> list[Finding]:
     """Refuse occupancies beyond 1; say where those of alternate conformations add up to more.
 
     Parameters
@@ -89,8 +102,10 @@ def check_occupancies(structure: gemmi.Structure, occupancies: DoubleArray,
     if beyond:
         are = "1 atom has an occupancy" if beyond == 1 else f"{beyond} atoms have occupancies"
         highest = float(np.max(occupancies))
-        raise InputError(f"{name}: {are} greater than 1 (up to {highest:.2f}). Set them to 1 or "
-                         "less; percentages must be divided by 100.")
+        raise InputError(
+            f"{name}: {are} greater than 1 (up to {highest:.2f}). Set them to 1 or "
+            "less; percentages must be divided by 100."
+        )
     sums: dict[tuple[str, str, str], float] = {}
     for site in structure[0].all():
         if site.atom.has_altloc() and not site.atom.is_hydrogen():
@@ -99,16 +114,27 @@ def check_occupancies(structure: gemmi.Structure, occupancies: DoubleArray,
     over = [total for total in sums.values() if total > _FULL]
     if not over:
         return []
-    return [Finding("occupancy-sum", "warning",
-                    f"{name}: the occupancies of the alternate conformations of {len(over)} "
-                    f"{'atom' if len(over) == 1 else 'atoms'} add up to more than 1 (up to "
-                    f"{max(over):.2f}). Set them so that they add up to 1.",
-                    {"atoms": len(over), "highest_sum": max(over)})]
+    return [
+        Finding(
+            "occupancy-sum",
+            "warning",
+            f"{name}: the occupancies of the alternate conformations of {len(over)} "
+            f"{'atom' if len(over) == 1 else 'atoms'} add up to more than 1 (up to "
+            f"{max(over):.2f}). Set them so that they add up to 1.",
+            {"atoms": len(over), "highest_sum": max(over)},
+        )
+    ]
 
 
-def repeated_atoms(positions: DoubleArray, occupancies: DoubleArray,
-                   altlocs: IntArray, chains: IntArray, anchors: BoolArray,
-                   chain_names: Sequence[str], name: str) -> tuple[BoolArray, list[Finding]]:
+def repeated_atoms(
+    positions: DoubleArray,
+    occupancies: DoubleArray,
+    altlocs: IntArray,
+    chains: IntArray,
+    anchors: BoolArray,
+    chain_names: Sequence[str],
+    name: str,
+) -> tuple[BoolArray, list[Finding]]:
     """Atoms that repeat an earlier one in the same place, and what to say of them.
 
     Alternate conformations, and atoms that share a place with occupancies of 1 in all, are none.
@@ -141,23 +167,33 @@ def repeated_atoms(positions: DoubleArray, occupancies: DoubleArray,
     mine = np.bincount(chains[repeats], minlength=len(chain_names))
     whole = [chain_names[int(i)] for i in np.flatnonzero((mine == total) & (total > 0))]
     which = f" (all of {_chains(whole)})" if whole and exact else ""
-    return repeats, [Finding(
-        "coinciding-atoms", "warning",
-        f"{name}: {count} {'atom' if count == 1 else 'atoms'}{which} are within {_COINCIDE} Å of "
-        "an earlier atom, with occupancies that add up to more than 1. They are left out, so that "
-        "each place counts once.", {"atoms": count})]
+    return repeats, [
+        Finding(
+            "coinciding-atoms",
+            "warning",
+            f"{name}: {count} {'atom' if count == 1 else 'atoms'}{which} are within {_COINCIDE} Å of "
+            "an earlier atom, with occupancies that add up to more than 1. They are left out, so that "
+            "each place counts once.",
+            {"atoms": count},
+        )
+    ]
 
 
-def _refuse_overlap(near: IntArray, repeats: BoolArray, chains: IntArray, anchors: BoolArray,
-                    chain_names: Sequence[str], name: str) -> None:
+def _refuse_overlap(
+    near: IntArray,
+    repeats: BoolArray,
+    chains: IntArray,
+    anchors: BoolArray,
+    chain_names: Sequence[str],
+    name: str,
+) -> None:
     """Refuse chains that run through an earlier one, as conformers of an ensemble do."""
     n = len(chain_names)
     close = np.bincount(chains[near], minlength=n)
     together = close + np.bincount(chains[anchors & repeats], minlength=n)
     residues = np.bincount(chains[anchors], minlength=n)
     # few beside many that coincide: two copies of a chain that differ a little
-    overlap = ((close >= _FEWEST) & (close > 0.1 * together)
-               & (together >= _OVERLAPPING * residues))
+    overlap = (close >= _FEWEST) & (close > 0.1 * together) & (together >= _OVERLAPPING * residues)
     if not overlap.any():
         return
     bad = np.flatnonzero(overlap)
@@ -166,11 +202,13 @@ def _refuse_overlap(near: IntArray, repeats: BoolArray, chains: IntArray, anchor
         f"{name}: {_chains([chain_names[int(i)] for i in bad])} "
         f"{'overlaps' if len(bad) == 1 else 'overlap'} with other atoms of the model, as in an "
         f"ensemble: {share} of {int(residues[bad].sum())} residues are within {_OVERLAP:g} Å of "
-        "another one. Keep one conformer, or set occupancies that add up to 1.")
+        "another one. Keep one conformer, or set occupancies that add up to 1."
+    )
 
 
-def _repeats(positions: DoubleArray, occupancies: DoubleArray, kind: IntArray,
-             reach: float) -> BoolArray:
+def _repeats(
+    positions: DoubleArray, occupancies: DoubleArray, kind: IntArray, reach: float
+) -> BoolArray:
     """Which atoms have an earlier one of the same kind near them, where both do not fit."""
     n = len(positions)
     result = np.zeros(n, dtype=np.bool_)
@@ -183,8 +221,9 @@ def _repeats(positions: DoubleArray, occupancies: DoubleArray, kind: IntArray,
     result[:] = (np.arange(n) != first[place]) & (total > _FULL)
     left = np.flatnonzero(~result)
     tree = cKDTree(positions[left])
-    distance, index = tree.query(positions[left], k=min(_NEIGHBOURS, len(left)),
-                                 distance_upper_bound=reach)
+    distance, index = tree.query(
+        positions[left], k=min(_NEIGHBOURS, len(left)), distance_upper_bound=reach
+    )
     near = np.isfinite(distance).reshape(len(left), -1)
     other = np.where(near, index.reshape(len(left), -1), 0)
     mine = np.arange(len(left))[:, None]

@@ -18,9 +18,31 @@ POLYMER_ELEMENTS = frozenset(["H", "D", "C", "N", "O", "P", "S", "Se"])
 _SELENIUM = frozenset(["MSE", "SEC", "MEN", "CSE"])
 _WATERS = frozenset(["HOH", "DOD", "WAT", "SOL", "H2O", "TIP", "TIP3", "TIP4"])
 # Element symbols that are also the start of many names of carbon, oxygen, … in ligands.
-_DOUBTFUL = frozenset(["Ca", "Cd", "Co", "Cr", "Cs", "Cu", "Hg", "In", "Ir", "Ni", "Os", "Pb", "Pd",
-                       "Pt", "Sb", "Se", "Si", "Sm", "Sn", "Yb"])
-_TWO_LETTERS = frozenset(["Cl", "Br", "Fe"])   # hardly ever anything else
+_DOUBTFUL = frozenset(
+    [
+        "Ca",
+        "Cd",
+        "Co",
+        "Cr",
+        "Cs",
+        "Cu",
+        "Hg",
+        "In",
+        "Ir",
+        "Ni",
+        "Os",
+        "Pb",
+        "Pd",
+        "Pt",
+        "Sb",
+        "Se",
+        "Si",
+        "Sm",
+        "Sn",
+        "Yb",
+    ]
+)
+_TWO_LETTERS = frozenset(["Cl", "Br", "Fe"])  # hardly ever anything else
 _ONE_LETTER = frozenset("CNOSPHDFBI")
 _LETTERS = re.compile(r"[0-9]*([A-Za-z]*)")
 _SYMBOL = re.compile(r"[A-Za-z]{1,2}")
@@ -90,8 +112,12 @@ def pdb_with_elements(text: str, path: Path) -> tuple[str, int]:
         If the element of an atom is unclear; with the numbers of the lines.
     """
     lines = text.split("\n")
-    bare = [i for i, line in enumerate(lines) if line.startswith(("ATOM  ", "HETATM"))
-            and not any(letter.isalpha() for letter in line[76:78])]
+    bare = [
+        i
+        for i, line in enumerate(lines)
+        if line.startswith(("ATOM  ", "HETATM"))
+        and not any(letter.isalpha() for letter in line[76:78])
+    ]
     if not bare:
         return text, 0
     is_left = any(_is_left_of_its_column(lines[i]) for i in bare)
@@ -109,9 +135,13 @@ def pdb_with_elements(text: str, path: Path) -> tuple[str, int]:
         elif at_left:
             doubtful.append((i + 1, name.strip(), residue))
     if doubtful:
-        raise InputError(_unclear(path, [f"line {i}: {atom} of {residue}"
-                                         for i, atom, residue in doubtful],
-                                  "columns 77 and 78 of the file"))
+        raise InputError(
+            _unclear(
+                path,
+                [f"line {i}: {atom} of {residue}" for i, atom, residue in doubtful],
+                "columns 77 and 78 of the file",
+            )
+        )
     return "\n".join(lines), count
 
 
@@ -124,8 +154,11 @@ def elements_of(atoms: Sequence[str], residues: Sequence[str], path: Path) -> li
         If the element of an atom is unclear.
     """
     found = [element_from_names(*names) for names in zip(atoms, residues, strict=True)]
-    unclear = dict.fromkeys(f"{atom} of {residue}" for atom, residue, element
-                            in zip(atoms, residues, found, strict=True) if element is None)
+    unclear = dict.fromkeys(
+        f"{atom} of {residue}"
+        for atom, residue, element in zip(atoms, residues, found, strict=True)
+        if element is None
+    )
     if unclear:
         raise InputError(_unclear(path, list(unclear), "a column _atom_site.type_symbol"))
     return [element or "X" for element in found]
@@ -136,7 +169,7 @@ def symbol_without_charge(text: str) -> str:
     found = _SYMBOL.match(text)
     if not found or found[0] == text:
         return text
-    rest = text[len(found[0]):]
+    rest = text[len(found[0]) :]
     return found[0] if _known(found[0]) and not rest.strip("0123456789+-") else text
 
 
@@ -151,13 +184,19 @@ def _known(letters: str) -> str | None:
 def _is_left_of_its_column(line: str) -> bool:
     """Whether a short name of an atom of a polymer begins where two-letter elements do."""
     name = line[12:16]
-    return (name[:1].isalpha() and name[3:4] == " " and is_polymer_residue(line[17:20].strip())
-            and len(element_from_names(name, line[17:20].strip()) or "XX") == 1)
+    return (
+        name[:1].isalpha()
+        and name[3:4] == " "
+        and is_polymer_residue(line[17:20].strip())
+        and len(element_from_names(name, line[17:20].strip()) or "XX") == 1
+    )
 
 
 def _unclear(path: Path, atoms: list[str], where: str) -> str:
     """Say whose element is unclear."""
     more = f" and {len(atoms) - _SHOWN} more" if len(atoms) > _SHOWN else ""
     number = "1 atom" if len(atoms) == 1 else f"{len(atoms)} atoms"
-    return (f"{path}: the element of {number} is unclear ({'; '.join(atoms[:_SHOWN])}{more}). "
-            f"Give the elements in {where}.")
+    return (
+        f"{path}: the element of {number} is unclear ({'; '.join(atoms[:_SHOWN])}{more}). "
+        f"Give the elements in {where}."
+    )

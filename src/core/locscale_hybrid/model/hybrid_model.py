@@ -21,7 +21,7 @@ from .assembly import ChainCopy, mates_in_assembly, missing_copies, neighbours
 from .mmcif import HybridAtoms, write_hybrid_file
 from .structure import AtomicModel
 
-_REACH = 1.0             # Å, within which the atom nearest to an image is looked for
+_REACH = 1.0  # Å, within which the atom nearest to an image is looked for
 _START_OCCUPANCY = 1.0
 
 
@@ -96,8 +96,9 @@ class HybridModel:
         """The pseudo-atoms of the first unit, of which the others are images."""
         return slice(self.n_atoms, self.n_atoms + self.n_pseudo // self.order)
 
-    def with_pseudo_atoms(self, positions: ArrayLike, b_iso: ArrayLike,
-                          occupancies: ArrayLike = _START_OCCUPANCY) -> "HybridModel":
+    def with_pseudo_atoms(
+        self, positions: ArrayLike, b_iso: ArrayLike, occupancies: ArrayLike = _START_OCCUPANCY
+    ) -> "HybridModel":
         """Replace the pseudo-atoms by those of one unit and their images.
 
         Parameters
@@ -118,20 +119,28 @@ class HybridModel:
             mates = _with_unit_mates(mates[:, :kept], self.symmetry, m)
         b_values = np.tile(np.broadcast_to(np.asarray(b_iso, dtype=np.float64), m), order)
         return replace(
-            self, positions=np.concatenate([self.positions[:kept], copies]),
+            self,
+            positions=np.concatenate([self.positions[:kept], copies]),
             species=np.concatenate([self.species[:kept], np.full(order * m, PSEUDO)]),
             b_iso=np.concatenate([self.b_iso[:kept], b_values]),
-            occupancies=np.concatenate([self.occupancies[:kept],
-                                        np.tile(np.asarray(occupancies) * shares, order)]),
+            occupancies=np.concatenate(
+                [self.occupancies[:kept], np.tile(np.asarray(occupancies) * shares, order)]
+            ),
             operator=np.concatenate([self.operator[:kept], np.repeat(np.arange(order), m)]),
             source_atom=np.concatenate([self.source_atom[:kept], np.tile(np.arange(m), order)]),
-            is_pseudo=np.arange(kept + order * m) >= kept, mates=mates)
+            is_pseudo=np.arange(kept + order * m) >= kept,
+            mates=mates,
+        )
 
-    def with_values(self, *, b_iso: DoubleArray | None = None,
-                    occupancies: DoubleArray | None = None) -> "HybridModel":
+    def with_values(
+        self, *, b_iso: DoubleArray | None = None, occupancies: DoubleArray | None = None
+    ) -> "HybridModel":
         """Other B or occupancies for the same atoms, shape (n,)."""
-        return replace(self, b_iso=self.b_iso if b_iso is None else b_iso,
-                       occupancies=self.occupancies if occupancies is None else occupancies)
+        return replace(
+            self,
+            b_iso=self.b_iso if b_iso is None else b_iso,
+            occupancies=self.occupancies if occupancies is None else occupancies,
+        )
 
     def averaged(self, values: DoubleArray) -> DoubleArray:
         """Values (n,) or (n, m) averaged over symmetry copies; see `average_over_copies`."""
@@ -144,8 +153,13 @@ class HybridModel:
         return [_assembly_finding(self, self.symmetry, self.source)]
 
 
-def complete_assembly(model: AtomicModel | None, symmetry: Symmetry | None = None, *,
-                      add_copies: bool = True, grid: Grid | None = None) -> HybridModel:
+def complete_assembly(
+    model: AtomicModel | None,
+    symmetry: Symmetry | None = None,
+    *,
+    add_copies: bool = True,
+    grid: Grid | None = None,
+) -> HybridModel:
     """The model and the copies of its chains that its point group asks for.
 
     One unit, two of four chains and the whole assembly give the same atoms: the image of a chain
@@ -180,10 +194,17 @@ def complete_assembly(model: AtomicModel | None, symmetry: Symmetry | None = Non
     images = [_image(group, c, model.positions) for c in copies if group is not None]
     return HybridModel(
         positions=np.concatenate([model.positions, *images]),
-        species=model.elements[source_atom], b_iso=model.b_iso[source_atom],
-        occupancies=model.occupancies[source_atom], operator=operator, source_atom=source_atom,
-        is_pseudo=np.zeros(len(operator), dtype=np.bool_), symmetry=group, mates=mates,
-        source=model, copies=tuple(copies))
+        species=model.elements[source_atom],
+        b_iso=model.b_iso[source_atom],
+        occupancies=model.occupancies[source_atom],
+        operator=operator,
+        source_atom=source_atom,
+        is_pseudo=np.zeros(len(operator), dtype=np.bool_),
+        symmetry=group,
+        mates=mates,
+        source=model,
+        copies=tuple(copies),
+    )
 
 
 def average_over_copies(values: DoubleArray, mates: IntArray | None) -> DoubleArray:
@@ -203,8 +224,13 @@ def average_over_copies(values: DoubleArray, mates: IntArray | None) -> DoubleAr
     return np.asarray(total / len(mates))
 
 
-def write_hybrid(path: str | Path, hybrid: HybridModel, *, grid: Grid | None = None,
-                 provenance: Mapping[str, Number] | None = None) -> None:
+def write_hybrid(
+    path: str | Path,
+    hybrid: HybridModel,
+    *,
+    grid: Grid | None = None,
+    provenance: Mapping[str, Number] | None = None,
+) -> None:
     """Write a hybrid model as mmCIF.
 
     The user's model is written as it was read, with the B and occupancies of `hybrid`; copies
@@ -230,20 +256,40 @@ def write_hybrid(path: str | Path, hybrid: HybridModel, *, grid: Grid | None = N
     """
     atoms = HybridAtoms(
         structure=None if hybrid.source is None else hybrid.source.structure,
-        atom_index=np.empty(0, dtype=np.intp) if hybrid.source is None
+        atom_index=np.empty(0, dtype=np.intp)
+        if hybrid.source is None
         else hybrid.source.atom_index,
-        copies=hybrid.copies, positions=hybrid.positions, b_iso=hybrid.b_iso,
-        occupancies=hybrid.occupancies, n_atoms=hybrid.n_atoms, n_units=hybrid.order)
-    write_hybrid_file(Path(path), atoms, symmetry=hybrid.symmetry,
-                      cell=None if grid is None else grid.cell, provenance=provenance or {})
+        copies=hybrid.copies,
+        positions=hybrid.positions,
+        b_iso=hybrid.b_iso,
+        occupancies=hybrid.occupancies,
+        n_atoms=hybrid.n_atoms,
+        n_units=hybrid.order,
+    )
+    write_hybrid_file(
+        Path(path),
+        atoms,
+        symmetry=hybrid.symmetry,
+        cell=None if grid is None else grid.cell,
+        provenance=provenance or {},
+    )
 
 
 def _without_model(symmetry: Symmetry | None) -> HybridModel:
     """A hybrid model without an atom."""
     none, index = np.empty(0), np.empty(0, dtype=np.intp)
     mates = None if symmetry is None else np.empty((symmetry.order, 0), dtype=np.intp)
-    return HybridModel(np.empty((0, 3)), np.empty(0, dtype="<U6"), none, none, index, index,
-                       np.empty(0, dtype=np.bool_), symmetry, mates)
+    return HybridModel(
+        np.empty((0, 3)),
+        np.empty(0, dtype="<U6"),
+        none,
+        none,
+        index,
+        index,
+        np.empty(0, dtype=np.bool_),
+        symmetry,
+        mates,
+    )
 
 
 def _image(symmetry: Symmetry, copy: ChainCopy, positions: DoubleArray) -> DoubleArray:
@@ -252,11 +298,14 @@ def _image(symmetry: Symmetry, copy: ChainCopy, positions: DoubleArray) -> Doubl
     return np.asarray(arm @ symmetry.group.matrices[copy.operator].T + symmetry.centre)
 
 
-def _inside(grid: Grid, symmetry: Symmetry, copies: list[ChainCopy],
-            positions: DoubleArray) -> list[ChainCopy]:
+def _inside(
+    grid: Grid, symmetry: Symmetry, copies: list[ChainCopy], positions: DoubleArray
+) -> list[ChainCopy]:
     """Copies without the atoms outside a box; those that have none inside are left out."""
-    cut = [replace(copy, atoms=copy.atoms[in_box(grid, _image(symmetry, copy, positions))])
-           for copy in copies]
+    cut = [
+        replace(copy, atoms=copy.atoms[in_box(grid, _image(symmetry, copy, positions))])
+        for copy in copies
+    ]
     return [copy for copy in cut if len(copy.atoms)]
 
 
@@ -275,12 +324,19 @@ def _assembly_finding(hybrid: HybridModel, symmetry: Symmetry, source: AtomicMod
     added = len({(copy.operator, names[copy.chain]) for copy in hybrid.copies})
     symbol = symmetry.group.symbol
     chains = "its chain" if n_chains == 1 else f"its {n_chains} chains"
-    text = (f"{source.name}: {added} {'copy' if added == 1 else 'copies'} of {chains} "
-            f"{'was' if added == 1 else 'were'} added to complete {symbol}" if added else
-            f"{source.name}: all {n_chains} chains of {symbol} stand already, no copy was added")
+    text = (
+        f"{source.name}: {added} {'copy' if added == 1 else 'copies'} of {chains} "
+        f"{'was' if added == 1 else 'were'} added to complete {symbol}"
+        if added
+        else f"{source.name}: all {n_chains} chains of {symbol} stand already, no copy was added"
+    )
     n_added = hybrid.n_atoms - hybrid.n_model
-    return Finding("assembly", "note", f"{text} ({hybrid.n_model} + {n_added} atoms)",
-                   {"chains": n_chains, "copies": added, "atoms_added": n_added})
+    return Finding(
+        "assembly",
+        "note",
+        f"{text} ({hybrid.n_model} + {n_added} atoms)",
+        {"chains": n_chains, "copies": added, "atoms_added": n_added},
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,13 +358,21 @@ class PlacedAtoms:
     def check(self) -> None:
         """Hold the arrays to each other; ValueError where they are not those of the same atoms."""
         n = len(self.is_pseudo)
-        shapes = {"positions": (n, 3), "species": (n,), "b_iso": (n,), "occupancies": (n,),
-                  "operator": (n,), "source_atom": (n,), "is_pseudo": (n,)}
+        shapes = {
+            "positions": (n, 3),
+            "species": (n,),
+            "b_iso": (n,),
+            "occupancies": (n,),
+            "operator": (n,),
+            "source_atom": (n,),
+            "is_pseudo": (n,),
+        }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has the shape {getattr(self, name).shape} for {n} atoms")
-        if self.mates is not None and (self.mates.ndim != 2 or self.mates.shape[1] != n
-                                       or not _are_indices(self.mates, n)):
+        if self.mates is not None and (
+            self.mates.ndim != 2 or self.mates.shape[1] != n or not _are_indices(self.mates, n)
+        ):
             raise ValueError(f"the symmetry copies of {n} atoms do not fit them")
         if not (self.source_atom >= 0).all() or not (self.operator >= 0).all():
             raise ValueError("atoms are copies of none")
@@ -316,34 +380,68 @@ class PlacedAtoms:
     def fits(self, assembly: HybridModel) -> bool:
         """Whether these can be the atoms of an assembly, with pseudo-atoms after them."""
         n = len(assembly)
-        return (len(self.is_pseudo) >= n and not self.is_pseudo[:n].any()
-                and bool(self.is_pseudo[n:].all())
-                and (self.mates is None) == (assembly.mates is None))
+        return (
+            len(self.is_pseudo) >= n
+            and not self.is_pseudo[:n].any()
+            and bool(self.is_pseudo[n:].all())
+            and (self.mates is None) == (assembly.mates is None)
+        )
 
     @classmethod
     def of(cls, hybrid: HybridModel) -> "PlacedAtoms":
         """The atoms of a hybrid model."""
-        return cls(hybrid.positions, hybrid.species, hybrid.b_iso, hybrid.occupancies,
-                   hybrid.operator, hybrid.source_atom, hybrid.is_pseudo, hybrid.mates)
+        return cls(
+            hybrid.positions,
+            hybrid.species,
+            hybrid.b_iso,
+            hybrid.occupancies,
+            hybrid.operator,
+            hybrid.source_atom,
+            hybrid.is_pseudo,
+            hybrid.mates,
+        )
 
     def copied(self) -> "PlacedAtoms":
         """The same in memory, where the arrays lie in files."""
-        return replace(self, positions=np.array(self.positions), species=np.array(self.species),
-                       b_iso=np.array(self.b_iso), occupancies=np.array(self.occupancies),
-                       operator=np.array(self.operator), source_atom=np.array(self.source_atom),
-                       is_pseudo=np.array(self.is_pseudo),
-                       mates=None if self.mates is None else np.array(self.mates))
+        return replace(
+            self,
+            positions=np.array(self.positions),
+            species=np.array(self.species),
+            b_iso=np.array(self.b_iso),
+            occupancies=np.array(self.occupancies),
+            operator=np.array(self.operator),
+            source_atom=np.array(self.source_atom),
+            is_pseudo=np.array(self.is_pseudo),
+            mates=None if self.mates is None else np.array(self.mates),
+        )
 
     def as_hybrid(self, symmetry: Symmetry | None) -> HybridModel:
         """A hybrid model that knows no model file."""
-        return HybridModel(self.positions, self.species, self.b_iso, self.occupancies,
-                           self.operator, self.source_atom, self.is_pseudo, symmetry, self.mates)
+        return HybridModel(
+            self.positions,
+            self.species,
+            self.b_iso,
+            self.occupancies,
+            self.operator,
+            self.source_atom,
+            self.is_pseudo,
+            symmetry,
+            self.mates,
+        )
 
     def in_assembly(self, assembly: HybridModel) -> HybridModel:
         """The hybrid model with these atoms."""
-        return replace(assembly, positions=self.positions, species=self.species,
-                       b_iso=self.b_iso, occupancies=self.occupancies, operator=self.operator,
-                       source_atom=self.source_atom, is_pseudo=self.is_pseudo, mates=self.mates)
+        return replace(
+            assembly,
+            positions=self.positions,
+            species=self.species,
+            b_iso=self.b_iso,
+            occupancies=self.occupancies,
+            operator=self.operator,
+            source_atom=self.source_atom,
+            is_pseudo=self.is_pseudo,
+            mates=self.mates,
+        )
 
 
 def _are_indices(values: IntArray, n: int) -> bool:

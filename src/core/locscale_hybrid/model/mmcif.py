@@ -80,8 +80,14 @@ class _Names:
         return name
 
 
-def write_hybrid_file(path: Path, atoms: HybridAtoms, *, symmetry: Symmetry | None,
-                      cell: Vector | None, provenance: Mapping[str, Number]) -> None:
+def write_hybrid_file(
+    path: Path,
+    atoms: HybridAtoms,
+    *,
+    symmetry: Symmetry | None,
+    cell: Vector | None,
+    provenance: Mapping[str, Number],
+) -> None:
     """Write a hybrid model as mmCIF; see `hybrid_model.write_hybrid`."""
     structure = empty_structure("hybrid") if atoms.structure is None else atoms.structure.clone()
     if cell is not None:
@@ -108,15 +114,18 @@ def _set_values(model: gemmi.Model, places: IntArray, atoms: HybridAtoms) -> Non
     """Give B and occupancy to the atoms at these places of ``model.all()``."""
     sites = [site.atom for site in model.all()]
     isotropic = gemmi.SMat33f(0, 0, 0, 0, 0, 0)
-    rows = zip(places.tolist(), np.round(atoms.b_iso, 2).tolist(),
-               np.round(atoms.occupancies, 4).tolist(), strict=False)
+    rows = zip(
+        places.tolist(),
+        np.round(atoms.b_iso, 2).tolist(),
+        np.round(atoms.occupancies, 4).tolist(),
+        strict=False,
+    )
     for place, b_iso, occupancy in rows:
         atom = sites[place]
         atom.b_iso, atom.occ, atom.aniso = b_iso, occupancy, isotropic
 
 
-def _add_copies(structure: gemmi.Structure, atoms: HybridAtoms,
-                symmetry: Symmetry) -> list[_Row]:
+def _add_copies(structure: gemmi.Structure, atoms: HybridAtoms, symmetry: Symmetry) -> list[_Row]:
     """Add the copied chains, with their links; returns their rows of the chain table."""
     model = structure[0]
     sources = [chain.name for chain in model]
@@ -173,8 +182,9 @@ def _subchains(model: gemmi.Model) -> set[str]:
     return {residue.subchain for chain in model for residue in chain}
 
 
-def _rename_subchains(chain: gemmi.Chain, new: dict[str, str], names: _Names,
-                      operator: int) -> None:
+def _rename_subchains(
+    chain: gemmi.Chain, new: dict[str, str], names: _Names, operator: int
+) -> None:
     """Give the subchains of a copied chain names of their own, noted in `new`."""
     for residue in chain:
         if residue.subchain not in new:
@@ -193,19 +203,27 @@ def _extend_entities(structure: gemmi.Structure, renamed: Iterable[Mapping[str, 
 def _copy_links(structure: gemmi.Structure, renamed: Mapping[str, str], operator: int) -> None:
     """Repeat links and helices of the model within one image of it."""
     # made first, then added: adding moves the lists that are walked
-    links = [_copied_link(link, renamed, operator) for link in structure.connections
-             if link.asu != gemmi.Asu.Different
-             and link.partner1.chain_name in renamed and link.partner2.chain_name in renamed]
-    helices = [_copied_helix(helix, renamed) for helix in structure.helices
-               if helix.start.chain_name in renamed and helix.end.chain_name in renamed]
+    links = [
+        _copied_link(link, renamed, operator)
+        for link in structure.connections
+        if link.asu != gemmi.Asu.Different
+        and link.partner1.chain_name in renamed
+        and link.partner2.chain_name in renamed
+    ]
+    helices = [
+        _copied_helix(helix, renamed)
+        for helix in structure.helices
+        if helix.start.chain_name in renamed and helix.end.chain_name in renamed
+    ]
     for link in links:
         structure.connections.append(link)
     for helix in helices:
         structure.helices.append(helix)
 
 
-def _copied_link(link: gemmi.Connection, renamed: Mapping[str, str],
-                 operator: int) -> gemmi.Connection:
+def _copied_link(
+    link: gemmi.Connection, renamed: Mapping[str, str], operator: int
+) -> gemmi.Connection:
     """The same link in copied chains."""
     new = gemmi.Connection()
     new.name, new.link_id = f"{link.name}_{operator + 1}", link.link_id
@@ -225,8 +243,13 @@ def _copied_helix(helix: gemmi.Helix, renamed: Mapping[str, str]) -> gemmi.Helix
 
 def _renamed(address: gemmi.AtomAddress, names: Mapping[str, str]) -> gemmi.AtomAddress:
     """The same atom in a copied chain."""
-    return gemmi.AtomAddress(names[address.chain_name], address.res_id.seqid,
-                             address.res_id.name, address.atom_name, address.altloc)
+    return gemmi.AtomAddress(
+        names[address.chain_name],
+        address.res_id.seqid,
+        address.res_id.name,
+        address.atom_name,
+        address.altloc,
+    )
 
 
 def _add_pseudo_atoms(structure: gemmi.Structure, atoms: HybridAtoms) -> list[_Row]:
@@ -234,9 +257,9 @@ def _add_pseudo_atoms(structure: gemmi.Structure, atoms: HybridAtoms) -> list[_R
     model = structure[0]
     chain = gemmi.Chain(_Names(chain.name for chain in model).take(PSEUDO_SUBCHAIN))
     subchain = _Names(_subchains(model)).take(PSEUDO_SUBCHAIN)
-    positions = np.round(atoms.positions[atoms.n_atoms:], 3).tolist()
-    b_iso = np.round(atoms.b_iso[atoms.n_atoms:], 2).tolist()
-    occupancies = np.round(atoms.occupancies[atoms.n_atoms:], 4).tolist()
+    positions = np.round(atoms.positions[atoms.n_atoms :], 3).tolist()
+    b_iso = np.round(atoms.b_iso[atoms.n_atoms :], 2).tolist()
+    occupancies = np.round(atoms.occupancies[atoms.n_atoms :], 4).tolist()
     residue, atom = gemmi.Residue(), gemmi.Atom()
     residue.name, residue.subchain = PSEUDO_RESIDUE_NAME, subchain
     residue.entity_type, residue.het_flag = gemmi.EntityType.NonPolymer, "H"
@@ -255,16 +278,25 @@ def _add_pseudo_atoms(structure: gemmi.Structure, atoms: HybridAtoms) -> list[_R
     return [[chain.name, "pseudo-atoms", None, None]]
 
 
-def _add_provenance(block: gemmi.cif.Block, atoms: HybridAtoms, symmetry: Symmetry | None,
-                    provenance: Mapping[str, Number], chains: list[_Row]) -> None:
+def _add_provenance(
+    block: gemmi.cif.Block,
+    atoms: HybridAtoms,
+    symmetry: Symmetry | None,
+    provenance: Mapping[str, Number],
+    chains: list[_Row],
+) -> None:
     """Say in the file where every atom comes from."""
     items: dict[str, Number] = {
-        "program": "locscale-hybrid", "residue_name": PSEUDO_RESIDUE_NAME,
+        "program": "locscale-hybrid",
+        "residue_name": PSEUDO_RESIDUE_NAME,
         "scatterer": _SCATTERER,
         "model_atoms": len(atoms.atom_index),
         "copied_atoms": atoms.n_atoms - len(atoms.atom_index),
-        "pseudo_atoms": atoms.n_pseudo, "pseudo_atoms_per_unit": atoms.n_pseudo // atoms.n_units,
-        "point_group": "C1" if symmetry is None else symmetry.group.symbol, **provenance}
+        "pseudo_atoms": atoms.n_pseudo,
+        "pseudo_atoms_per_unit": atoms.n_pseudo // atoms.n_units,
+        "point_group": "C1" if symmetry is None else symmetry.group.symbol,
+        **provenance,
+    }
     block.set_mmcif_category(PSEUDO_CATEGORY, {name: [value] for name, value in items.items()})
     columns = ("auth_asym_id", "kind", "source_auth_asym_id", "operator_id")
     _set_table(block, _CHAIN_CATEGORY, columns, chains)
@@ -274,8 +306,11 @@ def _add_provenance(block: gemmi.cif.Block, atoms: HybridAtoms, symmetry: Symmet
 
 def _operator_columns() -> list[str]:
     """Names of the numbers of an operator, as in pdbx_struct_oper_list."""
-    return ["id", *(f"matrix[{i}][{j}]" for i in (1, 2, 3) for j in (1, 2, 3)),
-            *(f"vector[{i}]" for i in (1, 2, 3))]
+    return [
+        "id",
+        *(f"matrix[{i}][{j}]" for i in (1, 2, 3) for j in (1, 2, 3)),
+        *(f"vector[{i}]" for i in (1, 2, 3)),
+    ]
 
 
 def _operator_rows(symmetry: Symmetry) -> list[_Row]:
@@ -286,8 +321,9 @@ def _operator_rows(symmetry: Symmetry) -> list[_Row]:
     return [[i + 1, *(f"{value:.9f}" for value in row)] for i, row in enumerate(numbers)]
 
 
-def _set_table(block: gemmi.cif.Block, category: str, columns: Sequence[str],
-               rows: Sequence[_Row]) -> None:
+def _set_table(
+    block: gemmi.cif.Block, category: str, columns: Sequence[str], rows: Sequence[_Row]
+) -> None:
     """Write rows as a loop."""
     if rows:
         values = zip(*rows, strict=True)

@@ -12,9 +12,9 @@ from .atom_site import merge_chains, structure_of_block
 from .elements import pdb_with_elements
 
 _NOT_BLANK = re.compile(r"\S")
-_SAME_PLACE = 3.0       # Å, median distance between equal atoms of two conformers
-_SHOWN = 8              # names in a message
-_MOST_ATOMS = 0.5       # share of the atoms that two conformers have in common, at least
+_SAME_PLACE = 3.0  # Å, median distance between equal atoms of two conformers
+_SHOWN = 8  # names in a message
+_MOST_ATOMS = 0.5  # share of the atoms that two conformers have in common, at least
 
 
 def structure_in(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
@@ -41,10 +41,14 @@ def structure_in(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]
             return _from_pdb(text, path)
     except (RuntimeError, ValueError, IndexError, OverflowError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} cannot be read as a model: {reason}; repair the file or write "
-                         "it again from ChimeraX or Coot") from None
-    raise InputError(f"{path} is neither PDB nor mmCIF: it has no ATOM record and no data block; "
-                     "give an atomic model")
+        raise InputError(
+            f"{path} cannot be read as a model: {reason}; repair the file or write "
+            "it again from ChimeraX or Coot"
+        ) from None
+    raise InputError(
+        f"{path} is neither PDB nor mmCIF: it has no ATOM record and no data block; "
+        "give an atomic model"
+    )
 
 
 def _begins_as_cif(text: str) -> bool:
@@ -53,7 +57,7 @@ def _begins_as_cif(text: str) -> bool:
     while found := _NOT_BLANK.search(text, place):
         place = found.start()
         if text[place] != "#":
-            return text[place:place + 5].lower() == "data_"
+            return text[place : place + 5].lower() == "data_"
         place = text.find("\n", place)
         if place < 0:
             return False
@@ -68,11 +72,16 @@ def _has_atom_record(text: str) -> bool:
 def _from_cif(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
     """The structure of all data blocks that have atoms."""
     document = gemmi.cif.read_string(text)
-    blocks = [structure_of_block(block, path) for block in document
-              if block.find_values("_atom_site.Cartn_x")]
+    blocks = [
+        structure_of_block(block, path)
+        for block in document
+        if block.find_values("_atom_site.Cartn_x")
+    ]
     if not blocks:
-        raise InputError(f"{path} is a CIF file without atoms (no _atom_site.Cartn_x in "
-                         f"{len(document)} data blocks); give a model in mmCIF or PDB format")
+        raise InputError(
+            f"{path} is a CIF file without atoms (no _atom_site.Cartn_x in "
+            f"{len(document)} data blocks); give a model in mmCIF or PDB format"
+        )
     parts = [part for block in blocks for part in _models_apart(block)]
     return _joined(parts, path.name, "data blocks" if len(blocks) > 1 else "models")
 
@@ -81,17 +90,24 @@ def _from_pdb(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
     """The structure of a PDB file, of what follows an END record too."""
     text, count = pdb_with_elements(text, path)
     # letters beyond ASCII would be cut apart by the fixed columns
-    files = [gemmi.read_pdb_string(part.encode("ascii", "replace").decode("ascii"))
-             for part in _between_ends(text)]
+    files = [
+        gemmi.read_pdb_string(part.encode("ascii", "replace").decode("ascii"))
+        for part in _between_ends(text)
+    ]
     parts = [part for file in files for part in _models_apart(file)]
     structure, findings = _joined(
-        parts, path.name, "parts that END records separate" if len(files) > 1 else "models")
+        parts, path.name, "parts that END records separate" if len(files) > 1 else "models"
+    )
     if count:
-        findings.append(Finding(
-            "elements-from-names", "note",
-            f"{path.name} names no element for {count} atoms whose names begin in the wrong "
-            "column. The elements were found from the names of atoms and residues.",
-            {"atoms": count}))
+        findings.append(
+            Finding(
+                "elements-from-names",
+                "note",
+                f"{path.name} names no element for {count} atoms whose names begin in the wrong "
+                "column. The elements were found from the names of atoms and residues.",
+                {"atoms": count},
+            )
+        )
     return structure, findings
 
 
@@ -100,7 +116,7 @@ def _between_ends(text: str) -> list[str]:
     parts, begin, place = [], 0, 0
     while (place := text.find("\nEND", place)) >= 0:
         place += 4
-        rest = text[place:place + 1]
+        rest = text[place : place + 1]
         if not rest or rest.isspace():
             parts.append(text[begin:place])
             begin = place
@@ -119,8 +135,9 @@ def _models_apart(structure: gemmi.Structure) -> list[gemmi.Structure]:
     return [structure, *reversed(others)]
 
 
-def _joined(parts: list[gemmi.Structure], name: str,
-            what: str) -> tuple[gemmi.Structure, list[Finding]]:
+def _joined(
+    parts: list[gemmi.Structure], name: str, what: str
+) -> tuple[gemmi.Structure, list[Finding]]:
     """One structure of several; conformers of the first are left out."""
     first = parts[0]
     if len(parts) == 1:
@@ -129,19 +146,33 @@ def _joined(parts: list[gemmi.Structure], name: str,
     findings = []
     if len(others) < len(parts) - 1:
         count = len(parts) - len(others)
-        findings.append(Finding(
-            "several-models", "warning",
-            f"{name} has {count} conformers of one model, as an ensemble does. The first is used; "
-            "to use another one, give it in a file of its own.", {"models": count}))
+        findings.append(
+            Finding(
+                "several-models",
+                "warning",
+                f"{name} has {count} conformers of one model, as an ensemble does. The first is used; "
+                "to use another one, give it in a file of its own.",
+                {"models": count},
+            )
+        )
     taken = {chain.name: 1 for chain in first[0]} if others else {}
     renamed = [new for part in others for new in _add_chains(first, part, taken)]
     if others:
         more = ", …" if len(renamed) > _SHOWN else ""
-        names = (f" Chains whose names were taken are now {', '.join(renamed[:_SHOWN])}{more}."
-                 if renamed else "")
-        findings.append(Finding(
-            "several-parts", "note", f"{name} has {len(others) + 1} {what}, and the atoms of all "
-            f"of them are used.{names}", {"parts": len(others) + 1}))
+        names = (
+            f" Chains whose names were taken are now {', '.join(renamed[:_SHOWN])}{more}."
+            if renamed
+            else ""
+        )
+        findings.append(
+            Finding(
+                "several-parts",
+                "note",
+                f"{name} has {len(others) + 1} {what}, and the atoms of all "
+                f"of them are used.{names}",
+                {"parts": len(others) + 1},
+            )
+        )
     return first, findings
 
 
@@ -159,9 +190,13 @@ def are_conformers(one: gemmi.Structure, other: gemmi.Structure) -> bool:
 
 def _places(model: gemmi.Model) -> dict[tuple[int, str, str, str], list[float]]:
     """Where each atom is that is not hydrogen, by chain, residue and name."""
-    return {(number, str(residue.seqid), residue.name, atom.name): atom.pos.tolist()
-            for number, chain in enumerate(model) for residue in chain for atom in residue
-            if not atom.is_hydrogen()}
+    return {
+        (number, str(residue.seqid), residue.name, atom.name): atom.pos.tolist()
+        for number, chain in enumerate(model)
+        for residue in chain
+        for atom in residue
+        if not atom.is_hydrogen()
+    }
 
 
 def _add_chains(first: gemmi.Structure, part: gemmi.Structure, taken: dict[str, int]) -> list[str]:
@@ -179,7 +214,7 @@ def _add_chains(first: gemmi.Structure, part: gemmi.Structure, taken: dict[str, 
         taken[name] = 1
         new[chain.name] = name
         for residue in chain:
-            residue.subchain = ""   # those of another part may be the same
+            residue.subchain = ""  # those of another part may be the same
     for link in part.connections:
         for end in (link.partner1, link.partner2):
             end.chain_name = new.get(end.chain_name, end.chain_name)

@@ -19,13 +19,13 @@ from .text import model_text
 # How pseudo-atoms are written, and recognised when a file of an earlier run comes back.  The wwPDB
 # gives out component names of three or five characters, never of four: no ligand has this one.
 PSEUDO_RESIDUE_NAME = "PSAT"
-PSEUDO_SUBCHAIN = "PSAT"       # label_asym_id
+PSEUDO_SUBCHAIN = "PSAT"  # label_asym_id
 PSEUDO_ENTITY = "pseudo-atoms"
 PSEUDO_CATEGORY = "_locscale_pseudo_atoms."  # mmCIF category with the provenance
 
 _ANCHORS = frozenset([("CA", "C"), ("P", "P"), ("C4'", "C")])
-_FARTHEST = 1e5                # Å, beyond which a coordinate is a mistake
-_TYPICAL_B = 50.0              # Å^2
+_FARTHEST = 1e5  # Å, beyond which a coordinate is a mistake
+_TYPICAL_B = 50.0  # Å^2
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +101,9 @@ def read_model(path: str | Path, *, keep_pseudo_atoms: bool = False) -> AtomicMo
     return replace(model, findings=(*findings, *model.findings))
 
 
-def model_of(structure: gemmi.Structure, name: str, *,
-             keep_pseudo_atoms: bool = False) -> AtomicModel:
+def model_of(
+    structure: gemmi.Structure, name: str, *, keep_pseudo_atoms: bool = False
+) -> AtomicModel:
     """The scattering atoms of a structure; see `read_model`.
 
     The structure is taken over: models after the first, and pseudo-atoms that are not kept, are
@@ -123,10 +124,18 @@ def model_of(structure: gemmi.Structure, name: str, *,
     table = _with_all_b(table, kept, name, findings)
     chains = table.chain[kept]
     return AtomicModel(
-        positions=table.positions[kept], elements=table.elements[kept],
-        b_iso=table.b_iso[kept], occupancies=table.occupancies[kept], chain_index=chains,
-        is_anchor=_anchors(table.is_anchor[kept], chains), is_pseudo=table.is_pseudo[kept],
-        structure=structure, atom_index=np.flatnonzero(kept), name=name, findings=tuple(findings))
+        positions=table.positions[kept],
+        elements=table.elements[kept],
+        b_iso=table.b_iso[kept],
+        occupancies=table.occupancies[kept],
+        chain_index=chains,
+        is_anchor=_anchors(table.is_anchor[kept], chains),
+        is_pseudo=table.is_pseudo[kept],
+        structure=structure,
+        atom_index=np.flatnonzero(kept),
+        name=name,
+        findings=tuple(findings),
+    )
 
 
 def empty_structure(name: str) -> gemmi.Structure:
@@ -162,8 +171,11 @@ def moved_model(model: AtomicModel, positions: DoubleArray) -> AtomicModel:
     positions : array, shape (m, 3)
         Å, in the order of ``model.structure[0].all()``.
     """
-    return replace(model, positions=positions[model.atom_index],
-                   structure=moved_structure(model.structure, positions))
+    return replace(
+        model,
+        positions=positions[model.atom_index],
+        structure=moved_structure(model.structure, positions),
+    )
 
 
 def is_pseudo_residue(residue: gemmi.Residue) -> bool:
@@ -183,10 +195,15 @@ def _keep_first_model(structure: gemmi.Structure, name: str, findings: list[Find
         return
     for index in range(count - 1, 0, -1):
         del structure[index]
-    findings.append(Finding(
-        "several-models", "warning",
-        f"{name} holds {count} models, as NMR ensembles and assemblies do; the first is used: give "
-        "a file with the model meant", {"models": count}))
+    findings.append(
+        Finding(
+            "several-models",
+            "warning",
+            f"{name} holds {count} models, as NMR ensembles and assemblies do; the first is used: give "
+            "a file with the model meant",
+            {"models": count},
+        )
+    )
 
 
 def _drop_pseudo_atoms(structure: gemmi.Structure, name: str, findings: list[Finding]) -> None:
@@ -201,10 +218,14 @@ def _drop_pseudo_atoms(structure: gemmi.Structure, name: str, findings: list[Fin
     if not dropped:
         return
     structure.remove_empty_chains()
-    findings.append(Finding(
-        "earlier-pseudo-atoms", "note",
-        f"{name} holds {dropped} pseudo-atoms of an earlier run; they are left out and placed anew",
-        {"pseudo_atoms": dropped}))
+    findings.append(
+        Finding(
+            "earlier-pseudo-atoms",
+            "note",
+            f"{name} holds {dropped} pseudo-atoms of an earlier run; they are left out and placed anew",
+            {"pseudo_atoms": dropped},
+        )
+    )
 
 
 class _Table(NamedTuple):
@@ -223,28 +244,47 @@ class _Table(NamedTuple):
 
 def _tabulate(model: gemmi.Model) -> _Table:
     """Read the atoms once: gemmi has no arrays of them before 0.7."""
-    residues = [(place, len(residue), is_pseudo_residue(residue))
-                for place, chain in enumerate(model) for residue in chain]
+    residues = [
+        (place, len(residue), is_pseudo_residue(residue))
+        for place, chain in enumerate(model)
+        for residue in chain
+    ]
     chains, lengths, pseudo = np.array(residues, dtype=np.intp).reshape(-1, 3).T
-    rows = [(*site.atom.pos.tolist(), site.atom.element.atomic_number,
-             site.atom.b_eq() if site.atom.aniso.nonzero() else site.atom.b_iso, site.atom.occ,
-             (site.atom.name, site.atom.element.name) in _ANCHORS, ord(site.atom.altloc))
-            for site in model.all()]
+    rows = [
+        (
+            *site.atom.pos.tolist(),
+            site.atom.element.atomic_number,
+            site.atom.b_eq() if site.atom.aniso.nonzero() else site.atom.b_iso,
+            site.atom.occ,
+            (site.atom.name, site.atom.element.name) in _ANCHORS,
+            ord(site.atom.altloc),
+        )
+        for site in model.all()
+    ]
     if not rows:
         return _no_atoms()
     columns = np.array(rows, dtype=np.float64)
     numbers = columns[:, 3].astype(np.intp)
     names = np.array([gemmi.Element(z).name for z in range(int(numbers.max()) + 1)])
-    return _Table(columns[:, :3], names[numbers], numbers, columns[:, 4], columns[:, 5],
-                  np.repeat(chains, lengths), columns[:, 6] > 0, np.repeat(pseudo > 0, lengths),
-                  columns[:, 7].astype(np.intp))
+    return _Table(
+        columns[:, :3],
+        names[numbers],
+        numbers,
+        columns[:, 4],
+        columns[:, 5],
+        np.repeat(chains, lengths),
+        columns[:, 6] > 0,
+        np.repeat(pseudo > 0, lengths),
+        columns[:, 7].astype(np.intp),
+    )
 
 
 def _no_atoms() -> _Table:
     """The table of a model without atoms."""
     none, index, no = np.empty(0), np.empty(0, dtype=np.intp), np.empty(0, dtype=np.bool_)
-    return _Table(np.empty((0, 3)), np.empty(0, dtype=np.str_), index, none, none, index, no, no,
-                  index)
+    return _Table(
+        np.empty((0, 3)), np.empty(0, dtype=np.str_), index, none, none, index, no, no, index
+    )
 
 
 def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
@@ -258,47 +298,71 @@ def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
     farthest = float(np.abs(table.positions).max())
     if farthest > _FARTHEST:
         count = int((np.abs(table.positions) > _FARTHEST).any(axis=1).sum())
-        raise InputError(f"{name} has {count} atoms with coordinates up to {farthest:.3g} Å, which "
-                         "no map contains. Repair or delete them.")
+        raise InputError(
+            f"{name} has {count} atoms with coordinates up to {farthest:.3g} Å, which "
+            "no map contains. Repair or delete them."
+        )
     numbers = np.isfinite(table.occupancies)
     if not numbers.all():
-        raise InputError(f"{name} has {int((~numbers).sum())} atoms whose occupancy is not a "
-                         "number; repair it")
+        raise InputError(
+            f"{name} has {int((~numbers).sum())} atoms whose occupancy is not a number; repair it"
+        )
     known = np.array([_has_form_factor(z) for z in range(120)])[table.atomic_numbers]
     hydrogen = table.atomic_numbers == 1
     unknown = ~known & ~hydrogen
     silent = (table.occupancies <= 0) & ~hydrogen & ~unknown
     if silent.any() and np.array_equal(silent, known & ~hydrogen):
-        raise InputError(f"{name} has an occupancy of 0 on all {int(silent.sum())} atoms that "
-                         "scatter, as VMD may write it. Set occupancies to 1.")
+        raise InputError(
+            f"{name} has an occupancy of 0 on all {int(silent.sum())} atoms that "
+            "scatter, as VMD may write it. Set occupancies to 1."
+        )
     if unknown.any():
         count = int(unknown.sum())
-        findings.append(Finding(
-            "unknown-elements", "warning",
-            f"{name}: {count} of {total} atoms have an element without known scattering "
-            f"({', '.join(sorted(set(table.elements[unknown])))}) and are left out; name their "
-            "element", {"atoms": count}))
+        findings.append(
+            Finding(
+                "unknown-elements",
+                "warning",
+                f"{name}: {count} of {total} atoms have an element without known scattering "
+                f"({', '.join(sorted(set(table.elements[unknown])))}) and are left out; name their "
+                "element",
+                {"atoms": count},
+            )
+        )
     if silent.any():
         count = int(silent.sum())
-        findings.append(Finding(
-            "zero-occupancy", "warning",
-            f"{name}: {count} of {total} atoms have an occupancy of zero and are left out; raise "
-            "it where there is density for them", {"atoms": count}))
+        findings.append(
+            Finding(
+                "zero-occupancy",
+                "warning",
+                f"{name}: {count} of {total} atoms have an occupancy of zero and are left out; raise "
+                "it where there is density for them",
+                {"atoms": count},
+            )
+        )
     kept = known & ~hydrogen & ~silent
     if not kept.any():
-        raise InputError(f"{name} has no atom that scatters: of {total} atoms {hydrogen.sum()} are "
-                         f"hydrogens, {unknown.sum()} of unknown element, {silent.sum()} of zero "
-                         "occupancy; give a model with atoms")
+        raise InputError(
+            f"{name} has no atom that scatters: of {total} atoms {hydrogen.sum()} are "
+            f"hydrogens, {unknown.sum()} of unknown element, {silent.sum()} of zero "
+            "occupancy; give a model with atoms"
+        )
     return np.asarray(kept, dtype=np.bool_)
 
 
-def _counted_once(table: _Table, kept: BoolArray, structure: gemmi.Structure, name: str,
-                  findings: list[Finding]) -> BoolArray:
+def _counted_once(
+    table: _Table, kept: BoolArray, structure: gemmi.Structure, name: str, findings: list[Finding]
+) -> BoolArray:
     """The scatterers without those that repeat an earlier one in the same place."""
     chosen = np.flatnonzero(kept & ~table.is_pseudo)
     repeated, told = repeated_atoms(
-        table.positions[chosen], table.occupancies[chosen], table.altlocs[chosen],
-        table.chain[chosen], table.is_anchor[chosen], [chain.name for chain in structure[0]], name)
+        table.positions[chosen],
+        table.occupancies[chosen],
+        table.altlocs[chosen],
+        table.chain[chosen],
+        table.is_anchor[chosen],
+        [chain.name for chain in structure[0]],
+        name,
+    )
     findings += told
     result = kept.copy()
     result[chosen[repeated]] = False
@@ -312,10 +376,15 @@ def _with_all_b(table: _Table, kept: BoolArray, name: str, findings: list[Findin
         return table
     count, rest = int(missing.sum()), table.b_iso[kept & ~missing]
     b_iso = float(np.median(rest)) if rest.size else _TYPICAL_B
-    findings.append(Finding(
-        "b-missing", "note",
-        f"{name} has {count} {'atom' if count == 1 else 'atoms'} whose B factor is not a number. "
-        f"{b_iso:.3g} Å² is used until B factors are refined.", {"atoms": count, "b_iso": b_iso}))
+    findings.append(
+        Finding(
+            "b-missing",
+            "note",
+            f"{name} has {count} {'atom' if count == 1 else 'atoms'} whose B factor is not a number. "
+            f"{b_iso:.3g} Å² is used until B factors are refined.",
+            {"atoms": count, "b_iso": b_iso},
+        )
+    )
     return table._replace(b_iso=np.where(missing, b_iso, table.b_iso))
 
 

@@ -20,8 +20,15 @@ class SerialExecutor:
     workers = 1
     name = "serial"
 
-    def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None, patience: float | None = None) -> None:
+    def map(
+        self,
+        function: Task,
+        folder: Path,
+        count: int,
+        *,
+        progress: Report | None = None,
+        patience: float | None = None,
+    ) -> None:
         """Run the tasks in order; see `Executor.map`."""
         for index in range(count):
             function(folder, index)
@@ -40,8 +47,13 @@ class SerialExecutor:
         self.close()
 
 
-def local_executor(processes: int, *, mpiexec: Path | None = None, scratch: Path | None = None,
-                   found: Callable[[Finding], None]) -> Executor:
+def local_executor(
+    processes: int,
+    *,
+    mpiexec: Path | None = None,
+    scratch: Path | None = None,
+    found: Callable[[Finding], None],
+) -> Executor:
     """The executor for so many processes on this host.
 
     Parameters
@@ -66,8 +78,14 @@ def local_executor(processes: int, *, mpiexec: Path | None = None, scratch: Path
     programs = mpiexec_candidates(mpiexec)
     missing = "mpi4py" if importlib.util.find_spec("mpi4py") is None else "mpiexec"
     if missing == "mpi4py" or not programs:
-        found(Finding("mpi-absent", "note", f"{missing} is not installed: a pool of {processes} "
-                      "processes is used, with the same result (pip install "
-                      "'locscale-hybrid[mpi]' brings MPI)"))
+        found(
+            Finding(
+                "mpi-absent",
+                "note",
+                f"{missing} is not installed: a pool of {processes} "
+                "processes is used, with the same result (pip install "
+                "'locscale-hybrid[mpi]' brings MPI)",
+            )
+        )
         return ProcessExecutor(processes, found=found)
     return MpiexecExecutor(processes, programs, scratch=scratch, found=found)

@@ -36,14 +36,16 @@ def job_folder(outputs: OutputPaths) -> Iterator[Path]:
             if named is not None:
                 named.mkdir(mode=0o700, exist_ok=True)
                 folder = _folder_among_others(named, held)
-            elif outputs.scratch is not None:   # somebody sees to that
+            elif outputs.scratch is not None:  # somebody sees to that
                 folder = Path(tempfile.mkdtemp(prefix="locscale-", dir=outputs.scratch))
             else:
                 folder = held.enter_context(FolderKeeper("locscale-", python=_python())).folder
         except OSError as error:
             place = named or outputs.scratch or tempfile.gettempdir()
-            raise InputError(f"no job folder can be made in {place}: {error.strerror}; set TMPDIR "
-                             "to a folder with room, or name one with -op") from None
+            raise InputError(
+                f"no job folder can be made in {place}: {error.strerror}; set TMPDIR "
+                "to a folder with room, or name one with -op"
+            ) from None
         try:
             yield folder
         finally:

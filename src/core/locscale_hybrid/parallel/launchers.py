@@ -59,10 +59,11 @@ class Mpiexec:
 def launcher_of(environment: Mapping[str, str]) -> Launcher | None:
     """The launcher that started this process, None for a plain start; no MPI is loaded."""
     for name, rank, size in (
-            ("mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-            ("mpiexec (MPICH or Intel MPI)", "PMI_RANK", "PMI_SIZE"),
-            ("a PMIx launcher", "PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
-            ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
+        ("mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+        ("mpiexec (MPICH or Intel MPI)", "PMI_RANK", "PMI_SIZE"),
+        ("a PMIx launcher", "PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
+        ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ):
         ranks = _number(environment.get(rank))
         ranks_in_all = _number(environment.get(size))
         if ranks is not None and (ranks_in_all is not None or rank == "PMIX_RANK"):
@@ -89,14 +90,19 @@ def mpiexec_candidates(setting: Path | None = None) -> list[Mpiexec]:
     if setting is not None:
         found = shutil.which(setting)
         if found is None:
-            raise InputError(f"mpiexec {setting} is not a program that can be run: "
-                             "check the path, or leave the setting out")
+            raise InputError(
+                f"mpiexec {setting} is not a program that can be run: "
+                "check the path, or leave the setting out"
+            )
         return [Mpiexec(Path(os.path.abspath(found)), "the setting")]
     candidates = [program for wheel in MPI_WHEELS if (program := _of_wheel(wheel)) is not None]
     names = ("mpiexec.exe",) if IS_WINDOWS else ("mpiexec", "mpirun")
     beside = [Path(sys.executable).parent / name for name in names]
-    candidates += [Mpiexec(path, "beside this Python") for path in beside
-                   if os.access(path, os.X_OK) and path.is_file()][:1]
+    candidates += [
+        Mpiexec(path, "beside this Python")
+        for path in beside
+        if os.access(path, os.X_OK) and path.is_file()
+    ][:1]
     on_path = [found for name in names if (found := shutil.which(name)) is not None]
     candidates += [Mpiexec(Path(found), "PATH") for found in on_path[:1]]
     unique = {os.path.realpath(program.path): program for program in reversed(candidates)}
@@ -109,14 +115,25 @@ def _of_wheel(name: str) -> Mpiexec | None:
         files = importlib.metadata.files(name) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    paths = {os.path.abspath(str(file.locate())): file for file in files
-             if file.stem in ("mpiexec", "libmpi") or file.name.startswith("libmpi.")}
-    programs = [path for path in paths if os.path.basename(path) in ("mpiexec", "mpiexec.exe")
-                and os.access(path, os.X_OK)]
-    libraries = [path for path in paths if re.fullmatch(
-        r"libmpi(\.\d+)?\.(so(\.\d+)?|dylib)", os.path.basename(path)) and os.path.exists(path)]
+    paths = {
+        os.path.abspath(str(file.locate())): file
+        for file in files
+        if file.stem in ("mpiexec", "libmpi") or file.name.startswith("libmpi.")
+    }
+    programs = [
+        path
+        for path in paths
+        if os.path.basename(path) in ("mpiexec", "mpiexec.exe") and os.access(path, os.X_OK)
+    ]
+    libraries = [
+        path
+        for path in paths
+        if re.fullmatch(r"libmpi(\.\d+)?\.(so(\.\d+)?|dylib)", os.path.basename(path))
+        and os.path.exists(path)
+    ]
     if not programs:
         return None
     library = max(libraries, key=len, default=None)
-    return Mpiexec(Path(programs[0]), f"the {name} package",
-                   None if library is None else Path(library))
+    return Mpiexec(
+        Path(programs[0]), f"the {name} package", None if library is None else Path(library)
+    )

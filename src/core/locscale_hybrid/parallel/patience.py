@@ -18,12 +18,12 @@ from pathlib import Path
 
 from ..findings import Finding
 
-BEAT_SECONDS = 1.0      # between two signs of life, and between two looks at them
-_LONGEST_BEAT = 10.0    # s, for so many workers that a file server would feel them
+BEAT_SECONDS = 1.0  # between two signs of life, and between two looks at them
+_LONGEST_BEAT = 10.0  # s, for so many workers that a file server would feel them
 _WORKERS_A_SECOND = 100
-NOTICE_SECONDS = 30.0   # without one, after which the user hears of it
-_LEAST_BEATS = 5        # that are missed before a worker counts as silent
-_STEP = 1.0             # s; whoever watches looks several times a second
+NOTICE_SECONDS = 30.0  # without one, after which the user hears of it
+_LEAST_BEATS = 5  # that are missed before a worker counts as silent
+_STEP = 1.0  # s; whoever watches looks several times a second
 
 
 class Awake:
@@ -84,8 +84,11 @@ class Clock:
     def overdue(self) -> tuple[int, int, float] | None:
         """Worker, task and seconds of the first worker that is overdue."""
         now, limit = self.now(), max(self.patience, self.factor * self.longest)
-        late = [(worker, task, now - begin) for worker, (task, begin) in list(self.busy.items())
-                if now - begin > limit]
+        late = [
+            (worker, task, now - begin)
+            for worker, (task, begin) in list(self.busy.items())
+            if now - begin > limit
+        ]
         return min(late) if late else None
 
 
@@ -201,9 +204,17 @@ class Watch:
         The end of the sentence about a worker that is silent for too long.
     """
 
-    def __init__(self, clock: Clock, folder: Path, *, limit: float, workers: int,
-                 called: Callable[[int], str], found: Callable[[Finding], None],
-                 remedy: str) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        folder: Path,
+        *,
+        limit: float,
+        workers: int,
+        called: Callable[[int], str],
+        found: Callable[[Finding], None],
+        remedy: str,
+    ) -> None:
         self.clock, self._called, self._found, self._remedy = clock, called, found, remedy
         self._beat = beat_seconds(workers)
         self._limit = max(limit, _LEAST_BEATS * self._beat)
@@ -227,13 +238,20 @@ class Watch:
         if late is None:
             return None
         worker, task, seconds = late
-        return worker, (f"{self._called(worker)} has been silent for {seconds:.0f} s in task "
-                        f"{task}; the longest other task took {self.clock.longest:.1f} s; "
-                        f"{self._remedy}")
+        return worker, (
+            f"{self._called(worker)} has been silent for {seconds:.0f} s in task "
+            f"{task}; the longest other task took {self.clock.longest:.1f} s; "
+            f"{self._remedy}"
+        )
 
 
 def no_sign_of_life(name: str, seconds: float, limit: float) -> Finding:
     """The warning about a worker that does not respond."""
-    return Finding("worker-silent", "warning", f"{name} has not responded for {seconds:.0f} s. "
-                   f"The run ends if this lasts {limit:.0f} s. Check whether that process is "
-                   "suspended, and whether its disk responds", {"seconds": round(seconds)})
+    return Finding(
+        "worker-silent",
+        "warning",
+        f"{name} has not responded for {seconds:.0f} s. "
+        f"The run ends if this lasts {limit:.0f} s. Check whether that process is "
+        "suspended, and whether its disk responds",
+        {"seconds": round(seconds)},
+    )

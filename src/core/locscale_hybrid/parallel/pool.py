@@ -35,8 +35,13 @@ class ProcessExecutor:
         Told of a process that does not respond.
     """
 
-    def __init__(self, workers: int, *, patience: float = 300.0,
-                 found: Callable[[Finding], None] | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        patience: float = 300.0,
+        found: Callable[[Finding], None] | None = None,
+    ) -> None:
         self.workers = workers
         self._found = found or (lambda finding: log.warning(finding.message))
         self._patience = patience
@@ -49,17 +54,30 @@ class ProcessExecutor:
         """What to call it in the record."""
         return f"{self.workers} processes"
 
-    def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None, patience: float | None = None) -> None:
+    def map(
+        self,
+        function: Task,
+        folder: Path,
+        count: int,
+        *,
+        progress: Report | None = None,
+        patience: float | None = None,
+    ) -> None:
         """Run the tasks in the pool; see `tasks.Executor.map`."""
         name = task_name(function)
         if not self._processes:
             self._start()
         try:
             clock = Clock(max(self._patience, patience or 0.0))
-            watch = Watch(clock, folder, limit=self._patience, workers=self.workers,
-                          called=self._called, found=self._found,
-                          remedy="see whether its disk answers, and run it again")
+            watch = Watch(
+                clock,
+                folder,
+                limit=self._patience,
+                workers=self.workers,
+                called=self._called,
+                found=self._found,
+                remedy="see whether its disk answers, and run it again",
+            )
             self._deal(name, folder, count, watch, progress)
         except BaseException:
             self._end(0.0)
@@ -83,16 +101,18 @@ class ProcessExecutor:
         with _environment_of_children(), _interrupts_held():
             for number in range(self.workers):
                 here, there = context.Pipe()
-                process = context.Process(target=_serve, args=(there, self.workers, number),
-                                          daemon=True)
+                process = context.Process(
+                    target=_serve, args=(there, self.workers, number), daemon=True
+                )
                 process.start()
                 there.close()
                 self._processes.append(process)
                 self._connections.append(here)
         self._coming_up = set(range(self.workers))
 
-    def _deal(self, name: str, folder: Path, count: int, watch: Watch,
-              progress: Report | None) -> None:
+    def _deal(
+        self, name: str, folder: Path, count: int, watch: Watch, progress: Report | None
+    ) -> None:
         """Give each process a task, and the next one when it is done."""
         given, done, clock = 0, 0, watch.clock
         free = [worker for worker in range(self.workers) if worker not in self._coming_up]
@@ -116,8 +136,13 @@ class ProcessExecutor:
         """The workers that are up or done; StageError when one failed, died or is silent."""
         clock = watch.clock
         working = {*clock.busy, *self._coming_up}
-        ready = wait([*(self._connections[worker] for worker in working),
-                      *(process.sentinel for process in self._processes)], timeout=0.1)
+        ready = wait(
+            [
+                *(self._connections[worker] for worker in working),
+                *(process.sentinel for process in self._processes),
+            ],
+            timeout=0.1,
+        )
         answered = [worker for worker in sorted(working) if self._connections[worker] in ready]
         for worker in answered:
             try:
@@ -126,10 +151,12 @@ class ProcessExecutor:
                 raise self._died(worker) from None
             if answer is not None:
                 failure = Failure.from_dict(answer)
-                raise replace(failure, worker=self._called(worker),
-                              task=clock.busy[worker][0]).error()
-        dead = [number for number, process in enumerate(self._processes)
-                if process.sentinel in ready]
+                raise replace(
+                    failure, worker=self._called(worker), task=clock.busy[worker][0]
+                ).error()
+        dead = [
+            number for number, process in enumerate(self._processes) if process.sentinel in ready
+        ]
         if dead and not answered:
             raise self._died(dead[0])
         late = watch.late()
@@ -152,8 +179,10 @@ class ProcessExecutor:
         """The sentence about a process that is gone."""
         process = self._processes[worker]
         process.join(1.0)
-        return StageError(f"{self._called(worker)} {death(process.exitcode)}; "
-                          "use fewer processes with -np if memory is short")
+        return StageError(
+            f"{self._called(worker)} {death(process.exitcode)}; "
+            "use fewer processes with -np if memory is short"
+        )
 
     def _end(self, grace: float) -> None:
         """Ask the processes to end, then kill what is left after `grace` s."""

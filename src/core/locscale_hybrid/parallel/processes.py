@@ -21,21 +21,41 @@ from .launchers import IS_WINDOWS, launcher_of
 from .tasks import GRACE
 from .threads import THREAD_VARIABLES
 
-PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "cattrs", "attrs",
-            "mpi4py")
+PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "cattrs", "attrs", "mpi4py")
 _CREATE_NEW_PROCESS_GROUP, _CREATE_NO_WINDOW = 0x200, 0x8000000  # of Windows
-_LAUNCHER = ("PMI", "PMIX_", "OMPI_", "PRTE_", "ORTE_", "HYDI_", "HYDRA_", "MPI_LOCAL",
-             "I_MPI_HYDRA", "SLURM_")
+_LAUNCHER = (
+    "PMI",
+    "PMIX_",
+    "OMPI_",
+    "PRTE_",
+    "ORTE_",
+    "HYDI_",
+    "HYDRA_",
+    "MPI_LOCAL",
+    "I_MPI_HYDRA",
+    "SLURM_",
+)
 _KEPT = ("OMPI_ALLOW_RUN_AS_ROOT",)
-_SETTINGS = ("OMPI_MCA_", "PRTE_MCA_", "PMIX_MCA_")   # the user's, unless a launcher set them
+_SETTINGS = ("OMPI_MCA_", "PRTE_MCA_", "PMIX_MCA_")  # the user's, unless a launcher set them
 _APPLICATION = ("QT_", "CHIMERAX", "QML", "QTWEBENGINE")
 _PYTHON = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__", "PYTHONSTARTUP")
-_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES",
-                  "DYLD_FRAMEWORK_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+_LIBRARY_PATHS = (
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_INSERT_LIBRARIES",
+    "DYLD_FRAMEWORK_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+)
 
 
-def child_environment(environment: Mapping[str, str], *, packages: Sequence[str] = PACKAGES,
-                      application: Path | None = None, threads: int = 1) -> dict[str, str]:
+def child_environment(
+    environment: Mapping[str, str],
+    *,
+    packages: Sequence[str] = PACKAGES,
+    application: Path | None = None,
+    threads: int = 1,
+) -> dict[str, str]:
     """A copy of the environment in which a child of this program can start.
 
     Parameters
@@ -57,8 +77,11 @@ def child_environment(environment: Mapping[str, str], *, packages: Sequence[str]
     """
     dropped = (*_LAUNCHER, *_APPLICATION, *_PYTHON)
     spared = _KEPT if launcher_of(environment) is not None else (*_KEPT, *_SETTINGS)
-    kept = {name: value for name, value in environment.items()
-            if name.startswith(spared) or not name.upper().startswith(dropped)}
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(spared) or not name.upper().startswith(dropped)
+    }
     if application is not None:
         for name in _LIBRARY_PATHS:
             if name in kept:
@@ -74,8 +97,11 @@ def child_environment(environment: Mapping[str, str], *, packages: Sequence[str]
 def _outside(entries: str, folder: Path) -> str:
     """The entries of a path variable that do not lie in `folder`."""
     inside = folder.resolve()
-    return os.pathsep.join(entry for entry in entries.split(os.pathsep)
-                           if entry and not Path(entry).resolve().is_relative_to(inside))
+    return os.pathsep.join(
+        entry
+        for entry in entries.split(os.pathsep)
+        if entry and not Path(entry).resolve().is_relative_to(inside)
+    )
 
 
 def package_folders(packages: Iterable[str]) -> list[str]:
@@ -91,8 +117,9 @@ def package_folders(packages: Iterable[str]) -> list[str]:
             if spec is not None and not places and spec.origin:
                 folders.add(os.path.dirname(os.path.abspath(spec.origin)))
             folders.update(os.path.dirname(os.path.abspath(place)) for place in places)
-    order = {os.path.abspath(entry): number for number, entry in reversed(
-        list(enumerate(sys.path)))}
+    order = {
+        os.path.abspath(entry): number for number, entry in reversed(list(enumerate(sys.path)))
+    }
     return sorted(folders, key=lambda folder: (order.get(folder, len(order)), folder))
 
 
@@ -115,14 +142,20 @@ def python_executable(preferred: Path | None = None) -> Path:
         return Path(os.path.abspath(preferred))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base = getattr(sys, "_base_executable", None)
-    candidates = [sys.executable, base,
-                  *(os.path.join(sys.prefix, "bin", name) for name in (version, "python3")),
-                  os.path.join(sys.prefix, "python.exe"), shutil.which(version)]
+    candidates = [
+        sys.executable,
+        base,
+        *(os.path.join(sys.prefix, "bin", name) for name in (version, "python3")),
+        os.path.join(sys.prefix, "python.exe"),
+        shutil.which(version),
+    ]
     for candidate in candidates:
         if candidate and _is_python(Path(candidate)):
             return Path(os.path.abspath(candidate))
-    raise InputError(f"no Python interpreter was found: {sys.executable} is an application; "
-                     f"install {version} or give its path")
+    raise InputError(
+        f"no Python interpreter was found: {sys.executable} is an application; "
+        f"install {version} or give its path"
+    )
 
 
 def _is_python(path: Path) -> bool:
@@ -131,9 +164,14 @@ def _is_python(path: Path) -> bool:
     return name is not None and os.access(path, os.X_OK)
 
 
-def start(arguments: Sequence[str | Path], environment: Mapping[str, str], *,
-          output: Path | None = None, errors: Path | None = None,
-          folder: Path | None = None) -> "subprocess.Popen[bytes]":
+def start(
+    arguments: Sequence[str | Path],
+    environment: Mapping[str, str],
+    *,
+    output: Path | None = None,
+    errors: Path | None = None,
+    folder: Path | None = None,
+) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own, its streams in files.
 
     Parameters
@@ -148,11 +186,19 @@ def start(arguments: Sequence[str | Path], environment: Mapping[str, str], *,
         Where it runs, for programs that leave files there; None: here.
     """
     with contextlib.ExitStack() as files:
-        streams = [subprocess.DEVNULL if path is None else files.enter_context(path.open("wb"))
-                   for path in (output, errors)]
-        return subprocess.Popen([str(word) for word in arguments], env=dict(environment),
-                                stdin=subprocess.DEVNULL, stdout=streams[0], stderr=streams[1],
-                                cwd=folder, **own_group())
+        streams = [
+            subprocess.DEVNULL if path is None else files.enter_context(path.open("wb"))
+            for path in (output, errors)
+        ]
+        return subprocess.Popen(
+            [str(word) for word in arguments],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=streams[0],
+            stderr=streams[1],
+            cwd=folder,
+            **own_group(),
+        )
 
 
 def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:
@@ -180,16 +226,26 @@ def own_group() -> dict[str, Any]:
 def _kill(process: "subprocess.Popen[bytes]") -> None:
     """Kill a program; on Windows, where a parent's end tells nobody, with all that it started."""
     if IS_WINDOWS:
-        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       creationflags=_CREATE_NO_WINDOW)
+        subprocess.run(
+            ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            creationflags=_CREATE_NO_WINDOW,
+        )
     if process.poll() is None:
         process.kill()
 
 
-def start_core(job: Path, *, python: Path, application: Path | None = None,
-               errors: Path | None = None, scratch: Path | None = None,
-               hold: bool = False) -> "subprocess.Popen[bytes]":
+def start_core(
+    job: Path,
+    *,
+    python: Path,
+    application: Path | None = None,
+    errors: Path | None = None,
+    scratch: Path | None = None,
+    hold: bool = False,
+) -> "subprocess.Popen[bytes]":
     """Start a run of this program on a job file, for an application around it.
 
     The child reports as JSON lines on its ``stdout`` and ends itself when its ``stdin``, held
@@ -214,12 +270,28 @@ def start_core(job: Path, *, python: Path, application: Path | None = None,
     environment = child_environment(os.environ, application=application)
     if scratch is not None:
         environment.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)))
-    command = [str(python), "-P", "-m", "locscale_hybrid", "--job", str(job), "--progress", "json",
-               "--end_with_stdin", *(["--hold"] if hold else [])]
+    command = [
+        str(python),
+        "-P",
+        "-m",
+        "locscale_hybrid",
+        "--job",
+        str(job),
+        "--progress",
+        "json",
+        "--end_with_stdin",
+        *(["--hold"] if hold else []),
+    ]
     with contextlib.ExitStack() as files:
         stream = subprocess.DEVNULL if errors is None else files.enter_context(errors.open("wb"))
-        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=stream, **own_group())
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            **own_group(),
+        )
 
 
 def release_core(process: "subprocess.Popen[bytes]") -> None:

@@ -43,8 +43,9 @@ def shared_array(path: Path, shape: tuple[int, ...]) -> FloatArray:
         If there is no room for it.
     """
     try:
-        array: FloatArray = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32,
-                                                      shape=shape)
+        array: FloatArray = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.float32, shape=shape
+        )
         if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as stream:
                 os.posix_fallocate(stream.fileno(), 0, max(path.stat().st_size, 1))
@@ -76,7 +77,8 @@ def load_value(kind: type[_T], folder: Path, name: str) -> _T:
     """The value that `save_value` wrote; its arrays stay in their files, to be read only."""
     stored = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     arrays: dict[str, NDArray[Any]] = {
-        part: np.load(folder / f"{name}_{part}.npy", mmap_mode="r") for part in stored["arrays"]}
+        part: np.load(folder / f"{name}_{part}.npy", mmap_mode="r") for part in stored["arrays"]
+    }
     result: _T = decode(kind, stored["value"], arrays)
     return result
 
@@ -84,6 +86,8 @@ def load_value(kind: type[_T], folder: Path, name: str) -> _T:
 def _no_room(path: Path, size: int, error: OSError) -> StageError:
     """The sentence about a file that could not be written."""
     reason = os.strerror(error.errno) if error.errno else os.strerror(errno.ENOSPC)
-    return StageError(f"the job folder {path.parent} takes no file of {size / 1e6:.3g} MB "
-                      f"({reason}): make room, set TMPDIR to a folder with room, or name one "
-                      "with -op")
+    return StageError(
+        f"the job folder {path.parent} takes no file of {size / 1e6:.3g} MB "
+        f"({reason}): make room, set TMPDIR to a folder with room, or name one "
+        "with -op"
+    )

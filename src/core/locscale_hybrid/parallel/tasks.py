@@ -10,8 +10,8 @@ from typing import Any, Protocol, Self
 
 from ..errors import LocScaleError, StageError, shortage
 
-ORPHANED = 75   # exit code of a process whose parent died
-GRACE = 3.0     # s between asking processes to end and killing them
+ORPHANED = 75  # exit code of a process whose parent died
+GRACE = 3.0  # s between asking processes to end and killing them
 Task = Callable[[Path, int], None]
 Report = Callable[[float], None]
 
@@ -35,8 +35,15 @@ class Executor(Protocol):
     def name(self) -> str:
         """What to call it in the record."""
 
-    def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None, patience: float | None = None) -> None:
+    def map(
+        self,
+        function: Task,
+        folder: Path,
+        count: int,
+        *,
+        progress: Report | None = None,
+        patience: float | None = None,
+    ) -> None:
         """Run ``function(folder, index)`` for every index below `count`, in any order.
 
         Parameters
@@ -79,8 +86,10 @@ def task_name(function: Task) -> str:
     """
     module, name = function.__module__, getattr(function, "__qualname__", "<unnamed>")
     if module == "__main__" or "<" in name or "." in name:
-        raise StageError(f"{module}:{name} cannot run in another process: "
-                         "it must stand at the top level of a module")
+        raise StageError(
+            f"{module}:{name} cannot run in another process: "
+            "it must stand at the top level of a module"
+        )
     return f"{module}:{name}"
 
 

@@ -23,10 +23,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-_SECONDS = 20.0      # in which processes that still write into the folder have ended
+_SECONDS = 20.0  # in which processes that still write into the folder have ended
 _INTERVAL = 0.2
 _KEEP = "--keep"
-_END = b"\0"         # of a path, which may hold a new line
+_END = b"\0"  # of a path, which may hold a new line
 
 
 class FolderKeeper:
@@ -55,8 +55,9 @@ class FolderKeeper:
     Where no process can be started this process makes the folder, and it is as safe as any other.
     """
 
-    def __init__(self, prefix: str, place: str | Path | None = None,
-                 python: str | Path = sys.executable) -> None:
+    def __init__(
+        self, prefix: str, place: str | Path | None = None, python: str | Path = sys.executable
+    ) -> None:
         home = tempfile.gettempdir() if place is None else str(place)
         self._process: subprocess.Popen[bytes] | None = None
         made = b""
@@ -116,13 +117,19 @@ class FolderKeeper:
         self.close()
 
 
-def _started(python: str | Path, *words: str,
-             output: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+def _started(
+    python: str | Path, *words: str, output: int = subprocess.DEVNULL
+) -> "subprocess.Popen[bytes]":
     """The process that keeps a folder, without a console window on Windows."""
     return subprocess.Popen(
-        [str(python), "-I", "-S", __file__, *words], stdin=subprocess.PIPE, stdout=output,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0), cwd=os.sep)
+        [str(python), "-I", "-S", __file__, *words],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        cwd=os.sep,
+    )
 
 
 def _answer(descriptor: int) -> bytes:
@@ -150,7 +157,7 @@ def make_and_keep(place: str, prefix: str) -> None:
 
 def keep(folder: Path, meant: tuple[int, int] | None, *, tell: bool = False) -> None:
     """Wait for the end of standard input, then remove a folder of this device and number."""
-    with contextlib.suppress(OSError), _held(folder):   # so that its number goes to no other
+    with contextlib.suppress(OSError), _held(folder):  # so that its number goes to no other
         with contextlib.suppress(OSError):
             if tell:
                 os.write(1, os.fsencode(folder) + _END)
@@ -160,7 +167,7 @@ def keep(folder: Path, meant: tuple[int, int] | None, *, tell: bool = False) -> 
         end = time.monotonic() + _SECONDS
         while meant is not None and identity(folder) == meant and time.monotonic() < end:
             shutil.rmtree(folder, ignore_errors=True)
-            if identity(folder) == meant:       # something still writes into it
+            if identity(folder) == meant:  # something still writes into it
                 time.sleep(_INTERVAL)
 
 

@@ -18,12 +18,21 @@ _MOST_VOXELS = 1 << 26  # of a box; larger ones have no room for two steps at a 
 # names of the functions that get and set, as OpenBLAS of numpy's and scipy's wheels, of a system,
 # and MKL call them
 _FUNCTIONS = (
-    *((f"{prefix}_get_num_threads{suffix}", f"{prefix}_set_num_threads{suffix}")
-      for prefix in ("scipy_openblas", "openblas") for suffix in ("64_", "")),
-    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"))
+    *(
+        (f"{prefix}_get_num_threads{suffix}", f"{prefix}_set_num_threads{suffix}")
+        for prefix in ("scipy_openblas", "openblas")
+        for suffix in ("64_", "")
+    ),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+)
 _LIBRARIES = ("openblas", "mkl_rt")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 def beside(function: Callable[[], _T], *, together: bool) -> Callable[[], _T]:
@@ -109,16 +118,20 @@ def _loaded() -> list[str]:
         return []
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
-        paths = {line[line.index("/"):] for line in lines if "/" in line}
-        return sorted(path for path in paths if any(
-            name in path.rpartition("/")[2] for name in _LIBRARIES))
+        paths = {line[line.index("/") :] for line in lines if "/" in line}
+        return sorted(
+            path for path in paths if any(name in path.rpartition("/")[2] for name in _LIBRARIES)
+        )
     return []
 
 
 def _beside(*packages: Path) -> list[str]:
     """Libraries that came with a wheel: in `numpy.libs`, or `numpy/.dylibs` on macOS."""
-    folders = [folder for path in packages for folder in (
-        path.parent.with_name(f"{path.parent.name}.libs"), path.parent / ".dylibs")]
+    folders = [
+        folder
+        for path in packages
+        for folder in (path.parent.with_name(f"{path.parent.name}.libs"), path.parent / ".dylibs")
+    ]
     return sorted(str(file) for folder in folders for file in folder.glob("*openblas*"))
 
 

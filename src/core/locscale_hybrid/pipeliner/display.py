@@ -36,10 +36,15 @@ def findings_table(record: Record, record_path: str) -> list[Any]:
     found = sorted(record["findings"], key=lambda finding: finding["level"] != "warning")
     if not found:
         return []
-    return [create_results_display_object(
-        "table", title="Findings", headers=["Level", "Finding"],
-        table_data=[[finding["level"], finding["message"]] for finding in found],
-        associated_data=[record_path])]
+    return [
+        create_results_display_object(
+            "table",
+            title="Findings",
+            headers=["Level", "Finding"],
+            table_data=[[finding["level"], finding["message"]] for finding in found],
+            associated_data=[record_path],
+        )
+    ]
 
 
 def map_and_model(record: Record, output: str, model: str, folder: str) -> list[Any]:
@@ -47,9 +52,16 @@ def map_and_model(record: Record, output: str, model: str, folder: str) -> list[
     warnings = sum(finding["level"] == "warning" for finding in record["findings"])
     flag = f"Read the warnings among the findings first: {warnings}." if warnings else ""
     models = [model] if os.path.isfile(model) else []
-    return [make_map_model_thumb_and_display(
-        outputdir=folder, maps=[output], models=models, start_collapsed=False, flag=flag,
-        title="Sharpened map and hybrid model (pseudo-atoms are residue PSAT)")]
+    return [
+        make_map_model_thumb_and_display(
+            outputdir=folder,
+            maps=[output],
+            models=models,
+            start_collapsed=False,
+            flag=flag,
+            title="Sharpened map and hybrid model (pseudo-atoms are residue PSAT)",
+        )
+    ]
 
 
 def slices(inputs: Mapping[str, str], folder: str) -> list[Any]:
@@ -63,8 +75,11 @@ def slices(inputs: Mapping[str, str], folder: str) -> list[Any]:
     folder : str
         Of the job.
     """
-    there = {path: label for path, label in inputs.items()
-             if os.path.isfile(path) and not path.lower().endswith(".gz")}
+    there = {
+        path: label
+        for path, label in inputs.items()
+        if os.path.isfile(path) and not path.lower().endswith(".gz")
+    }
     return [make_mrcs_central_slices_montage(in_files=there, output_dir=folder)] if there else []
 
 
@@ -78,20 +93,31 @@ def fsc_graph(record: Record, record_path: str) -> list[Any]:
     if record["resolution"]["half_map_fsc"]:
         curves[f"{_CRITERION:g}"] = ([0.0, highest], [_CRITERION, _CRITERION])
     curves[f"{limit:.2f} Å"] = ([1 / limit, 1 / limit], [_LOWEST_FSC, 1.0])
-    return [create_results_display_object(
-        "graph", title=f"Fourier shell correlation; resolution {limit:.2f} Å",
-        xvalues=[x for x, _ in curves.values()], yvalues=[y for _, y in curves.values()],
-        data_series_labels=list(curves), xaxis_label="Spatial frequency (1/Å)",
-        yaxis_label="FSC", xrange=[0.0, highest], yrange=[_LOWEST_FSC, 1.0],
-        associated_data=[record_path])]
+    return [
+        create_results_display_object(
+            "graph",
+            title=f"Fourier shell correlation; resolution {limit:.2f} Å",
+            xvalues=[x for x, _ in curves.values()],
+            yvalues=[y for _, y in curves.values()],
+            data_series_labels=list(curves),
+            xaxis_label="Spatial frequency (1/Å)",
+            yaxis_label="FSC",
+            xrange=[0.0, highest],
+            yrange=[_LOWEST_FSC, 1.0],
+            associated_data=[record_path],
+        )
+    ]
 
 
 def html_report(path: str) -> list[Any]:
     """The report of the run, where it was written."""
     if not os.path.isfile(path):
         return []
-    return [create_results_display_object("html", title="Report", html_file=path,
-                                          associated_data=[path])]
+    return [
+        create_results_display_object(
+            "html", title="Report", html_file=path, associated_data=[path]
+        )
+    ]
 
 
 def key_figures(record: Record) -> dict[str, Any]:
@@ -111,11 +137,22 @@ def key_figures(record: Record) -> dict[str, Any]:
         "fsc_free": None if free is None else free["fsc_free"],
         "weight": record["scaling"]["weight"],
         "gain_by_resolution": [
-            {name: band[name] for name in ("resolution_angstrom", "gain_median",
-                                           "gain_5_percent", "gain_95_percent")}
-            for band in record["scaling"]["bands"]],
-        "findings": [{name: finding[name] for name in ("code", "level", "message")}
-                     for finding in record["findings"]]}
+            {
+                name: band[name]
+                for name in (
+                    "resolution_angstrom",
+                    "gain_median",
+                    "gain_5_percent",
+                    "gain_95_percent",
+                )
+            }
+            for band in record["scaling"]["bands"]
+        ],
+        "findings": [
+            {name: finding[name] for name in ("code", "level", "message")}
+            for finding in record["findings"]
+        ],
+    }
 
 
 def _fsc_curves(record: Record) -> dict[str, tuple[list[float], list[float]]]:
@@ -127,9 +164,14 @@ def _fsc_curves(record: Record) -> dict[str, tuple[list[float], list[float]]]:
             found[f"half maps, {name}"] = halves[name]
     free = None if adp is None else adp["refined_on_half_map_1"]
     if free is not None:
-        found |= {label: free[name] for name, label in (
-            ("half_map_1", "model, work (half map 1)"),
-            ("half_map_2", "model, free (half map 2)")) if name in free}
+        found |= {
+            label: free[name]
+            for name, label in (
+                ("half_map_1", "model, work (half map 1)"),
+                ("half_map_2", "model, free (half map 2)"),
+            )
+            if name in free
+        }
     elif adp is not None:
         found["model and map, not validated"] = adp["hybrid_fsc"]["average"]
     return {label: _without_origin(curve) for label, curve in found.items()}

@@ -60,7 +60,8 @@ _FURTHER_NODES = (
     ("_provenance.mrc", NODE_EVALUATIONMETRIC, ("locscale", "provenance")),
     ("_mask.mrc", NODE_MASK3D, ("locscale",)),
     ("_reference.mrc", NODE_DENSITYMAP, ("locscale", "reference")),
-    ("_view.json", NODE_VISUALISATIONSCRIPT, ("locscale", "local_bfactor", "chimerax")))
+    ("_view.json", NODE_VISUALISATIONSCRIPT, ("locscale", "local_bfactor", "chimerax")),
+)
 
 _LONG_DESCRIPTION = """\
 Two half maps and the atomic model as far as it is built go in. Density that the model leaves out \
@@ -69,15 +70,33 @@ part of the map gets the amplitude fall-off of its own reference. Two maps come 
 looking and building, and a linear one for measuring and deposition. Phases come from the half \
 maps alone. No networks are used."""
 _REFERENCES = (
-    {"authors": ["Jakobi AJ", "Wilmanns M", "Sachse C"], "journal": "eLife", "year": "2017",
-     "title": "Model-based local density sharpening of cryo-EM maps", "volume": "6",
-     "pages": "e27131", "doi": "10.7554/eLife.27131"},
-    {"authors": ["Bharadwaj A", "Jakobi AJ"], "journal": "Faraday Discussions", "year": "2022",
-     "title": "Electron scattering properties of biological macromolecules and their use for "
-     "cryo-EM map sharpening", "volume": "240", "pages": "168-183", "doi": "10.1039/D2FD00078D"},
-    {"authors": ["Bharadwaj A", "de Bruin R", "Jakobi AJ"], "journal": "bioRxiv", "year": "2025",
-     "title": "Confidence-guided cryo-EM map optimisation with LocScale-2.0",
-     "doi": "10.1101/2025.09.11.674726"})
+    {
+        "authors": ["Jakobi AJ", "Wilmanns M", "Sachse C"],
+        "journal": "eLife",
+        "year": "2017",
+        "title": "Model-based local density sharpening of cryo-EM maps",
+        "volume": "6",
+        "pages": "e27131",
+        "doi": "10.7554/eLife.27131",
+    },
+    {
+        "authors": ["Bharadwaj A", "Jakobi AJ"],
+        "journal": "Faraday Discussions",
+        "year": "2022",
+        "title": "Electron scattering properties of biological macromolecules and their use for "
+        "cryo-EM map sharpening",
+        "volume": "240",
+        "pages": "168-183",
+        "doi": "10.1039/D2FD00078D",
+    },
+    {
+        "authors": ["Bharadwaj A", "de Bruin R", "Jakobi AJ"],
+        "journal": "bioRxiv",
+        "year": "2025",
+        "title": "Confidence-guided cryo-EM map optimisation with LocScale-2.0",
+        "doi": "10.1101/2025.09.11.674726",
+    },
+)
 
 
 class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner has no types
@@ -101,7 +120,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         info.documentation = "locscale-hybrid --help, and docs/pipeliner.md of its source"
         info.references = [Ref(**reference) for reference in _REFERENCES]
         program = ExternalProgram("locscale-hybrid", vers_com=[*_program(), "--version"])
-        program.exe_path = _beside_python(program.command) or sys.executable    # not one of PATH
+        program.exe_path = _beside_python(program.command) or sys.executable  # not one of PATH
         info.programs = [program]
         self.joboptions.update(job_options())
         self.get_runtab_options(mpi=True, addtl_args=True)
@@ -109,7 +128,8 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         self.joboptions.update(process_option())
         self.joboptions["other_args"].help_text = (
             "Further options of locscale-hybrid as on its command line, e.g. "
-            "--symmetry_centre 50 50 49. Default: blank.")
+            "--symmetry_centre 50 50 49. Default: blank."
+        )
 
     # ---- before the run -------------------------------------------------------------------------
 
@@ -130,12 +150,15 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         """The run, and where there is a local B map the script that colours by it."""
         mpi = self.get_nr_mpi() > 1
         launcher = self.get_mpi_command() if mpi else []
-        commands = [*self.get_program_version_commands(),
-                    PipelinerCommand([*launcher, *_program(), *self._words(mpi=mpi)])]
+        commands = [
+            *self.get_program_version_commands(),
+            PipelinerCommand([*launcher, *_program(), *self._words(mpi=mpi)]),
+        ]
         if self.joboptions["output_local_b"].get_boolean():
             shown = [self._path(tail) for tail in (".mrc", "_localB.mrc", "_model.cif")]
-            commands.append(PipelinerCommand([*_program("pipeliner_view"), *shown],
-                                             allow_failure=True))
+            commands.append(
+                PipelinerCommand([*_program("pipeliner_view"), *shown], allow_failure=True)
+            )
         return commands
 
     # ---- after the run --------------------------------------------------------------------------
@@ -155,10 +178,13 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         record_path, output = self._path(".json"), self._path(".mrc")
         first = next(name for name in ("input_map", "input_halfmap1") if self._text(name))
         label = "full map" if first == "input_map" else "half map 1"
-        return [*findings_table(record, record_path),
-                *map_and_model(record, output, self._path("_model.cif"), self.output_dir),
-                *slices({self._text(first): label, output: "sharpened"}, self.output_dir),
-                *fsc_graph(record, record_path), *html_report(self._path("_report.html"))]
+        return [
+            *findings_table(record, record_path),
+            *map_and_model(record, output, self._path("_model.cif"), self.output_dir),
+            *slices({self._text(first): label, output: "sharpened"}, self.output_dir),
+            *fsc_graph(record, record_path),
+            *html_report(self._path("_report.html")),
+        ]
 
     def gather_metadata(self) -> dict[str, Any]:
         """Key figures from the record; never from the log."""
@@ -184,11 +210,15 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
             given = self.joboptions[name]
             if not given.is_blank and given.value != getattr(HybridParameters(), field):
                 words += [option, str(given.value)]
-        further = [output for name, outputs in FURTHER_MAPS.items()
-                   if self.joboptions[name].get_boolean() for output in outputs]
+        further = [
+            output
+            for name, outputs in FURTHER_MAPS.items()
+            if self.joboptions[name].get_boolean()
+            for output in outputs
+        ]
         words += ["--outputs", "model", *further, "--print_report"]
-        if mpi:     # perhaps on several hosts, which must share a folder; and an abort of mpirun
-            words += ["-mpi", "-op", os.path.join(self.output_dir, _STAGES)]    # may leave it
+        if mpi:  # perhaps on several hosts, which must share a folder; and an abort of mpirun
+            words += ["-mpi", "-op", os.path.join(self.output_dir, _STAGES)]  # may leave it
         elif not self.joboptions["processes"].is_blank:
             words += ["-np", str(self.joboptions["processes"].value)]
         return [*words, *self.parse_additional_args(), "-o", self._path(".mrc")]
@@ -225,8 +255,9 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
 
     def _error(self, message: str, *names: str) -> Any:
         """An error of some options."""
-        return JobOptionValidationResult("error", [self.joboptions[name] for name in names],
-                                         message)
+        return JobOptionValidationResult(
+            "error", [self.joboptions[name] for name in names], message
+        )
 
     def _range_errors(self) -> Iterator[Any]:
         """Values that `HybridParameters` refuses, each at its own option."""
@@ -251,11 +282,16 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         halves = ("input_halfmap1", "input_halfmap2")
         given = [name for name in halves if self._text(name)]
         if given and self._text("input_map"):
-            yield self._error("both half maps and a full map given: give two half maps, or one "
-                              "full map", *given, "input_map")
+            yield self._error(
+                "both half maps and a full map given: give two half maps, or one full map",
+                *given,
+                "input_map",
+            )
         if len(given) == 2 and _same_file(*map(self._text, given)):
-            yield self._error(f"{self._text(given[0])} was given for both half maps: give the "
-                              "other one too", *given)
+            yield self._error(
+                f"{self._text(given[0])} was given for both half maps: give the other one too",
+                *given,
+            )
             return
         copied = [name for name in _INPUT_FILES if self._is_copied(name)]
         for first, second in itertools.combinations(copied, 2):
@@ -263,7 +299,10 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
                 yield self._error(
                     f"{self._text(first)} and {self._text(second)} have the same name and lie "
                     "outside the project, whose copies would lie in one folder: rename one, or "
-                    "import both into the project", first, second)
+                    "import both into the project",
+                    first,
+                    second,
+                )
 
     def _is_copied(self, name: str) -> bool:
         """Whether the Pipeliner copies an input into the folder of the job."""
@@ -279,7 +318,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         except ValueError:
             yield self._error("a quotation mark is not closed: close it", "other_args")
             return
-        if "" in words:     # an input that is required and missing, which the Pipeliner says
+        if "" in words:  # an input that is required and missing, which the Pipeliner says
             return
         try:
             request_of(*given_options(words))
@@ -314,4 +353,3 @@ def _same_file(first: str, second: str) -> bool:
     if os.path.exists(first) and os.path.exists(second):
         return os.path.samefile(first, second)
     return os.path.abspath(first) == os.path.abspath(second)
-

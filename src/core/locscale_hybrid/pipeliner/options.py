@@ -18,15 +18,24 @@ from ..parameters import REFINERS, SCALINGS, WEIGHTS, HybridParameters
 
 # Job option -> option of the command line, field of `HybridParameters`.
 PARAMETERS = {
-    "sym_group": ("-sym", "point_group"), "resolution": ("-res", "resolution"),
-    "fdr": ("-fdr", "fdr"), "scaling": ("--scaling", "scaling"),
-    "window": ("--window", "window"), "stride": ("--stride", "stride"),
-    "weight": ("--weight", "weight"), "refiner": ("--refiner", "refiner"),
-    "b_floor": ("--b_floor", "b_floor"), "seed": ("--seed", "seed")}
+    "sym_group": ("-sym", "point_group"),
+    "resolution": ("-res", "resolution"),
+    "fdr": ("-fdr", "fdr"),
+    "scaling": ("--scaling", "scaling"),
+    "window": ("--window", "window"),
+    "stride": ("--stride", "stride"),
+    "weight": ("--weight", "weight"),
+    "refiner": ("--refiner", "refiner"),
+    "b_floor": ("--b_floor", "b_floor"),
+    "seed": ("--seed", "seed"),
+}
 # Job option -> what it adds to --outputs.
-FURTHER_MAPS = {"output_local_b": ("localB",), "output_halves": ("halves",),
-                "output_diagnostics": ("gain", "resolution", "provenance"),
-                "output_reference": ("mask", "reference")}
+FURTHER_MAPS = {
+    "output_local_b": ("localB",),
+    "output_halves": ("halves",),
+    "output_diagnostics": ("gain", "resolution", "provenance"),
+    "output_reference": ("mask", "reference"),
+}
 
 _MAPS = FileDescription("3D map", [".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz"])
 _MODELS = FileDescription("Atomic model", [".cif", ".mmcif", ".pdb", ".ent"])
@@ -37,143 +46,236 @@ Options = dict[str, Any]
 
 def job_options() -> Options:
     """All options of the job but those of running it, by name."""
-    return {**_maps_and_model(), **_further_maps(), **_what_limits_the_work(), **_scaling(),
-            **_hybrid_model()}
+    return {
+        **_maps_and_model(),
+        **_further_maps(),
+        **_what_limits_the_work(),
+        **_scaling(),
+        **_hybrid_model(),
+    }
 
 
 def process_option() -> Options:
     """The number of processes where MPI is not used."""
-    return {"processes": IntJobOption(
-        label="Processes without MPI", default_value=None, hard_min=1, suggested_max=64,
-        step_value=1, jobop_group="Running options", in_continue=True,
-        deactivate_if=JobOptionCondition([("nr_mpi", ">", 1)]),
-        help_text="Processes on this machine while 'Number of MPI procs' is 1. Default: blank, all "
-        "cores that the job may use. Give fewer to leave cores to others. The result does not "
-        "depend on it.")}
+    return {
+        "processes": IntJobOption(
+            label="Processes without MPI",
+            default_value=None,
+            hard_min=1,
+            suggested_max=64,
+            step_value=1,
+            jobop_group="Running options",
+            in_continue=True,
+            deactivate_if=JobOptionCondition([("nr_mpi", ">", 1)]),
+            help_text="Processes on this machine while 'Number of MPI procs' is 1. Default: blank, all "
+            "cores that the job may use. Give fewer to leave cores to others. The result does not "
+            "depend on it.",
+        )
+    }
 
 
 def _maps_and_model() -> Options:
     """What goes in."""
     instead = JobOptionCondition([("input_map", "!=", "")])
     needed = JobOptionCondition([("input_map", "=", "")])
-    halves = {f"input_halfmap{number}": InputNodeJobOption(
-        label=f"Half map {number}", node_type=NODE_DENSITYMAP, node_kwds=["halfmap"],
-        pattern=_MAPS, default_value="", required_if=needed, deactivate_if=instead,
-        help_text="One of the two half maps as the reconstruction wrote it: not filtered, "
-        "sharpened or masked. Resolution, noise and the tightness of the B factors are judged by "
-        "comparing the two.") for number in (1, 2)}
+    halves = {
+        f"input_halfmap{number}": InputNodeJobOption(
+            label=f"Half map {number}",
+            node_type=NODE_DENSITYMAP,
+            node_kwds=["halfmap"],
+            pattern=_MAPS,
+            default_value="",
+            required_if=needed,
+            deactivate_if=instead,
+            help_text="One of the two half maps as the reconstruction wrote it: not filtered, "
+            "sharpened or masked. Resolution, noise and the tightness of the B factors are judged by "
+            "comparing the two.",
+        )
+        for number in (1, 2)
+    }
     return {
         **halves,
         "input_map": InputNodeJobOption(
-            label="Full map in place of the half maps", node_type=NODE_DENSITYMAP, pattern=_MAPS,
-            default_value="", deactivate_if=JobOptionCondition(
-                [("input_halfmap1", "!=", ""), ("input_halfmap2", "!=", "")]),
+            label="Full map in place of the half maps",
+            node_type=NODE_DENSITYMAP,
+            pattern=_MAPS,
+            default_value="",
+            deactivate_if=JobOptionCondition(
+                [("input_halfmap1", "!=", ""), ("input_halfmap2", "!=", "")]
+            ),
             help_text="Default: blank. Only where there are no half maps: nothing is then "
-            "validated, and the program says so in its findings."),
+            "validated, and the program says so in its findings.",
+        ),
         "input_model": InputNodeJobOption(
-            label="Atomic model", node_type=NODE_ATOMCOORDS, pattern=_MODELS, default_value="",
+            label="Atomic model",
+            node_type=NODE_ATOMCOORDS,
+            pattern=_MODELS,
+            default_value="",
             help_text="The model as far as it is built, in the frame of the map. Its B factors are "
-            "not used. Default: blank, the whole mask is filled with pseudo-atoms."),
+            "not used. Default: blank, the whole mask is filled with pseudo-atoms.",
+        ),
         "complete_model": BooleanJobOption(
-            label="Fill what the model leaves out?", default_value=True,
+            label="Fill what the model leaves out?",
+            default_value=True,
             help_text="Default: Yes, density without a model gets pseudo-atoms. No: the model is "
-            "taken as complete, and density without it is scaled by the global curve."),
+            "taken as complete, and density without it is scaled by the global curve.",
+        ),
         "sym_group": StringJobOption(
-            label="Symmetry group", default_value=_DEFAULTS.point_group,
+            label="Symmetry group",
+            default_value=_DEFAULTS.point_group,
             help_text="Point group about the middle voxel of the box: C1 (default), C4, D2, T, O, "
             "I, … Give it when the map was reconstructed with it: a model of one subunit is then "
             "completed, and the result has the symmetry. Another centre: "
-            "'--symmetry_centre X Y Z' (voxels) under Additional arguments.")}
+            "'--symmetry_centre X Y Z' (voxels) under Additional arguments.",
+        ),
+    }
 
 
 def _further_maps() -> Options:
     """What comes out beside the two maps, the hybrid model, the record and the report."""
+
     def offer(label: str, help_text: str, *, default: bool = False) -> Any:
         """A map that is written on request."""
-        return BooleanJobOption(label=label, default_value=default, help_text=help_text,
-                                jobop_group="Output")
+        return BooleanJobOption(
+            label=label, default_value=default, help_text=help_text, jobop_group="Output"
+        )
 
     return {
         "output_local_b": offer(
-            "Write the local B map?", "Local B factor in Å² above that of the best-ordered region, "
-            "with a ChimeraX script that colours the map by it. Default: Yes.", default=True),
+            "Write the local B map?",
+            "Local B factor in Å² above that of the best-ordered region, "
+            "with a ChimeraX script that colours the map by it. Default: Yes.",
+            default=True,
+        ),
         "output_halves": offer(
-            "Write the sharpened half maps?", "The half maps with the same gains and weights as "
+            "Write the sharpened half maps?",
+            "The half maps with the same gains and weights as "
             "the result. Default: No. For a look at what is reproducible; they share their "
             "gains, so that their FSC is no measure of resolution, and they must not be deposited "
-            "as half maps."),
+            "as half maps.",
+        ),
         "output_diagnostics": offer(
-            "Write gain, resolution and provenance?", "Local gain in three bands, local resolution "
+            "Write gain, resolution and provenance?",
+            "Local gain in three bands, local resolution "
             "in Å, and where the reference comes from (1 model, 2 pseudo-atoms, 0 none). "
-            "Default: No. Choose Yes to find out why a region looks as it does."),
+            "Default: No. Choose Yes to find out why a region looks as it does.",
+        ),
         "output_reference": offer(
-            "Write mask and reference map?", "The mask of the work and the density of the hybrid "
-            "model. Default: No. Choose Yes to see whether the mask left something out.")}
+            "Write mask and reference map?",
+            "The mask of the work and the density of the hybrid "
+            "model. Default: No. Choose Yes to see whether the mask left something out.",
+        ),
+    }
 
 
 def _what_limits_the_work() -> Options:
     """Mask and resolution."""
     return {
         "input_mask": InputNodeJobOption(
-            label="Mask", node_type=NODE_MASK3D, pattern=_MAPS, default_value="",
+            label="Mask",
+            node_type=NODE_MASK3D,
+            pattern=_MAPS,
+            default_value="",
             jobop_group="Advanced options",
             help_text="Values 0 to 1 on the grid of the map. Default: blank, the mask is where "
             "density rises above the noise. Give one when the findings say that the mask is too "
-            "large or too small."),
+            "large or too small.",
+        ),
         "resolution": FloatJobOption(
-            label="Resolution (Å)", default_value=None, suggested_min=1.5, suggested_max=12,
-            step_value=0.1, jobop_group="Advanced options",
+            label="Resolution (Å)",
+            default_value=None,
+            suggested_min=1.5,
+            suggested_max=12,
+            step_value=0.1,
+            jobop_group="Advanced options",
             help_text="Å. Default: blank, measured where the FSC of the half maps falls to 0.143. "
-            "Give it for a full map, or where the measured one is wrong."),
+            "Give it for a full map, or where the measured one is wrong.",
+        ),
         "fdr": FloatJobOption(
-            label="False discovery rate of the mask", default_value=_DEFAULTS.fdr,
-            suggested_min=0.001, suggested_max=0.1, step_value=0.001,
+            label="False discovery rate of the mask",
+            default_value=_DEFAULTS.fdr,
+            suggested_min=0.001,
+            suggested_max=0.1,
+            step_value=0.001,
             jobop_group="Advanced options",
             help_text="Share of solvent voxels among those of the mask, no unit. Default: 0.01. "
-            "Raise it when weak parts are outside the mask; no effect with a mask of your own.")}
+            "Raise it when weak parts are outside the mask; no effect with a mask of your own.",
+        ),
+    }
 
 
 def _scaling() -> Options:
     """How amplitudes are scaled and weighted."""
     return {
         "scaling": MultipleChoiceJobOption(
-            label="Scaling", choices=list(SCALINGS), default_value=_DEFAULTS.scaling,
+            label="Scaling",
+            choices=list(SCALINGS),
+            default_value=_DEFAULTS.scaling,
             jobop_group="Advanced options",
             help_text="bands (default): power in bands of resolution, smooth and fast. windows: "
             "the definition of LocScale, radial profiles in a window around each voxel, "
-            "slower; to compare with it."),
+            "slower; to compare with it.",
+        ),
         "window": FloatJobOption(
-            label="Scaling window (Å)", default_value=_DEFAULTS.window, suggested_min=10,
-            suggested_max=50, step_value=1, jobop_group="Advanced options",
+            label="Scaling window (Å)",
+            default_value=_DEFAULTS.window,
+            suggested_min=10,
+            suggested_max=50,
+            step_value=1,
+            jobop_group="Advanced options",
             help_text="Å, edge of the region over which amplitudes are averaged. Default: 25. "
-            "Smaller follows local order more closely and is noisier."),
+            "Smaller follows local order more closely and is noisier.",
+        ),
         "stride": IntJobOption(
-            label="Voxels between windows", default_value=_DEFAULTS.stride, suggested_min=1,
-            suggested_max=4, step_value=1, jobop_group="Advanced options",
+            label="Voxels between windows",
+            default_value=_DEFAULTS.stride,
+            suggested_min=1,
+            suggested_max=4,
+            step_value=1,
+            jobop_group="Advanced options",
             deactivate_if=JobOptionCondition([("scaling", "=", "bands")]),
-            help_text="Voxels. Default: 1, exact. 2 makes windows eight times faster."),
+            help_text="Voxels. Default: 1, exact. 2 makes windows eight times faster.",
+        ),
         "weight": MultipleChoiceJobOption(
-            label="Weight of the map for looking", choices=list(WEIGHTS),
-            default_value=_DEFAULTS.weight, jobop_group="Advanced options",
+            label="Weight of the map for looking",
+            choices=list(WEIGHTS),
+            default_value=_DEFAULTS.weight,
+            jobop_group="Advanced options",
             help_text="adaptive (default), smooth, soft, fdr or none. soft looks cleanest and "
-            "invents detail; the linear map is never weighted in this way.")}
+            "invents detail; the linear map is never weighted in this way.",
+        ),
+    }
 
 
 def _hybrid_model() -> Options:
     """B factors and pseudo-atoms."""
     return {
         "refiner": MultipleChoiceJobOption(
-            label="Refinement of B factors", choices=list(REFINERS),
-            default_value=_DEFAULTS.refiner, jobop_group="Advanced options",
+            label="Refinement of B factors",
+            choices=list(REFINERS),
+            default_value=_DEFAULTS.refiner,
+            jobop_group="Advanced options",
             help_text="own (default). servalcat where it is installed, to compare. none takes the "
-            "B factors of the model's file: only when they were refined against this map."),
+            "B factors of the model's file: only when they were refined against this map.",
+        ),
         "b_floor": FloatJobOption(
-            label="B of the best-ordered atoms (Å²)", default_value=_DEFAULTS.b_floor,
-            suggested_min=0, suggested_max=60, step_value=5, jobop_group="Advanced options",
+            label="B of the best-ordered atoms (Å²)",
+            default_value=_DEFAULTS.b_floor,
+            suggested_min=0,
+            suggested_max=60,
+            step_value=5,
+            jobop_group="Advanced options",
             help_text="Å². Default: 10. The level of all B is known to about ±15 Å² only: raise it "
-            "when the result is too sharp all over, lower it when too smooth."),
+            "when the result is too sharp all over, lower it when too smooth.",
+        ),
         "seed": IntJobOption(
-            label="Seed", default_value=_DEFAULTS.seed, suggested_min=0, suggested_max=9999,
-            step_value=1, jobop_group="Advanced options",
+            label="Seed",
+            default_value=_DEFAULTS.seed,
+            suggested_min=0,
+            suggested_max=9999,
+            step_value=1,
+            jobop_group="Advanced options",
             help_text="Of the starting places of the pseudo-atoms, no unit. Default: 1. The same "
-            "seed gives the same bytes; another shows what depends on chance.")}
+            "seed gives the same bytes; another shows what depends on chance.",
+        ),
+    }

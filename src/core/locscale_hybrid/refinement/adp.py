@@ -97,16 +97,28 @@ class RefinedAdps:
     def check(self) -> None:
         """Hold the arrays to each other; ValueError where they are not those of the same atoms."""
         if self.b_iso.ndim != 1 or self.b_iso.shape != self.occupancies.shape:
-            raise ValueError(f"{self.b_iso.shape} B factors and {self.occupancies.shape} "
-                             "occupancies are not of the same atoms")
+            raise ValueError(
+                f"{self.b_iso.shape} B factors and {self.occupancies.shape} "
+                "occupancies are not of the same atoms"
+            )
 
 
-def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
-                is_pseudo: BoolArray, *, kind: Kind, mates: IntArray | None = None,
-                tau: float | None = None, n_steps: int = 3, shifts: bool = False,
-                wilson: bool = True, together: bool = False,
-                tau_known: Callable[[float], None] = lambda tau: None,
-                progress: Callable[[float], None] = lambda done: None) -> RefinedAdps:
+def refine_adps(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+    *,
+    kind: Kind,
+    mates: IntArray | None = None,
+    tau: float | None = None,
+    n_steps: int = 3,
+    shifts: bool = False,
+    wilson: bool = True,
+    together: bool = False,
+    tau_known: Callable[[float], None] = lambda tau: None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> RefinedAdps:
     """Refine the B of a hybrid model; coordinates stay.
 
     Parameters
@@ -151,81 +163,147 @@ def refine_adps(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray
     scan: tuple[TauTrial, ...] = ()
     if tau is None and kind == "halves":
         b, tau, scan, findings = _validated(
-            data, scatterers, b_iso, np.flatnonzero(~is_pseudo), neighbours, mates, n_steps,
-            tau_known, lambda done: progress(0.75 * done))
+            data,
+            scatterers,
+            b_iso,
+            np.flatnonzero(~is_pseudo),
+            neighbours,
+            mates,
+            n_steps,
+            tau_known,
+            lambda done: progress(0.75 * done),
+        )
     else:
         tau, findings = _unvalidated_tau(kind, tau)
         tau_known(tau)
         work = scatterers
         if shifts:
-            b_iso = b_steps(data.average, scatterers, b_iso, neighbours, tau=tau,
-                            n_steps=_SCAN_STEPS, mates=mates).b_iso
+            b_iso = b_steps(
+                data.average,
+                scatterers,
+                b_iso,
+                neighbours,
+                tau=tau,
+                n_steps=_SCAN_STEPS,
+                mates=mates,
+            ).b_iso
             work = displaced(data.average, scatterers, b_iso, np.flatnonzero(~is_pseudo)).atoms
         # no scan has come close yet
-        fit = b_steps(data.average, work, b_iso, neighbours, tau=tau,
-                      n_steps=n_steps + _SCAN_STEPS, mates=mates)
+        fit = b_steps(
+            data.average,
+            work,
+            b_iso,
+            neighbours,
+            tau=tau,
+            n_steps=n_steps + _SCAN_STEPS,
+            mates=mates,
+        )
         b, findings = fit.b_iso, [*findings, *not_converged(fit)]
     occupancies = scatterers.occupancies.copy()
     if wilson:
-        b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates,
-                                              bands=bands)
+        b, occupancies = correct_pseudo_atoms(
+            data, scatterers, b, is_pseudo, mates=mates, bands=bands
+        )
     progress(0.95)
     return _result(data, scatterers, b, occupancies, tau, scan, findings)
 
 
-def _validated(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, model: IntArray,
-               neighbours: Neighbours, mates: IntArray | None, n_steps: int,
-               tau_known: Callable[[float], None], progress: Callable[[float], None],
-               ) -> tuple[DoubleArray, float, tuple[TauTrial, ...], list[Finding]]:
+def _validated(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    model: IntArray,
+    neighbours: Neighbours,
+    mates: IntArray | None,
+    n_steps: int,
+    tau_known: Callable[[float], None],
+    progress: Callable[[float], None],
+) -> tuple[DoubleArray, float, tuple[TauTrial, ...], list[Finding]]:
     """B from the average with the prior that half map 2 prefers, that prior, and the scan."""
     work, fit, noted = _shifted(data, scatterers, b_iso, model, neighbours, mates)
     progress(0.3)
-    scan, fit = scan_tau(data, work, fit, neighbours, mates=mates,
-                         progress=lambda done: progress(0.3 + 0.5 * done))
+    scan, fit = scan_tau(
+        data, work, fit, neighbours, mates=mates, progress=lambda done: progress(0.3 + 0.5 * done)
+    )
     tau, findings = _chosen(scan, data)
     b = fit.b_iso
     tau_known(tau)
     findings.extend(worse_than_one_b(data.with_half(2), work, fit))
     # shifts and B by turns: each is found with the other as it was
-    for n in ([_SCAN_STEPS, n_steps] if noted else [n_steps]):
+    for n in [_SCAN_STEPS, n_steps] if noted else [n_steps]:
         if noted:
-            work = displaced(data.average, scatterers, b, model, start=work.positions,
-                             n_steps=_LAST_SHIFTS).atoms
+            work = displaced(
+                data.average, scatterers, b, model, start=work.positions, n_steps=_LAST_SHIFTS
+            ).atoms
         fit = b_steps(data.average, work, b, neighbours, tau=tau, n_steps=n, mates=mates)
         b = fit.b_iso
     progress(1.0)
     return b, tau, scan, [*findings, *noted, *not_converged(fit)]
 
 
-def _shifted(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray, model: IntArray,
-             neighbours: Neighbours, mates: IntArray | None,
-             ) -> tuple[Scatterers, BFit, list[Finding]]:
+def _shifted(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    model: IntArray,
+    neighbours: Neighbours,
+    mates: IntArray | None,
+) -> tuple[Scatterers, BFit, list[Finding]]:
     """Atoms to refine B with, as given or shifted where half map 2 gains; a fit to half map 1."""
     work = data.with_half(1)
-    given = b_steps(work, scatterers, b_iso, neighbours, tau=ROUND_TAU, n_steps=_FIRST_STEPS,
-                    mates=mates)
+    given = b_steps(
+        work, scatterers, b_iso, neighbours, tau=ROUND_TAU, n_steps=_FIRST_STEPS, mates=mates
+    )
     if not len(model):
         return scatterers, given, []
     moved = displaced(work, scatterers, given.b_iso, model)
-    shifted = b_steps(work, moved.atoms, given.b_iso, neighbours, tau=ROUND_TAU,
-                      n_steps=_SCAN_STEPS, mates=mates, model=moved.model)
+    shifted = b_steps(
+        work,
+        moved.atoms,
+        given.b_iso,
+        neighbours,
+        tau=ROUND_TAU,
+        n_steps=_SCAN_STEPS,
+        mates=mates,
+        model=moved.model,
+    )
     if given.last_step > _SETTLED:  # what more steps do is not the shifts' doing
-        given = b_steps(work, scatterers, given.b_iso, neighbours, tau=ROUND_TAU,
-                        n_steps=_SCAN_STEPS, mates=mates, model=given.model)
+        given = b_steps(
+            work,
+            scatterers,
+            given.b_iso,
+            neighbours,
+            tau=ROUND_TAU,
+            n_steps=_SCAN_STEPS,
+            mates=mates,
+            model=given.model,
+        )
     gain = free_gain(data.with_half(2), given.model, shifted.model)
     shift = (moved.atoms.positions - scatterers.positions)[model]
     one_way = preferred_direction(scatterers.positions[model], shift)
     rms = rms_shift(scatterers, moved.atoms, model)
-    _log.info("shifts of %.3f Å, %.2f times as far in one direction: free FSC %.5f to %.5f, "
-              "error %.5f", rms, one_way, gain.before, gain.after, gain.error)
+    _log.info(
+        "shifts of %.3f Å, %.2f times as far in one direction: free FSC %.5f to %.5f, error %.5f",
+        rms,
+        one_way,
+        gain.before,
+        gain.after,
+        gain.error,
+    )
     if not gain.is_real:
         return scatterers, given, []
     said = shifts_one_way if one_way > _ONE_WAY else shifts_taken
     return moved.atoms, shifted, [said(rms, gain)]
 
 
-def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
-            is_pseudo: BoolArray, *, mates: IntArray | None = None) -> RefinedAdps:
+def adopt_b(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+    *,
+    mates: IntArray | None = None,
+) -> RefinedAdps:
     """Take over the B that another program refined; pseudo-atoms are still corrected locally.
 
     Parameters
@@ -247,15 +325,34 @@ def adopt_b(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
     occupancies = scatterers.occupancies.copy()
     if data.half_1 is not None and data.d_min <= COARSE:
         b, occupancies = correct_pseudo_atoms(data, scatterers, b, is_pseudo, mates=mates)
-    return _result(data, scatterers, b, occupancies, 0.0, (), [Finding(
-        "adp-by-servalcat", "note", "B factors were refined by servalcat against both half maps; "
-        "no half map is left to validate them", {})])
+    return _result(
+        data,
+        scatterers,
+        b,
+        occupancies,
+        0.0,
+        (),
+        [
+            Finding(
+                "adp-by-servalcat",
+                "note",
+                "B factors were refined by servalcat against both half maps; "
+                "no half map is left to validate them",
+                {},
+            )
+        ],
+    )
 
 
-def scan_tau(data: RefinementData, scatterers: Scatterers, start: BFit,
-             neighbours: Neighbours, *, mates: IntArray | None = None,
-             progress: Callable[[float], None] = lambda done: None,
-             ) -> tuple[tuple[TauTrial, ...], BFit]:
+def scan_tau(
+    data: RefinementData,
+    scatterers: Scatterers,
+    start: BFit,
+    neighbours: Neighbours,
+    *,
+    mates: IntArray | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> tuple[tuple[TauTrial, ...], BFit]:
     """Refine against half map 1 with weaker and weaker prior and judge by half map 2.
 
     `start` is a fit to half map 1; every tau starts from the one before and takes two steps.
@@ -272,10 +369,21 @@ def scan_tau(data: RefinementData, scatterers: Scatterers, start: BFit,
     best: BFit | None = None
     fit = start
     for number, tau in enumerate(TAUS):
-        fit = b_steps(work, scatterers, fit.b_iso, neighbours, tau=tau, n_steps=_SCAN_STEPS,
-                      mates=mates, model=fit.model)
-        trial = TauTrial(tau, weighted_correlation(work.band, fit.fit.correlation),
-                         weighted_correlation(free.band, evaluate(free, fit.model).correlation))
+        fit = b_steps(
+            work,
+            scatterers,
+            fit.b_iso,
+            neighbours,
+            tau=tau,
+            n_steps=_SCAN_STEPS,
+            mates=mates,
+            model=fit.model,
+        )
+        trial = TauTrial(
+            tau,
+            weighted_correlation(work.band, fit.fit.correlation),
+            weighted_correlation(free.band, evaluate(free, fit.model).correlation),
+        )
         _log.info("tau %g: FSC work %.5f free %.5f", tau, trial.work, trial.free)
         trials.append(trial)
         progress((number + 1) / len(TAUS))
@@ -286,15 +394,19 @@ def scan_tau(data: RefinementData, scatterers: Scatterers, start: BFit,
     return tuple(trials), best
 
 
-def _coarse_levels(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
-                   is_pseudo: BoolArray, mates: IntArray | None) -> DoubleArray:
+def _coarse_levels(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+    mates: IntArray | None,
+) -> DoubleArray:
     """One B for the model and one for the pseudo-atoms."""
     b = group_levels(data.average, scatterers, b_iso, (~is_pseudo, is_pseudo))
     return b if mates is None else np.asarray(b[mates].mean(axis=0))
 
 
-def _chosen(scan: tuple[TauTrial, ...],
-            data: RefinementData) -> tuple[float, list[Finding]]:
+def _chosen(scan: tuple[TauTrial, ...], data: RefinementData) -> tuple[float, list[Finding]]:
     """The tau that half map 2 prefers; the strongest prior when half map 2 holds only noise."""
     best = max(scan, key=lambda trial: trial.free)
     # the FSC of noise with anything has the variance 1 / n of its complete coefficients
@@ -302,12 +414,16 @@ def _chosen(scan: tuple[TauTrial, ...],
     if best.free > noise:
         return _vertex(scan), []
     tau = TAUS[0]
-    return tau, [Finding(
-        "half-2-noise", "warning",
-        f"half map 2 does not correlate with the model refined on half map 1 (mean FSC "
-        f"{best.free:.4f}, noise reaches {noise:.4f}): it holds only noise or is not in the frame "
-        f"of half map 1; check the pair.  The strongest prior (tau {tau:g} Å²) was used",
-        {"fsc_free": best.free, "fsc_noise": noise, "tau": tau})]
+    return tau, [
+        Finding(
+            "half-2-noise",
+            "warning",
+            f"half map 2 does not correlate with the model refined on half map 1 (mean FSC "
+            f"{best.free:.4f}, noise reaches {noise:.4f}): it holds only noise or is not in the frame "
+            f"of half map 1; check the pair.  The strongest prior (tau {tau:g} Å²) was used",
+            {"fsc_free": best.free, "fsc_noise": noise, "tau": tau},
+        )
+    ]
 
 
 def _vertex(scan: tuple[TauTrial, ...]) -> float:
@@ -318,7 +434,7 @@ def _vertex(scan: tuple[TauTrial, ...]) -> float:
     i = int(np.argmax([trial.free for trial in scan]))
     if not 0 < i < len(scan) - 1:
         return scan[i].tau
-    near = scan[i - 1: i + 2]
+    near = scan[i - 1 : i + 2]
     x = np.log([trial.tau for trial in near])
     curvature, slope, _ = np.polyfit(x, [trial.free - near[1].free for trial in near], 2)
     if curvature >= 0:
@@ -330,17 +446,36 @@ def _unvalidated_tau(kind: Kind, tau: float | None) -> tuple[float, list[Finding
     """The tau that no half map chose, and why."""
     reason = "tau was given" if kind == "halves" else "there is one map"
     tau = UNVALIDATED_TAU if tau is None else tau
-    return tau, [Finding(
-        "adp-not-validated", "note",
-        f"B factors are not validated by a half map: {reason}; tau {tau:g} Å² was used",
-        {"tau": tau})]
+    return tau, [
+        Finding(
+            "adp-not-validated",
+            "note",
+            f"B factors are not validated by a half map: {reason}; tau {tau:g} Å² was used",
+            {"tau": tau},
+        )
+    ]
 
 
-def _result(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
-            occupancies: DoubleArray, tau: float, scan: tuple[TauTrial, ...],
-            findings: list[Finding]) -> RefinedAdps:
+def _result(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    occupancies: DoubleArray,
+    tau: float,
+    scan: tuple[TauTrial, ...],
+    findings: list[Finding],
+) -> RefinedAdps:
     """Count what stands at a bound and correlate the model with the maps."""
     low, high = at_bounds(b_iso)
     refined = Scatterers(scatterers.grid, scatterers.positions, scatterers.species, occupancies)
-    return RefinedAdps(b_iso, occupancies, tau, scan, bool(scan), low, high,
-                       model_fsc(data, refined, b_iso), tuple(findings))
+    return RefinedAdps(
+        b_iso,
+        occupancies,
+        tau,
+        scan,
+        bool(scan),
+        low,
+        high,
+        model_fsc(data, refined, b_iso),
+        tuple(findings),
+    )

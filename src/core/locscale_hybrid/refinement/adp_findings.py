@@ -59,8 +59,11 @@ def free_gain(free: Target, before: ComplexArray, after: ComplexArray) -> FreeGa
     # noise projected on the difference of two unit vectors; half of it is in the real part
     variance = (1 - np.minimum(alike, 1)) / (2 * one.weight) / np.maximum(free.power, 1e-30)
     error = float(np.sqrt((band.count**2 * variance).sum()) / band.count.sum())
-    return FreeGain(weighted_correlation(band, one.correlation),
-                    weighted_correlation(band, other.correlation), error)
+    return FreeGain(
+        weighted_correlation(band, one.correlation),
+        weighted_correlation(band, other.correlation),
+        error,
+    )
 
 
 def preferred_direction(positions: DoubleArray, shift: DoubleArray) -> float:
@@ -84,33 +87,38 @@ def preferred_direction(positions: DoubleArray, shift: DoubleArray) -> float:
 def shifts_taken(rms: float, gain: FreeGain) -> Finding:
     """Say that B were refined as if the model's atoms stood a little elsewhere."""
     return Finding(
-        "coordinate-errors", "note",
+        "coordinate-errors",
+        "note",
         f"shifts of the model's atoms on half map 1, {rms:.2f} Å rms, brought the mean FSC with "
         f"half map 2 from {gain.before:.4f} to {gain.after:.4f}: B factors were refined with such "
         "shifts, so that errors of coordinates do not pass for disorder; the model itself was not "
         "moved",
-        {"rms_shift_angstrom": rms, "fsc_free_before": gain.before,
-         "fsc_free_after": gain.after})
+        {"rms_shift_angstrom": rms, "fsc_free_before": gain.before, "fsc_free_after": gain.after},
+    )
 
 
 def shifts_one_way(rms: float, gain: FreeGain) -> Finding:
     """Say that the shifts have a direction in common, which errors of coordinates do not."""
     return Finding(
-        "shifts-one-way", "note",
+        "shifts-one-way",
+        "note",
         f"B factors were refined with small shifts of the model's atoms ({rms:.2f} Å rms), because "
         f"these raised the mean FSC with half map 2 from {gain.before:.4f} to {gain.after:.4f}. "
         "The shifts go mainly along one axis, as where views of the particle are missing; they "
         "are not errors of the model, which was not moved",
-        {"rms_shift_angstrom": rms, "fsc_free_before": gain.before,
-         "fsc_free_after": gain.after})
+        {"rms_shift_angstrom": rms, "fsc_free_before": gain.before, "fsc_free_after": gain.after},
+    )
 
 
 def coarse(d_min: float, limit: float) -> Finding:
     """Say that B of single atoms were not refined."""
-    return Finding("adp-coarse", "note",
-                   f"at {d_min:.3g} Å the map does not tell the B of single atoms: one B for the "
-                   f"model and one for the pseudo-atoms (limit {limit:g} Å)", {"d_min": d_min})
-
+    return Finding(
+        "adp-coarse",
+        "note",
+        f"at {d_min:.3g} Å the map does not tell the B of single atoms: one B for the "
+        f"model and one for the pseudo-atoms (limit {limit:g} Å)",
+        {"d_min": d_min},
+    )
 
 
 def worse_than_one_b(free: Target, scatterers: Scatterers, fit: BFit) -> list[Finding]:
@@ -130,12 +138,16 @@ def worse_than_one_b(free: Target, scatterers: Scatterers, fit: BFit) -> list[Fi
     gain = free_gain(free, scatterers.coefficients(level, free.band), fit.model)
     if not gain.is_loss:
         return []
-    return [Finding(
-        "b-against-half-2", "warning",
-        f"B factors refined on half map 1 fit half map 2 worse than one B for all atoms: mean FSC "
-        f"{gain.after:.4f} for {gain.before:.4f}. Check that the model fits the maps and that the "
-        "half maps are of one reconstruction, or keep the B of the model with --refiner none",
-        {"fsc_free_one_b": gain.before, "fsc_free": gain.after, "fsc_error": gain.error})]
+    return [
+        Finding(
+            "b-against-half-2",
+            "warning",
+            f"B factors refined on half map 1 fit half map 2 worse than one B for all atoms: mean FSC "
+            f"{gain.after:.4f} for {gain.before:.4f}. Check that the model fits the maps and that the "
+            "half maps are of one reconstruction, or keep the B of the model with --refiner none",
+            {"fsc_free_one_b": gain.before, "fsc_free": gain.after, "fsc_error": gain.error},
+        )
+    ]
 
 
 def not_converged(fit: BFit) -> list[Finding]:
@@ -143,9 +155,13 @@ def not_converged(fit: BFit) -> list[Finding]:
     if fit.last_step <= _LAST_STEP:
         return []
     gain = fit.values[-2] - fit.values[-1]
-    return [Finding(
-        "b-not-converged", "warning",
-        f"B factors have not converged: the last of {fit.n_steps} steps changed them by "
-        f"{fit.last_step:.0f} Å² rms and lowered the target by {gain:.0f}. Give more steps with "
-        "--refmac_iterations",
-        {"last_step_rms": fit.last_step, "target_change": -gain, "steps": fit.n_steps})]
+    return [
+        Finding(
+            "b-not-converged",
+            "warning",
+            f"B factors have not converged: the last of {fit.n_steps} steps changed them by "
+            f"{fit.last_step:.0f} Å² rms and lowered the target by {gain:.0f}. Give more steps with "
+            "--refmac_iterations",
+            {"last_step_rms": fit.last_step, "target_change": -gain, "steps": fit.n_steps},
+        )
+    ]

@@ -26,8 +26,14 @@ _EXACT_LEAST_GAIN = 0.1  # of the gain so far; a step of the solver with less is
 Matrix = Callable[[DoubleArray], DoubleArray]
 
 
-def sparse_solver(target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray,
-                  neighbours: Neighbours, tau: float) -> Matrix:
+def sparse_solver(
+    target: Target,
+    fit: Fit,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    neighbours: Neighbours,
+    tau: float,
+) -> Matrix:
     """What divides a gradient by the damped sparse Fisher matrix and the prior.
 
     Parameters
@@ -58,8 +64,9 @@ def sparse_solver(target: Target, fit: Fit, scatterers: Scatterers, b_iso: Doubl
     return lambda right: conjugate_gradients(curvature, diagonal, right)
 
 
-def exact_step(curvature: Matrix, solver: Matrix, gradient: DoubleArray,
-               first: DoubleArray) -> DoubleArray:
+def exact_step(
+    curvature: Matrix, solver: Matrix, gradient: DoubleArray, first: DoubleArray
+) -> DoubleArray:
     """A step by a few conjugate gradients on the exact matrix.
 
     Parameters
@@ -95,8 +102,9 @@ def exact_step(curvature: Matrix, solver: Matrix, gradient: DoubleArray,
     return step
 
 
-def curvature_of(target: Target, fit: Fit, model: ComplexArray, scatterers: Scatterers,
-                 b_iso: DoubleArray) -> Matrix:
+def curvature_of(
+    target: Target, fit: Fit, model: ComplexArray, scatterers: Scatterers, b_iso: DoubleArray
+) -> Matrix:
     """The Gauss-Newton matrix of the target over B, as its product with a step in B.
 
     The scale of each shell follows the step: what is parallel to the model costs nothing.
@@ -108,8 +116,9 @@ def curvature_of(target: Target, fit: Fit, model: ComplexArray, scatterers: Scat
 
     def product(step: DoubleArray) -> DoubleArray:
         """The matrix times a step."""
-        weighted = Scatterers(scatterers.grid, scatterers.positions, scatterers.species,
-                              scatterers.occupancies * step)
+        weighted = Scatterers(
+            scatterers.grid, scatterers.positions, scatterers.species, scatterers.occupancies * step
+        )
         change = blur * weighted.coefficients(b_iso, band)
         change = change - band.spread(band.shell_sum(real_product(change, model)) / power) * model
         integral = scatterers.contract(weight * blur * change, b_iso, band)
@@ -135,8 +144,14 @@ def _overlap(band: Band, fit: Fit, distance: DoubleArray, b_iso: float) -> Doubl
     return np.asarray(np.interp(distance, table, shared * wendland))
 
 
-def conjugate_gradients(matrix: Matrix, diagonal: DoubleArray, right: DoubleArray, *,
-                        tolerance: float = 1e-3, n_max: int = 100) -> DoubleArray:
+def conjugate_gradients(
+    matrix: Matrix,
+    diagonal: DoubleArray,
+    right: DoubleArray,
+    *,
+    tolerance: float = 1e-3,
+    n_max: int = 100,
+) -> DoubleArray:
     """Solve matrix(x) = right, preconditioned by the diagonal."""
     solution = np.zeros_like(right)
     residual = right.copy()

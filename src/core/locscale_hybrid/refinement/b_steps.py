@@ -114,9 +114,17 @@ class _State:
     value: float
 
 
-def b_steps(target: Target, scatterers: Scatterers, b_iso: DoubleArray, neighbours: Neighbours, *,
-            tau: float, n_steps: int, mates: IntArray | None = None,
-            model: ComplexArray | None = None) -> BFit:
+def b_steps(
+    target: Target,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    neighbours: Neighbours,
+    *,
+    tau: float,
+    n_steps: int,
+    mates: IntArray | None = None,
+    model: ComplexArray | None = None,
+) -> BFit:
     """Refine the B of all atoms at fixed coordinates.
 
     A step that raises the target, or goes far beyond its minimum, gives way to a better direction
@@ -163,8 +171,9 @@ def _next(problem: _Problem, state: _State) -> _State:
     target, b = problem.target, state.b_iso
     gradient = problem.averaged(b_gradient(target, state.fit, problem.scatterers, b))
     gradient += problem.neighbours.strain(b) / problem.tau**2
-    sparse = sparse_solver(target, state.fit, problem.scatterers, b, problem.neighbours,
-                           problem.tau)
+    sparse = sparse_solver(
+        target, state.fit, problem.scatterers, b, problem.neighbours, problem.tau
+    )
 
     def solver(right: DoubleArray) -> DoubleArray:
         """A step for a gradient downhill."""
@@ -177,8 +186,9 @@ def _next(problem: _Problem, state: _State) -> _State:
         trial = _lowered(problem, state, step)
     if trial is state:
         return state
-    levelled = problem.known(*_levelled(target, problem.scatterers, trial.b_iso, trial.model,
-                                        trial.fit))
+    levelled = problem.known(
+        *_levelled(target, problem.scatterers, trial.b_iso, trial.model, trial.fit)
+    )
     return levelled if levelled.value < state.value else trial
 
 
@@ -195,13 +205,18 @@ def _lowered(problem: _Problem, state: _State, step: DoubleArray) -> _State:
 def _length(problem: _Problem, state: _State, trial: _State) -> float:
     """Share of the way to another state at which the target is least."""
     step = trial.b_iso - state.b_iso
-    return best_length(problem.target, state.model, trial.model,
-                       prior_slope=problem.prior(step, state.b_iso),
-                       prior_curvature=problem.prior(step, step))
+    return best_length(
+        problem.target,
+        state.model,
+        trial.model,
+        prior_slope=problem.prior(step, state.b_iso),
+        prior_curvature=problem.prior(step, step),
+    )
 
 
-def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray, model: ComplexArray,
-              fit: Fit) -> tuple[DoubleArray, ComplexArray, Fit]:
+def _levelled(
+    target: Target, scatterers: Scatterers, b_iso: DoubleArray, model: ComplexArray, fit: Fit
+) -> tuple[DoubleArray, ComplexArray, Fit]:
     """Move the slope of ln D into all B, so that their level does not depend on the start."""
     shift = _kept_from_bounds(b_iso, -4 * scale_slope(target.band, fit))
     if abs(shift) < _SLOPE_TRUST:
@@ -211,8 +226,10 @@ def _levelled(target: Target, scatterers: Scatterers, b_iso: DoubleArray, model:
     model = model * blur
     held = np.flatnonzero(b != b_iso + shift)
     if len(held):  # at a bound: few, so these alone are drawn again
-        model += (scatterers.coefficients(b, target.band, held)
-                  - scatterers.coefficients(b_iso, target.band, held) * blur)
+        model += (
+            scatterers.coefficients(b, target.band, held)
+            - scatterers.coefficients(b_iso, target.band, held) * blur
+        )
     return b, model, evaluate(target, model)
 
 
@@ -231,8 +248,14 @@ def _kept_from_bounds(b_iso: DoubleArray, shift: float) -> float:
     return shift
 
 
-def group_levels(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
-                 groups: Sequence[BoolArray], *, n_steps: int = 3) -> DoubleArray:
+def group_levels(
+    target: Target,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    groups: Sequence[BoolArray],
+    *,
+    n_steps: int = 3,
+) -> DoubleArray:
     """One B for each group of atoms, from the slopes of their scales.
 
     For data that hold too little to tell atoms apart.  Each shell gives every group its own scale
@@ -276,21 +299,26 @@ def group_levels(target: Target, scatterers: Scatterers, b_iso: DoubleArray,
     return b
 
 
-def _group_shifts(target: Target, parts: ComplexArray, fit: Fit, groups: Sequence[BoolArray],
-                  n: int) -> DoubleArray:
+def _group_shifts(
+    target: Target, parts: ComplexArray, fit: Fit, groups: Sequence[BoolArray], n: int
+) -> DoubleArray:
     """What the slopes of the groups' scales add to B, shape (n,)."""
     band, shift = target.band, np.zeros(n)
     scale, variance = _joint_scales(target, parts, 1 / (2 * fit.weight))
     common = -4 * scale_slope(band, fit, coarsest=np.inf)
     for group, d, error in zip(groups, scale, variance, strict=True):
         use = d > 0
-        shift[group] = -4 * _slope(band.frequency[use] ** 2, np.log(d[use]),
-                                   (d**2 / error)[use]) if use.sum() >= 3 else common
+        shift[group] = (
+            -4 * _slope(band.frequency[use] ** 2, np.log(d[use]), (d**2 / error)[use])
+            if use.sum() >= 3
+            else common
+        )
     return shift
 
 
-def _joint_scales(target: Target, parts: ComplexArray,
-                  variance: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+def _joint_scales(
+    target: Target, parts: ComplexArray, variance: DoubleArray
+) -> tuple[DoubleArray, DoubleArray]:
     """Least-squares scale of each part in each shell, and its variance; shape (g, n_shells)."""
     band = target.band
     normal = np.array([[band.shell_sum(real_product(a, b)) for a in parts] for b in parts])

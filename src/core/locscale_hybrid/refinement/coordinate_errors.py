@@ -51,8 +51,15 @@ class _State:
     value: float
 
 
-def displaced(target: Target, scatterers: Scatterers, b_iso: DoubleArray, which: IntArray, *,
-              start: DoubleArray | None = None, n_steps: int = N_STEPS) -> Displaced:
+def displaced(
+    target: Target,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    which: IntArray,
+    *,
+    start: DoubleArray | None = None,
+    n_steps: int = N_STEPS,
+) -> Displaced:
     """A copy of the atoms, some of them shifted to where the data and a narrow prior want them.
 
     The posterior of a shift: the likelihood times a Gaussian of `SPREAD` about no shift.  No step
@@ -76,8 +83,12 @@ def displaced(target: Target, scatterers: Scatterers, b_iso: DoubleArray, which:
     -------
     Displaced
     """
-    moved = Scatterers(scatterers.grid, scatterers.positions if start is None else start,
-                       scatterers.species, scatterers.occupancies)
+    moved = Scatterers(
+        scatterers.grid,
+        scatterers.positions if start is None else start,
+        scatterers.species,
+        scatterers.occupancies,
+    )
     home = scatterers.positions[which]
 
     def at(shift: DoubleArray) -> _State:
@@ -94,9 +105,12 @@ def displaced(target: Target, scatterers: Scatterers, b_iso: DoubleArray, which:
             if trial.value < state.value:
                 return trial
             length = best_length(
-                target, state.model, trial.model,
+                target,
+                state.model,
+                trial.model,
                 prior_slope=float((state.shift * step).sum()) / SPREAD**2,
-                prior_curvature=float(np.square(step).sum()) / SPREAD**2)
+                prior_curvature=float(np.square(step).sum()) / SPREAD**2,
+            )
             step = step * np.clip(length, *SHORTENED)
         return state
 

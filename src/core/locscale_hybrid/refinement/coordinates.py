@@ -27,9 +27,16 @@ _log = logging.getLogger(__name__)
 Report = Callable[[float], None]
 
 
-def refined_model(model: AtomicModel, data: RefinementData, *, kind: Kind,
-                  symmetry: Symmetry | None, library: Path, folder: Path,
-                  progress: Report = lambda done: None) -> tuple[AtomicModel, Finding]:
+def refined_model(
+    model: AtomicModel,
+    data: RefinementData,
+    *,
+    kind: Kind,
+    symmetry: Symmetry | None,
+    library: Path,
+    folder: Path,
+    progress: Report = lambda done: None,
+) -> tuple[AtomicModel, Finding]:
     """The model with its coordinates refined, or as it is where half map 2 gainsays.
 
     Parameters
@@ -60,11 +67,22 @@ def refined_model(model: AtomicModel, data: RefinementData, *, kind: Kind,
     StageError
         If servalcat fails.
     """
+
     def refined(maps: list[Map], level: float, told: Report) -> AtomicModel:
         """The model refined against some of the maps."""
-        return moved_model(model, refine_coordinates(
-            maps, model.structure, library, d_min=data.d_min, b_start=level, folder=folder,
-            symmetry=_unit_of(assembly), progress=told))
+        return moved_model(
+            model,
+            refine_coordinates(
+                maps,
+                model.structure,
+                library,
+                d_min=data.d_min,
+                b_start=level,
+                folder=folder,
+                symmetry=_unit_of(assembly),
+                progress=told,
+            ),
+        )
 
     observed = data.observed
     assembly = complete_assembly(model, symmetry, grid=data.grid)
@@ -75,12 +93,17 @@ def refined_model(model: AtomicModel, data: RefinementData, *, kind: Kind,
     before, level = _free_fsc(assembly, data)
     trial = refined([observed.half_1], level, lambda done: progress(done / 2))
     after, _ = _free_fsc(complete_assembly(trial, symmetry, grid=data.grid), data)
-    _log.info("coordinates refined on half map 1: shift %.3f Å, free FSC %.4f to %.4f",
-              _shift(model, trial), before, after)
+    _log.info(
+        "coordinates refined on half map 1: shift %.3f Å, free FSC %.4f to %.4f",
+        _shift(model, trial),
+        before,
+        after,
+    )
     if after < before:
         return model, _kept(_shift(model, trial), before, after)
-    moved = refined([observed.half_1, observed.half_2], level,
-                    lambda done: progress((1 + done) / 2))
+    moved = refined(
+        [observed.half_1, observed.half_2], level, lambda done: progress((1 + done) / 2)
+    )
     return moved, _taken(_shift(model, moved), before, after)
 
 
@@ -108,27 +131,34 @@ def _shift(before: AtomicModel, after: AtomicModel) -> float:
 def _taken(shift: float, before: float, after: float) -> Finding:
     """Say that the coordinates are new, and why."""
     return Finding(
-        "coordinates-refined", "note",
+        "coordinates-refined",
+        "note",
         f"the coordinates of the model were refined by servalcat, rms shift {shift:.2f} Å; refined "
         f"against half map 1 alone they brought the mean FSC with half map 2 from {before:.4f} to "
-        f"{after:.4f}", {"rms_shift_angstrom": shift, "fsc_free_before": before,
-                         "fsc_free_after": after})
+        f"{after:.4f}",
+        {"rms_shift_angstrom": shift, "fsc_free_before": before, "fsc_free_after": after},
+    )
 
 
 def _kept(shift: float, before: float, after: float) -> Finding:
     """Say that the coordinates are the given ones, and why."""
     return Finding(
-        "coordinates-kept", "warning",
+        "coordinates-kept",
+        "warning",
         f"the coordinates of the model were kept: refined by servalcat against half map 1 alone "
         f"(rms shift {shift:.2f} Å) they brought the mean FSC with half map 2 from {before:.4f} "
         f"down to {after:.4f}; refine the model elsewhere, or leave out --refine_coordinates",
-        {"rms_shift_angstrom": shift, "fsc_free_before": before, "fsc_free_after": after})
+        {"rms_shift_angstrom": shift, "fsc_free_before": before, "fsc_free_after": after},
+    )
 
 
 def _not_validated(shift: float) -> Finding:
     """Say that nothing judged the new coordinates."""
     return Finding(
-        "coordinates-not-validated", "warning",
+        "coordinates-not-validated",
+        "warning",
         f"the coordinates of the model were refined by servalcat against the one map, rms shift "
         f"{shift:.2f} Å, and nothing validates them; give half maps, or leave out "
-        "--refine_coordinates", {"rms_shift_angstrom": shift})
+        "--refine_coordinates",
+        {"rms_shift_angstrom": shift},
+    )

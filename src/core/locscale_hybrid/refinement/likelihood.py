@@ -180,8 +180,9 @@ def b_gradient(target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleAr
     return 2 * band.grid.size * integral * scatterers.occupancies
 
 
-def coordinate_gradient(target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray,
-                        which: IntArray) -> tuple[DoubleArray, DoubleArray]:
+def coordinate_gradient(
+    target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray, which: IntArray
+) -> tuple[DoubleArray, DoubleArray]:
     """Gradient dT / dx of some atoms, and the scalar Fisher information of their coordinates.
 
     Parameters
@@ -210,22 +211,25 @@ def coordinate_gradient(target: Target, fit: Fit, scatterers: Scatterers, b_iso:
     return gradient, _information(target, fit, scatterers, b_iso, moment)[which]
 
 
-def b_information(target: Target, fit: Fit, scatterers: Scatterers,
-                  b_iso: DoubleArray) -> DoubleArray:
+def b_information(
+    target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray
+) -> DoubleArray:
     """Fisher information of the B of each atom, 1/Å^4, shape (n,)."""
     moment = (target.band.frequency**2 / 4) ** 2
     return _information(target, fit, scatterers, b_iso, moment)
 
 
-def _information(target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray,
-                 moment: DoubleArray) -> DoubleArray:
+def _information(
+    target: Target, fit: Fit, scatterers: Scatterers, b_iso: DoubleArray, moment: DoubleArray
+) -> DoubleArray:
     """2 sum w D^2 |fc|^2 moment of each atom, from a table over B for each species."""
     band = target.band
     s2 = band.frequency**2
     # fc in the scale of the coefficients: per voxel of the sampling grid
     shells = 2 * band.count * fit.weight * fit.scale**2 * moment / band.grid.voxel_volume**2
-    table_b = np.linspace(float(b_iso.min(initial=400)), float(b_iso.max(initial=0)) + 1e-3,
-                          _B_TABLE)
+    table_b = np.linspace(
+        float(b_iso.min(initial=400)), float(b_iso.max(initial=0)) + 1e-3, _B_TABLE
+    )
     damping = np.exp(-np.outer(table_b, s2) / 2)
     result = np.empty(len(scatterers))
     for kind in scatterers.kinds:
@@ -236,8 +240,14 @@ def _information(target: Target, fit: Fit, scatterers: Scatterers, b_iso: Double
     return result * scatterers.occupancies**2
 
 
-def best_length(target: Target, before: ComplexArray, after: ComplexArray, *,
-                prior_slope: float = 0.0, prior_curvature: float = 0.0) -> float:
+def best_length(
+    target: Target,
+    before: ComplexArray,
+    after: ComplexArray,
+    *,
+    prior_slope: float = 0.0,
+    prior_curvature: float = 0.0,
+) -> float:
     """Share of a step, 0 to 1, at which the target is least.
 
     Parameters
@@ -253,7 +263,7 @@ def best_length(target: Target, before: ComplexArray, after: ComplexArray, *,
     i = int(np.argmin(values))
     if not 0 < i < len(values) - 1:
         return float(_LENGTHS[i])
-    left, middle, right = values[i - 1: i + 2]
+    left, middle, right = values[i - 1 : i + 2]
     offset = 0.5 * (left - right) / max(left - 2 * middle + right, 1e-300)
     return float(_LENGTHS[i] + np.clip(offset, -0.5, 0.5) * _LENGTHS[1])
 
@@ -262,11 +272,14 @@ def _between(target: Target, before: ComplexArray, after: ComplexArray) -> Doubl
     """The target at each of the lengths."""
     band, a = target.band, _LENGTHS[:, None]
     change = after - before
-    cross = (band.shell_sum(real_product(target.observed, before))
-             + a * band.shell_sum(real_product(target.observed, change)))
-    power = (band.shell_sum(squared_modulus(before))
-             + 2 * a * band.shell_sum(real_product(before, change))
-             + a**2 * band.shell_sum(squared_modulus(change)))
+    cross = band.shell_sum(real_product(target.observed, before)) + a * band.shell_sum(
+        real_product(target.observed, change)
+    )
+    power = (
+        band.shell_sum(squared_modulus(before))
+        + 2 * a * band.shell_sum(real_product(before, change))
+        + a**2 * band.shell_sum(squared_modulus(change))
+    )
     kept = np.maximum(cross, 0)
     left = np.maximum(target.power - kept**2 / np.maximum(power, 1e-30), 0)
     return target_value(target, left)

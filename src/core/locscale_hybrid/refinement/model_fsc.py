@@ -54,19 +54,27 @@ def model_fsc(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray) 
     if maps.half_1 is None or maps.half_2 is None:
         return ModelFsc(average, None, None, None, None)
     half_1, half_2 = curve_with(maps.half_1), curve_with(maps.half_2)
-    work, free = (weighted_correlation(band, band.curve(curve.correlation))
-                  for curve in (half_1, half_2))
+    work, free = (
+        weighted_correlation(band, band.curve(curve.correlation)) for curve in (half_1, half_2)
+    )
     return ModelFsc(average, half_1, half_2, work, free)
 
 
-def with_model_alone(fsc: ModelFsc, data: RefinementData, scatterers: Scatterers,
-                     b_iso: DoubleArray, is_pseudo: BoolArray) -> ModelFsc:
+def with_model_alone(
+    fsc: ModelFsc,
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+) -> ModelFsc:
     """Add the figures that show what fits noise, where something does."""
     if not _is_overfitted(fsc.work, fsc.free) or not 0 < is_pseudo.sum() < len(is_pseudo):
         return fsc
     model = scatterers.coefficients(b_iso, data.band, ~is_pseudo)
-    work, free = (weighted_correlation(data.band, evaluate(half, model).correlation)
-                  for half in (data.with_half(1), data.with_half(2)))
+    work, free = (
+        weighted_correlation(data.band, evaluate(half, model).correlation)
+        for half in (data.with_half(1), data.with_half(2))
+    )
     return replace(fsc, alone=(work, free))
 
 
@@ -81,25 +89,45 @@ def overfitting(fsc: ModelFsc) -> Finding | None:
         return None
     if fsc.free > fsc.work + _MOST_FREE:
         return Finding(
-            "free-above-work", "warning",
+            "free-above-work",
+            "warning",
             f"the hybrid model, refined on half map 1 alone, fits half map 2 better: mean FSC "
             f"{fsc.free:.3f}, and {fsc.work:.3f} with half map 1; so half map 2 is less noisy, as "
             "a full or a sharpened map is, and validates nothing: give the two half maps of one "
-            "reconstruction", {"fsc_work": fsc.work, "fsc_free": fsc.free})
+            "reconstruction",
+            {"fsc_work": fsc.work, "fsc_free": fsc.free},
+        )
     if not _is_overfitted(fsc.work, fsc.free):
         return None
-    text = (f"the hybrid model fits half map 1, which it was refined on, with a mean FSC of "
-            f"{fsc.work:.3f} and half map 2 with {fsc.free:.3f}")
+    text = (
+        f"the hybrid model fits half map 1, which it was refined on, with a mean FSC of "
+        f"{fsc.work:.3f} and half map 2 with {fsc.free:.3f}"
+    )
     values = {"fsc_work": fsc.work, "fsc_free": fsc.free}
     if fsc.alone is None:
-        return Finding("overfitting", "warning", f"{text}: B factors or pseudo-atoms fit noise of "
-                       "half map 1. Check that both half maps are of one reconstruction", values)
+        return Finding(
+            "overfitting",
+            "warning",
+            f"{text}: B factors or pseudo-atoms fit noise of "
+            "half map 1. Check that both half maps are of one reconstruction",
+            values,
+        )
     work, free = fsc.alone
     values |= {"fsc_work_model": work, "fsc_free_model": free}
     text += f". The model without pseudo-atoms fits them with {work:.3f} and {free:.3f}"
     if _is_overfitted(work, free):
-        return Finding("overfitting", "warning", f"{text}, so half map 2 agrees less with it too. "
-                       "Check that both half maps are of one reconstruction, and that half map 2 "
-                       "is not noisier", values)
-    return Finding("overfitting", "warning", f"{text}, so it is the pseudo-atoms that fit noise. "
-                   "Give a mask of the particle alone with -ma, or a more complete model", values)
+        return Finding(
+            "overfitting",
+            "warning",
+            f"{text}, so half map 2 agrees less with it too. "
+            "Check that both half maps are of one reconstruction, and that half map 2 "
+            "is not noisier",
+            values,
+        )
+    return Finding(
+        "overfitting",
+        "warning",
+        f"{text}, so it is the pseudo-atoms that fit noise. "
+        "Give a mask of the particle alone with -ma, or a more complete model",
+        values,
+    )

@@ -25,7 +25,7 @@ from ..parallel.processes import PACKAGES, child_environment, python_executable,
 from ..parameters import HybridInputs, HybridParameters
 from ..symmetry.operators import Symmetry
 
-ADP_WEIGHT = "5"     # of the restraints on B; the default of 1 leaves B rmsd of 12-31 Å^2 at 3-4 Å
+ADP_WEIGHT = "5"  # of the restraints on B; the default of 1 leaves B rmsd of 12-31 Å^2 at 3-4 Å
 N_CYCLES = 10
 INSTALL = "pip install servalcat"
 
@@ -43,8 +43,9 @@ Report = Callable[[float], None]
 _AtomName = tuple[str, str, str, str]  # chain, residue number, atom, conformation
 
 
-def require_engine(inputs: HybridInputs, parameters: HybridParameters,
-                   folder: Path | None = None) -> None:
+def require_engine(
+    inputs: HybridInputs, parameters: HybridParameters, folder: Path | None = None
+) -> None:
     """Refuse what needs servalcat, or its library, where they are not.
 
     Parameters
@@ -74,8 +75,9 @@ def _require_text(folder: Path | None) -> None:
     try:
         str(folder).encode()
     except UnicodeEncodeError:
-        raise InputError(f"servalcat cannot use the folder {folder}, because its name is not in "
-                         "UTF-8; rename it") from None
+        raise InputError(
+            f"servalcat cannot use the folder {folder}, because its name is not in UTF-8; rename it"
+        ) from None
 
 
 def require_servalcat(option: str = "--refiner servalcat") -> None:
@@ -92,8 +94,9 @@ def require_servalcat(option: str = "--refiner servalcat") -> None:
         With the command that installs it.
     """
     if importlib.util.find_spec("servalcat") is None:
-        raise InputError(f"servalcat is not installed in this Python: {INSTALL}, or leave out "
-                         f"{option}")
+        raise InputError(
+            f"servalcat is not installed in this Python: {INSTALL}, or leave out {option}"
+        )
 
 
 def require_library(library: Path) -> None:
@@ -105,14 +108,18 @@ def require_library(library: Path) -> None:
         If it is missing, or lacks the files that every such library has.
     """
     if not library.is_dir():
-        raise InputError(f"there is no folder {library}; give the monomer library of CCP4 "
-                         "(lib/data/monomers, $CLIBD_MON) with --refine_coordinates")
+        raise InputError(
+            f"there is no folder {library}; give the monomer library of CCP4 "
+            "(lib/data/monomers, $CLIBD_MON) with --refine_coordinates"
+        )
     lacking = [] if (library / _ATOM_TYPES).is_file() else [_ATOM_TYPES]
     if not any((library / name).is_file() for name in _LINKS):
         lacking.append(_LINKS[0])
     if lacking:
-        raise InputError(f"{library} is no monomer library: it has no {' and no '.join(lacking)}; "
-                         "give the folder lib/data/monomers of CCP4 with --refine_coordinates")
+        raise InputError(
+            f"{library} is no monomer library: it has no {' and no '.join(lacking)}; "
+            "give the folder lib/data/monomers of CCP4 with --refine_coordinates"
+        )
 
 
 def require_restraints(structure: gemmi.Structure, library: Path) -> None:
@@ -127,14 +134,25 @@ def require_restraints(structure: gemmi.Structure, library: Path) -> None:
     unknown = [name for name in names if not _has_restraints(name, library)]
     if unknown:
         more = f" and {len(unknown) - _MANY} more" if len(unknown) > _MANY else ""
-        raise InputError(f"the monomer library {library} has no restraints for "
-                         f"{', '.join(unknown[:_MANY])}{more} of the model; add their files to it, "
-                         "take them out of the model, or leave out --refine_coordinates")
+        raise InputError(
+            f"the monomer library {library} has no restraints for "
+            f"{', '.join(unknown[:_MANY])}{more} of the model; add their files to it, "
+            "take them out of the model, or leave out --refine_coordinates"
+        )
 
 
-def refine_b(observed: ObservedMaps, positions: DoubleArray, species: NDArray[np.str_],
-             b_iso: DoubleArray, occupancies: DoubleArray, *, d_min: float, folder: Path,
-             n_cycles: int = N_CYCLES, progress: Report = lambda done: None) -> DoubleArray:
+def refine_b(
+    observed: ObservedMaps,
+    positions: DoubleArray,
+    species: NDArray[np.str_],
+    b_iso: DoubleArray,
+    occupancies: DoubleArray,
+    *,
+    d_min: float,
+    folder: Path,
+    n_cycles: int = N_CYCLES,
+    progress: Report = lambda done: None,
+) -> DoubleArray:
     """B of atoms against the half maps, or the one map, by servalcat.
 
     Parameters
@@ -178,18 +196,46 @@ def refine_b(observed: ObservedMaps, positions: DoubleArray, species: NDArray[np
     _write_atoms(model, positions - origin, species, b_iso, occupancies, observed.average)
     option = "--halfmaps" if len(maps) == 2 else "--map"
     words: list[str | Path] = [
-        python_executable(), "-P", "-m", "servalcat", "refine_spa_norefmac", option, *maps,
-        "--model", model, "-d", f"{d_min:.4f}", "--unrestrained", "--fix_xyz",
-        "--adp", "iso", "--adpr_weight", ADP_WEIGHT, "--hydrogen", "no",
-        "--ncycle", str(n_cycles), "-o", folder / _PREFIX]
+        python_executable(),
+        "-P",
+        "-m",
+        "servalcat",
+        "refine_spa_norefmac",
+        option,
+        *maps,
+        "--model",
+        model,
+        "-d",
+        f"{d_min:.4f}",
+        "--unrestrained",
+        "--fix_xyz",
+        "--adp",
+        "iso",
+        "--adpr_weight",
+        ADP_WEIGHT,
+        "--hydrogen",
+        "no",
+        "--ncycle",
+        str(n_cycles),
+        "-o",
+        folder / _PREFIX,
+    ]
     _run(words, folder, progress)
     return _read_b(folder / f"{_PREFIX}.mmcif", len(positions))
 
 
-def refine_coordinates(maps: Sequence[Map], structure: gemmi.Structure, library: Path, *,
-                       d_min: float, b_start: float, folder: Path,
-                       symmetry: Symmetry | None = None, n_cycles: int = N_CYCLES,
-                       progress: Report = lambda done: None) -> DoubleArray:
+def refine_coordinates(
+    maps: Sequence[Map],
+    structure: gemmi.Structure,
+    library: Path,
+    *,
+    d_min: float,
+    b_start: float,
+    folder: Path,
+    symmetry: Symmetry | None = None,
+    n_cycles: int = N_CYCLES,
+    progress: Report = lambda done: None,
+) -> DoubleArray:
     """Coordinates of a model against two half maps or one map, restrained, by servalcat.
 
     Parameters
@@ -234,17 +280,40 @@ def refine_coordinates(maps: Sequence[Map], structure: gemmi.Structure, library:
     shifted.make_mmcif_document().write_file(str(model))
     hydrogens = ["yes", "--hout"] if structure[0].has_hydrogen() else ["all"]
     words: list[str | Path] = [
-        python_executable(), "-P", "-m", "servalcat", "refine_spa_norefmac",
-        "--halfmaps" if len(maps) == 2 else "--map", *_write_maps(maps, folder),
-        "--model", model, "-d", f"{d_min:.4f}", "--monlib", library, "--hydrogen", *hydrogens,
-        "--adp", "iso", "--adpr_weight", ADP_WEIGHT, "--bfactor", f"{b_start:.2f}",
-        "--no_check_ncs_map", "--ncycle", str(n_cycles), "-o", folder / _PREFIX]
+        python_executable(),
+        "-P",
+        "-m",
+        "servalcat",
+        "refine_spa_norefmac",
+        "--halfmaps" if len(maps) == 2 else "--map",
+        *_write_maps(maps, folder),
+        "--model",
+        model,
+        "-d",
+        f"{d_min:.4f}",
+        "--monlib",
+        library,
+        "--hydrogen",
+        *hydrogens,
+        "--adp",
+        "iso",
+        "--adpr_weight",
+        ADP_WEIGHT,
+        "--bfactor",
+        f"{b_start:.2f}",
+        "--no_check_ncs_map",
+        "--ncycle",
+        str(n_cycles),
+        "-o",
+        folder / _PREFIX,
+    ]
     _run(words, folder, progress)
     return np.asarray(_read_positions(folder / f"{_PREFIX}.mmcif", shifted) + origin)
 
 
-def _prepared(structure: gemmi.Structure, volume: Map,
-              symmetry: Symmetry | None) -> gemmi.Structure:
+def _prepared(
+    structure: gemmi.Structure, volume: Map, symmetry: Symmetry | None
+) -> gemmi.Structure:
     """A copy in the box of the map, its first voxel at the origin, with the operators to apply."""
     origin = np.array(volume.grid.origin)
     shifted = moved_structure(structure, atom_positions(structure) - origin)
@@ -279,8 +348,14 @@ def _write_maps(maps: Sequence[Map], folder: Path) -> list[Path]:
     return paths
 
 
-def _write_atoms(path: Path, positions: DoubleArray, species: NDArray[np.str_],
-                 b_iso: DoubleArray, occupancies: DoubleArray, observed: Map) -> None:
+def _write_atoms(
+    path: Path,
+    positions: DoubleArray,
+    species: NDArray[np.str_],
+    b_iso: DoubleArray,
+    occupancies: DoubleArray,
+    observed: Map,
+) -> None:
     """All atoms in their order, a residue each: restraints on B go by distance alone."""
     structure = empty_structure("hybrid")
     structure.cell = gemmi.UnitCell(*observed.grid.cell, 90, 90, 90)
@@ -322,10 +397,13 @@ def _run(words: list[str | Path], folder: Path, progress: Report) -> None:
         code = stop(process)
     if code != 0:
         text = errors.read_text(errors="replace") + log.read_text(errors="replace")
-        last = next((line.strip() for line in reversed(text.splitlines()) if "Error" in line),
-                    f"exit code {code}")
-        raise StageError(f"servalcat failed: {last[:300]}; run without it, or with -op to keep its "
-                         "log")
+        last = next(
+            (line.strip() for line in reversed(text.splitlines()) if "Error" in line),
+            f"exit code {code}",
+        )
+        raise StageError(
+            f"servalcat failed: {last[:300]}; run without it, or with -op to keep its log"
+        )
 
 
 def _read_model(path: Path) -> gemmi.Model:
@@ -339,8 +417,9 @@ def _read_b(path: Path, count: int) -> DoubleArray:
     """B of the atoms in the order in which they were given."""
     b_iso = np.array([site.atom.b_iso for site in _read_model(path).all()])
     if len(b_iso) != count:
-        raise StageError(f"servalcat returned {len(b_iso)} of {count} atoms; "
-                         "run with --refiner own")
+        raise StageError(
+            f"servalcat returned {len(b_iso)} of {count} atoms; run with --refiner own"
+        )
     return b_iso
 
 
@@ -350,8 +429,10 @@ def _read_positions(path: Path, given: gemmi.Structure) -> DoubleArray:
     wanted = [_atom_name(site) for site in given[0].all()]
     lost = [name for name in wanted if name not in found]
     if lost:
-        raise StageError(f"servalcat returned the model without {len(lost)} of {len(wanted)} atoms "
-                         f"({'/'.join(lost[0])} and others); run without --refine_coordinates")
+        raise StageError(
+            f"servalcat returned the model without {len(lost)} of {len(wanted)} atoms "
+            f"({'/'.join(lost[0])} and others); run without --refine_coordinates"
+        )
     return np.array([found[name] for name in wanted])
 
 

@@ -19,9 +19,9 @@ _log = logging.getLogger(__name__)
 COARSEST_SAMPLING = 2.8  # voxels per d_min; below it the slope of B comes out wrong
 FINEST_SAMPLING = 4.5
 _NEW_SAMPLING = 2.9
-_START_B = 100.0        # Å^2, before the first fit finds the level
+_START_B = 100.0  # Å^2, before the first fit finds the level
 _LEVEL_STEPS = 5
-_COARSE = 6.0           # Å, beyond which B of single atoms are not refined
+_COARSE = 6.0  # Å, beyond which B of single atoms are not refined
 
 
 def working_grid(grid: Grid, d_min: float) -> Grid:
@@ -65,8 +65,9 @@ def refinement_data(observed: ObservedMaps, d_min: float) -> RefinementData:
     half_1, half_2 = _packed(band, observed.half_1), _packed(band, observed.half_2)
     noise = noise_of_halves(band, half_1, half_2)
     average = Target(band, (half_1 + half_2) / 2, noise / 2)
-    return RefinementData(observed, work, average, Target(band, half_1, noise),
-                          Target(band, half_2, noise), d_min)
+    return RefinementData(
+        observed, work, average, Target(band, half_1, noise), Target(band, half_2, noise), d_min
+    )
 
 
 def _packed(band: Band, volume: Map) -> ComplexArray:
@@ -98,12 +99,20 @@ def fitted_b(target: Target, assembly: HybridModel) -> DoubleArray:
     n = len(assembly)
     if not n:
         return np.empty(0)
-    scatterers = Scatterers(target.band.grid, assembly.positions, assembly.species,
-                            assembly.occupancies)
+    scatterers = Scatterers(
+        target.band.grid, assembly.positions, assembly.species, assembly.occupancies
+    )
     start = np.full(n, _START_B)
     if target.band.d_min > _COARSE:
         return group_levels(target, scatterers, start, (np.ones(n, dtype=np.bool_),))
-    fit = b_steps(target, scatterers, start, neighbours_of(assembly.positions), tau=ROUND_TAU,
-                  n_steps=_LEVEL_STEPS, mates=assembly.mates)
+    fit = b_steps(
+        target,
+        scatterers,
+        start,
+        neighbours_of(assembly.positions),
+        tau=ROUND_TAU,
+        n_steps=_LEVEL_STEPS,
+        mates=assembly.mates,
+    )
     _log.info("B of the model alone: median %.0f Å²", float(np.median(fit.b_iso)))
     return fit.b_iso

@@ -72,8 +72,12 @@ class WilsonBands:
 
     def power(self, packed: ComplexArray) -> DoubleArray:
         """Local power of some coefficients at the points, shape (10, n)."""
-        return np.stack([self._band_power(packed, low, high)
-                         for low, high in zip(self.edges, self.edges[1:], strict=False)])
+        return np.stack(
+            [
+                self._band_power(packed, low, high)
+                for low, high in zip(self.edges, self.edges[1:], strict=False)
+            ]
+        )
 
     def compare(self, model: ComplexArray) -> LocalWilson:
         """The data against a model, both packed coefficients of the band."""
@@ -106,8 +110,7 @@ class WilsonBands:
         averaged = resize(fine.forward(values * values), shape, coarse.shape)
         smooth = coarse.backward(averaged * coarse.low_pass_gaussian(_SIGMA))
         at = coarse.grid.index_of(self._points).T
-        return np.asarray(map_coordinates(smooth, at, order=3, mode="grid-wrap",
-                                          output=np.float64))
+        return np.asarray(map_coordinates(smooth, at, order=3, mode="grid-wrap", output=np.float64))
 
     def _modes(self) -> DoubleArray:
         """Independent coefficients in the reach of the Gaussian, per band."""
@@ -123,10 +126,15 @@ def _lattice(band: Band, shape: Shape) -> Shape:
     return min(nz, shape[0]), min(ny, shape[1]), min(nx, shape[2])
 
 
-def correct_pseudo_atoms(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray,
-                         is_pseudo: BoolArray, *, mates: IntArray | None = None,
-                         bands: Callable[[], WilsonBands] | None = None,
-                         ) -> tuple[DoubleArray, DoubleArray]:
+def correct_pseudo_atoms(
+    data: RefinementData,
+    scatterers: Scatterers,
+    b_iso: DoubleArray,
+    is_pseudo: BoolArray,
+    *,
+    mates: IntArray | None = None,
+    bands: Callable[[], WilsonBands] | None = None,
+) -> tuple[DoubleArray, DoubleArray]:
     """Correct B and occupancy of pseudo-atoms by the local power of the data.
 
     Every difference is taken relative to its median over well-modelled atoms, and shrunk where
@@ -179,7 +187,8 @@ def _well_modelled(positions: DoubleArray, is_pseudo: BoolArray) -> IntArray:
         return pseudo
     own = cKDTree(positions[model])
     around = own.query_ball_point(positions[model], _CORE_RADIUS, return_length=True)
-    strange = cKDTree(positions[pseudo]).query_ball_point(positions[model], _CORE_RADIUS,
-                                                          return_length=True)
+    strange = cKDTree(positions[pseudo]).query_ball_point(
+        positions[model], _CORE_RADIUS, return_length=True
+    )
     core = model[strange < _CORE_SHARE * around]
     return core if len(core) > _CORE_LEAST else model

@@ -9,7 +9,7 @@ from ..fourier.space import FourierSpace
 from ..maps.grid import DoubleArray, FloatArray, Map
 
 COARSEST = 10.0  # Å; coarser amplitudes follow the shape of the particle, not its order
-_FEWEST = 3      # shells that a slope needs
+_FEWEST = 3  # shells that a slope needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,15 @@ class AmplitudeCurves:
         .. [1] Rosenthal, Henderson (2003) J. Mol. Biol. 333:721-745,
            :doi:`10.1016/j.jmb.2003.07.013`.
         """
-        return {name: slope_as_b(self.frequency, curve, self.d_min)
-                for name, curve in self.by_name.items()}
+        return {
+            name: slope_as_b(self.frequency, curve, self.d_min)
+            for name, curve in self.by_name.items()
+        }
 
 
-def amplitude_curves(observed: Map, reference: Map, output: Map, mask: FloatArray, *,
-                     d_min: float) -> AmplitudeCurves:
+def amplitude_curves(
+    observed: Map, reference: Map, output: Map, mask: FloatArray, *, d_min: float
+) -> AmplitudeCurves:
     """Amplitudes of the input, the reference and the output of a run.
 
     Parameters
@@ -64,8 +67,13 @@ def amplitude_curves(observed: Map, reference: Map, output: Map, mask: FloatArra
         Å.
     """
     space = FourierSpace(observed.grid)
-    curves = [np.sqrt(space.power(masked_coefficients(space, volume.values, mask))
-                      / np.maximum(space.count, 1)) for volume in (observed, reference, output)]
+    curves = [
+        np.sqrt(
+            space.power(masked_coefficients(space, volume.values, mask))
+            / np.maximum(space.count, 1)
+        )
+        for volume in (observed, reference, output)
+    ]
     return AmplitudeCurves(space.frequency, curves[0], curves[1], curves[2], d_min)
 
 

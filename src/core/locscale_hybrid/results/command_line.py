@@ -8,16 +8,29 @@ from ..outputs import OutputPaths
 from ..parameters import HybridInputs, HybridParameters
 
 _OPTIONS = {
-    "point_group": "-sym", "symmetry_centre": "--symmetry_centre", "resolution": "-res",
-    "voxel_size": "-p", "model_resolution": "-mres", "fdr": "-fdr", "scaling": "--scaling",
-    "window": "--window", "window_voxels": "-wn", "stride": "--stride", "taper": "--taper",
-    "refiner": "--refiner", "b_steps": "--refmac_iterations", "b_floor": "--b_floor",
-    "neighbour_tau": "--neighbour_tau", "seed": "--seed",
-    "region": "--region"}
+    "point_group": "-sym",
+    "symmetry_centre": "--symmetry_centre",
+    "resolution": "-res",
+    "voxel_size": "-p",
+    "model_resolution": "-mres",
+    "fdr": "-fdr",
+    "scaling": "--scaling",
+    "window": "--window",
+    "window_voxels": "-wn",
+    "stride": "--stride",
+    "taper": "--taper",
+    "refiner": "--refiner",
+    "b_steps": "--refmac_iterations",
+    "b_floor": "--b_floor",
+    "neighbour_tau": "--neighbour_tau",
+    "seed": "--seed",
+    "region": "--region",
+}
 
 
-def command_words(inputs: HybridInputs, parameters: HybridParameters,
-                  outputs: OutputPaths) -> list[str]:
+def command_words(
+    inputs: HybridInputs, parameters: HybridParameters, outputs: OutputPaths
+) -> list[str]:
     """The words of ``locscale …`` that do this run, whoever started it.
 
     Parameters
@@ -60,9 +73,13 @@ def _input_words(inputs: HybridInputs) -> list[str]:
     words = []
     if inputs.half_map_1 is not None and inputs.half_map_2 is not None:
         words += ["-hm", _absolute(inputs.half_map_1), _absolute(inputs.half_map_2)]
-    for option, path in (("-em", inputs.full_map), ("-mc", inputs.model), ("-ma", inputs.mask),
-                         ("--refine_coordinates", inputs.monomer_library),
-                         ("--warm_start", inputs.previous_record)):
+    for option, path in (
+        ("-em", inputs.full_map),
+        ("-mc", inputs.model),
+        ("-ma", inputs.mask),
+        ("--refine_coordinates", inputs.monomer_library),
+        ("--warm_start", inputs.previous_record),
+    ):
         if path is not None:
             words += [option, _absolute(path)]
     return words

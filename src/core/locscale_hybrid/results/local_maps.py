@@ -7,16 +7,17 @@ from scipy.spatial import cKDTree
 from ..maps.grid import BoolArray, DoubleArray, FloatArray, Grid
 from ..maps.morphology import bounding_box, margin_for, part_of
 
-NONE, MODEL, PSEUDO = 0, 1, 2   # values of a provenance map
+NONE, MODEL, PSEUDO = 0, 1, 2  # values of a provenance map
 
-_SIGMA = 4.0          # Å, of the Gaussian over which B is averaged
-_REACH = 5.0          # Å from an atom, beyond which nothing stands behind the reference
-_BEST = 0.01          # share of the atoms that is the best-ordered region
-_FAINT = 1e-3         # of an atom at its place: too far from any
+_SIGMA = 4.0  # Å, of the Gaussian over which B is averaged
+_REACH = 5.0  # Å from an atom, beyond which nothing stands behind the reference
+_BEST = 0.01  # share of the atoms that is the best-ordered region
+_FAINT = 1e-3  # of an atom at its place: too far from any
 
 
-def local_b_factors(grid: Grid, positions: DoubleArray, b_iso: DoubleArray,
-                    inside: BoolArray) -> FloatArray:
+def local_b_factors(
+    grid: Grid, positions: DoubleArray, b_iso: DoubleArray, inside: BoolArray
+) -> FloatArray:
     """Local mean of B above that of the best-ordered region.
 
     Parameters
@@ -52,8 +53,9 @@ def local_b_factors(grid: Grid, positions: DoubleArray, b_iso: DoubleArray,
     return values
 
 
-def provenance(grid: Grid, positions: DoubleArray, is_pseudo: BoolArray,
-               inside: BoolArray) -> FloatArray:
+def provenance(
+    grid: Grid, positions: DoubleArray, is_pseudo: BoolArray, inside: BoolArray
+) -> FloatArray:
     """Where the reference comes from: 1 the model, 2 pseudo-atoms, 0 neither.
 
     Parameters
@@ -83,21 +85,23 @@ def provenance(grid: Grid, positions: DoubleArray, is_pseudo: BoolArray,
     return values
 
 
-def _gaussian_mean(grid: Grid, positions: DoubleArray,
-                   b_iso: DoubleArray) -> tuple[FloatArray, FloatArray]:
+def _gaussian_mean(
+    grid: Grid, positions: DoubleArray, b_iso: DoubleArray
+) -> tuple[FloatArray, FloatArray]:
     """Mean of B around every voxel, and the number of atoms behind it, each by its distance."""
     index = np.rint(grid.index_of(positions)).astype(np.intp)
     held = ((index >= 0) & (index < grid.shape)).all(axis=1)
     z, y, x = index[held].T
     flat = np.ravel_multi_index((z, y, x), grid.shape)
     sigma = [_SIGMA / edge for edge in grid.voxel_size[::-1]]
-    height = np.sqrt(2 * np.pi) ** 3 * float(np.prod(sigma))    # makes an atom count 1 at its place
+    height = np.sqrt(2 * np.pi) ** 3 * float(np.prod(sigma))  # makes an atom count 1 at its place
 
     def smoothed(of_atoms: DoubleArray) -> FloatArray:
         """Values of atoms, put on the grid and smoothed."""
         placed = np.bincount(flat, of_atoms * height, grid.size).astype(np.float32)
-        return np.asarray(ndimage.gaussian_filter(placed.reshape(grid.shape), sigma,
-                                                  mode="constant"))
+        return np.asarray(
+            ndimage.gaussian_filter(placed.reshape(grid.shape), sigma, mode="constant")
+        )
 
     weight = smoothed(np.ones(len(flat)))
     mean = smoothed(b_iso[held]) / np.maximum(weight, np.finfo(np.float32).tiny)

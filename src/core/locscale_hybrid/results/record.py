@@ -101,24 +101,31 @@ def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
     return {
         "schema": RECORD_SCHEMA,
         "program": _program(facts.inputs, facts.parameters),
-        "inputs": {name: {"path": str(path), "sha256": digests[name]}
-                   for name, path in facts.inputs.files.items()},
+        "inputs": {
+            name: {"path": str(path), "sha256": digests[name]}
+            for name, path in facts.inputs.files.items()
+        },
         "command": command_words(facts.inputs, facts.parameters, facts.outputs),
         "parameters": facts.parameters.as_dict(),
         "executor": facts.executor,
         "observed": _observed(facts.mask.grid, facts.kind),
         "findings": [finding.as_dict() for finding in facts.findings],
         "resolution": _resolution(facts.resolution),
-        "mask": {"origin": facts.mask.origin, "volume_cubic_angstrom": facts.mask.volume,
-                 "mass_kilodalton": facts.mask.mass},
+        "mask": {
+            "origin": facts.mask.origin,
+            "volume_cubic_angstrom": facts.mask.volume,
+            "mass_kilodalton": facts.mask.mass,
+        },
         "hybrid_model": _hybrid_model(facts),
         "adp": None if facts.adps is None else _adp(facts.adps, facts.free),
         "update": None if facts.update is None else facts.update.as_dict(),
         "scaling": _scaling(facts.scaled),
         "amplitudes": _amplitudes(facts.amplitudes),
         "reseed_check": _reseeded(facts.reseeded),
-        "symmetry": {"point_group": facts.parameters.point_group,
-                     "least_correlation_of_output": facts.symmetry_correlation},
+        "symmetry": {
+            "point_group": facts.parameters.point_group,
+            "least_correlation_of_output": facts.symmetry_correlation,
+        },
         "timings": {name: asdict(cost) for name, cost in facts.timings.stages.items()},
     }
 
@@ -126,25 +133,41 @@ def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
 def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
     """The few lines that a person reads first."""
     hybrid, adps = facts.hybrid, facts.adps
-    lines = [("resolution", f"{facts.resolution.d_min:.2f} Å ({facts.resolution.origin})"),
-             ("mask", f"{facts.mask.volume:.0f} Å³, {facts.mask.mass:.0f} kDa"),
-             ("model", _model_text(facts))]
+    lines = [
+        ("resolution", f"{facts.resolution.d_min:.2f} Å ({facts.resolution.origin})"),
+        ("mask", f"{facts.mask.volume:.0f} Å³, {facts.mask.mass:.0f} kDa"),
+        ("model", _model_text(facts)),
+    ]
     if hybrid.n_atoms:
         lines.append(("B of the model", _quantile_text(hybrid.b_iso[~hybrid.is_pseudo])))
     if hybrid.n_pseudo:
         lines.append(("B of the pseudo-atoms", _quantile_text(hybrid.b_iso[hybrid.is_pseudo])))
     if adps is not None and facts.free is not None and facts.free.work is not None:
-        lines.append(("FSC of the model", f"{facts.free.work:.3f} work, {facts.free.free:.3f} free "
-                      "(refined on half map 1 alone)"))
+        lines.append(
+            (
+                "FSC of the model",
+                f"{facts.free.work:.3f} work, {facts.free.free:.3f} free "
+                "(refined on half map 1 alone)",
+            )
+        )
     if facts.update is not None:
         lines.append(("update", facts.update.statement(facts.kind)))
     lines.append(("weight", facts.scaled.statement))
     if facts.symmetry_correlation is not None:
-        lines.append(("symmetry", f"{facts.parameters.point_group}, correlation of the output with "
-                      f"its images {facts.symmetry_correlation:.4f} or more"))
+        lines.append(
+            (
+                "symmetry",
+                f"{facts.parameters.point_group}, correlation of the output with "
+                f"its images {facts.symmetry_correlation:.4f} or more",
+            )
+        )
     if facts.reseeded is not None:
-        lines.append(("another seed", f"changes the output by {facts.reseeded.rms_over_sd:.2%} of "
-                      "its sd inside the mask"))
+        lines.append(
+            (
+                "another seed",
+                f"changes the output by {facts.reseeded.rms_over_sd:.2%} of its sd inside the mask",
+            )
+        )
     return lines
 
 
@@ -155,8 +178,10 @@ def _model_text(facts: RunFacts) -> str:
         return f"no model, {hybrid.n_pseudo} pseudo-atoms"
     copies = hybrid.n_atoms - hybrid.n_model
     added = f" + {copies} of symmetry copies" if copies else ""
-    return (f"{hybrid.n_model} atoms{added} + {hybrid.n_pseudo} pseudo-atoms; "
-            f"the model covers {facts.coverage:.0%} of the mask")
+    return (
+        f"{hybrid.n_model} atoms{added} + {hybrid.n_pseudo} pseudo-atoms; "
+        f"the model covers {facts.coverage:.0%} of the mask"
+    )
 
 
 def _quantile_text(b_iso: DoubleArray) -> str:
@@ -168,8 +193,7 @@ def _quantile_text(b_iso: DoubleArray) -> str:
 def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, str]:
     """Names and versions of what ran."""
     other_engine = parameters.refiner == "servalcat" or inputs.monomer_library is not None
-    versions = {"name": PROGRAM, "version": __version__,
-                "python": platform.python_version()}
+    versions = {"name": PROGRAM, "version": __version__, "python": platform.python_version()}
     for library in (*_LIBRARIES, *(["servalcat"] if other_engine else [])):
         try:
             versions[library] = version(library)
@@ -180,28 +204,42 @@ def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, st
 
 def _observed(grid: Grid, kind: Kind) -> dict[str, Any]:
     """The maps and their box, as x, y, z."""
-    return {"kind": kind, "box_voxels": list(reversed(grid.shape)),
-            "voxel_size_angstrom": list(grid.voxel_size), "origin_angstrom": list(grid.origin)}
+    return {
+        "kind": kind,
+        "box_voxels": list(reversed(grid.shape)),
+        "voxel_size_angstrom": list(grid.voxel_size),
+        "origin_angstrom": list(grid.origin),
+    }
 
 
 def _resolution(resolution: Resolution) -> dict[str, Any]:
     """Resolution and the curves behind it."""
-    curves = {} if resolution.curves is None else {
-        "unmasked": _curve(resolution.curves.unmasked), "masked": _curve(resolution.curves.masked),
-        "corrected": _curve(resolution.curves.corrected)}
-    return {"d_min_angstrom": resolution.d_min, "origin": resolution.origin,
-            "half_map_fsc": curves}
+    curves = (
+        {}
+        if resolution.curves is None
+        else {
+            "unmasked": _curve(resolution.curves.unmasked),
+            "masked": _curve(resolution.curves.masked),
+            "corrected": _curve(resolution.curves.corrected),
+        }
+    )
+    return {"d_min_angstrom": resolution.d_min, "origin": resolution.origin, "half_map_fsc": curves}
 
 
 def _hybrid_model(facts: RunFacts) -> dict[str, Any]:
     """Numbers of atoms, and B of both kinds."""
     hybrid = facts.hybrid
-    return {"model_atoms": hybrid.n_model, "copied_atoms": hybrid.n_atoms - hybrid.n_model,
-            "pseudo_atoms": hybrid.n_pseudo, "model_coverage_of_mask": facts.coverage,
-            "b_iso_square_angstrom": {
-                "model": _quantiles(hybrid.b_iso[~hybrid.is_pseudo]),
-                "pseudo_atoms": _quantiles(hybrid.b_iso[hybrid.is_pseudo])},
-            "b_iso_histogram": _histogram(hybrid)}
+    return {
+        "model_atoms": hybrid.n_model,
+        "copied_atoms": hybrid.n_atoms - hybrid.n_model,
+        "pseudo_atoms": hybrid.n_pseudo,
+        "model_coverage_of_mask": facts.coverage,
+        "b_iso_square_angstrom": {
+            "model": _quantiles(hybrid.b_iso[~hybrid.is_pseudo]),
+            "pseudo_atoms": _quantiles(hybrid.b_iso[hybrid.is_pseudo]),
+        },
+        "b_iso_histogram": _histogram(hybrid),
+    }
 
 
 def _histogram(hybrid: HybridModel) -> dict[str, list[float] | list[int]]:
@@ -209,20 +247,31 @@ def _histogram(hybrid: HybridModel) -> dict[str, list[float] | list[int]]:
     highest = float(hybrid.b_iso.max()) if len(hybrid) else 1.0
     edges = np.linspace(0.0, highest, _HISTOGRAM_BINS + 1)
     kinds = {"model": ~hybrid.is_pseudo, "pseudo_atoms": hybrid.is_pseudo}
-    return {"edges_square_angstrom": _rounded(edges),
-            **{name: np.histogram(hybrid.b_iso[those], edges)[0].tolist()
-               for name, those in kinds.items()}}
+    return {
+        "edges_square_angstrom": _rounded(edges),
+        **{
+            name: np.histogram(hybrid.b_iso[those], edges)[0].tolist()
+            for name, those in kinds.items()
+        },
+    }
 
 
 def _adp(adps: RefinedAdps, free: ModelFsc | None) -> dict[str, Any]:
     """How B was refined and validated."""
-    return {"validated": adps.validated, "tau_square_angstrom": adps.tau,
-            "tau_scan": [{"tau_square_angstrom": trial.tau, "fsc_work": trial.work,
-                          "fsc_free": trial.free} for trial in adps.scan],
-            "atoms_at_lower_bound": adps.n_low, "atoms_at_upper_bound": adps.n_high,
-            "hybrid_fsc": _curves(adps.fsc),
-            "refined_on_half_map_1": None if free is None else
-            {"fsc_work": free.work, "fsc_free": free.free, **_curves(free)}}
+    return {
+        "validated": adps.validated,
+        "tau_square_angstrom": adps.tau,
+        "tau_scan": [
+            {"tau_square_angstrom": trial.tau, "fsc_work": trial.work, "fsc_free": trial.free}
+            for trial in adps.scan
+        ],
+        "atoms_at_lower_bound": adps.n_low,
+        "atoms_at_upper_bound": adps.n_high,
+        "hybrid_fsc": _curves(adps.fsc),
+        "refined_on_half_map_1": None
+        if free is None
+        else {"fsc_work": free.work, "fsc_free": free.free, **_curves(free)},
+    }
 
 
 def _curves(fsc: ModelFsc) -> dict[str, Any]:
@@ -233,40 +282,56 @@ def _curves(fsc: ModelFsc) -> dict[str, Any]:
 
 def _scaling(scaled: ScaledMaps) -> dict[str, Any]:
     """What local scaling did."""
-    return {"weight": scaled.policy, "statement": scaled.statement,
-            "share_without_reference": scaled.silent_share,
-            "bands": [{"resolution_angstrom": band.resolution, "gain_median": band.median,
-                       "gain_5_percent": band.low, "gain_95_percent": band.high,
-                       "global_gain": band.global_gain, "noise_weight": band.noise_weight}
-                      for band in scaled.bands]}
+    return {
+        "weight": scaled.policy,
+        "statement": scaled.statement,
+        "share_without_reference": scaled.silent_share,
+        "bands": [
+            {
+                "resolution_angstrom": band.resolution,
+                "gain_median": band.median,
+                "gain_5_percent": band.low,
+                "gain_95_percent": band.high,
+                "global_gain": band.global_gain,
+                "noise_weight": band.noise_weight,
+            }
+            for band in scaled.bands
+        ],
+    }
 
 
 def _amplitudes(curves: AmplitudeCurves) -> dict[str, Any]:
     """Radial amplitudes, and their slopes as B."""
-    return {"frequency_per_angstrom": _rounded(curves.frequency),
-            **{name: [float(f"{value:.6g}") for value in curve]
-               for name, curve in curves.by_name.items()},
-            "falloff_b_square_angstrom": curves.falloff_b}
+    return {
+        "frequency_per_angstrom": _rounded(curves.frequency),
+        **{
+            name: [float(f"{value:.6g}") for value in curve]
+            for name, curve in curves.by_name.items()
+        },
+        "falloff_b_square_angstrom": curves.falloff_b,
+    }
 
 
 def _reseeded(change: SeedChange | None) -> dict[str, float] | None:
     """Change of the output with the seed."""
-    return None if change is None else {"seed": change.seed,
-                                        "rms_change_over_sd": change.rms_over_sd}
+    return (
+        None if change is None else {"seed": change.seed, "rms_change_over_sd": change.rms_over_sd}
+    )
 
 
 def _curve(curve: FscCurve) -> dict[str, list[float]]:
     """A curve as two lists."""
-    return {"frequency_per_angstrom": _rounded(curve.frequency),
-            "fsc": _rounded(curve.correlation)}
+    return {"frequency_per_angstrom": _rounded(curve.frequency), "fsc": _rounded(curve.correlation)}
 
 
 def _quantiles(values: DoubleArray) -> dict[str, float]:
     """Quantiles by name; nothing for no values."""
     if not len(values):
         return {}
-    return {f"{quantile:.0%}": round(float(value), 3) for quantile, value
-            in zip(_QUANTILES, np.quantile(values, _QUANTILES), strict=True)}
+    return {
+        f"{quantile:.0%}": round(float(value), 3)
+        for quantile, value in zip(_QUANTILES, np.quantile(values, _QUANTILES), strict=True)
+    }
 
 
 def _rounded(values: Iterable[float]) -> list[float]:

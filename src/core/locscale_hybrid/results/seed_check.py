@@ -30,15 +30,19 @@ class SeedChange:
         """What to say about it: nothing while it is below 2 %."""
         if self.rms_over_sd < LARGEST_CHANGE:
             return []
-        return [Finding(
-            "seed-dependent", "warning",
-            f"with seed {self.seed} the output changes by {self.rms_over_sd:.1%} of its sd inside "
-            f"the mask, {LARGEST_CHANGE:.0%} or more: look twice at what only one seed shows, or "
-            "complete the model", {"rms_over_sd": self.rms_over_sd, "seed": self.seed})]
+        return [
+            Finding(
+                "seed-dependent",
+                "warning",
+                f"with seed {self.seed} the output changes by {self.rms_over_sd:.1%} of its sd inside "
+                f"the mask, {LARGEST_CHANGE:.0%} or more: look twice at what only one seed shows, or "
+                "complete the model",
+                {"rms_over_sd": self.rms_over_sd, "seed": self.seed},
+            )
+        ]
 
 
-def seed_change(first: FloatArray, second: FloatArray, inside: BoolArray,
-                seed: int) -> SeedChange:
+def seed_change(first: FloatArray, second: FloatArray, inside: BoolArray, seed: int) -> SeedChange:
     """Compare the outputs of two seeds.
 
     Parameters
@@ -55,5 +59,9 @@ def seed_change(first: FloatArray, second: FloatArray, inside: BoolArray,
 
 def nothing_to_reseed() -> Finding:
     """Say why there is no second run."""
-    return Finding("reseed-nothing", "note", "--reseed_check: there are no pseudo-atoms, so the "
-                   "result does not depend on the seed", {})
+    return Finding(
+        "reseed-nothing",
+        "note",
+        "--reseed_check: there are no pseudo-atoms, so the result does not depend on the seed",
+        {},
+    )

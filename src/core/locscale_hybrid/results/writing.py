@@ -21,16 +21,18 @@ from .record import RunFacts, build_record
 
 _NAMES = {"map": "display map", "linear": "linear map"}
 _DENSITY = ("map", "linear", "sharpened_half1", "sharpened_half2", "reference")
-_NOTHING = 1e-30      # range of the values of a map that holds nothing
-_MEANINGS = {"map": "map for looking and building",
-             "linear": "linear map: measure and deposit this",
-             "sharpened_half1": "sharpened half map 1: a diagnostic, no resolution",
-             "sharpened_half2": "sharpened half map 2: a diagnostic, no resolution",
-             "localB": "local B above the best-ordered region, A^2",
-             "resolution": "local resolution, A; 0 where none was estimated",
-             "provenance": "source of the reference: 1 model, 2 pseudo-atoms, 0 neither",
-             "mask": "mask that bounded the work, 0 to 1",
-             "reference": "reference: density of the hybrid model, not of the data"}
+_NOTHING = 1e-30  # range of the values of a map that holds nothing
+_MEANINGS = {
+    "map": "map for looking and building",
+    "linear": "linear map: measure and deposit this",
+    "sharpened_half1": "sharpened half map 1: a diagnostic, no resolution",
+    "sharpened_half2": "sharpened half map 2: a diagnostic, no resolution",
+    "localB": "local B above the best-ordered region, A^2",
+    "resolution": "local resolution, A; 0 where none was estimated",
+    "provenance": "source of the reference: 1 model, 2 pseudo-atoms, 0 neither",
+    "mask": "mask that bounded the work, 0 to 1",
+    "reference": "reference: density of the hybrid model, not of the data",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +84,11 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
     outputs, frame = facts.outputs, given.frame
     labels = _labels(facts)
     extra = _extra_maps(facts, reference)
-    for name, volume in (("map", facts.scaled.output), ("linear", facts.scaled.linear),
-                         *extra.items()):
+    for name, volume in (
+        ("map", facts.scaled.output),
+        ("linear", facts.scaled.linear),
+        *extra.items(),
+    ):
         _require_sense(name, volume.values)
     files = {name: outputs.extra_map(name) for name in extra}
     if "model" in facts.parameters.outputs:
@@ -94,16 +99,25 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
         for name, volume in extra.items():
             write_maps({files[name]: volume}, frame, [*labels, map_meaning(name)])
         if "model" in files:
-            write_hybrid(files["model"], facts.hybrid, grid=given.observed.average.grid,
-                         provenance={"version": __version__, "resolution": facts.resolution.d_min})
-        for name, path, volume in (("linear", outputs.linear, facts.scaled.linear),
-                                   ("map", outputs.map, facts.scaled.output)):
+            write_hybrid(
+                files["model"],
+                facts.hybrid,
+                grid=given.observed.average.grid,
+                provenance={"version": __version__, "resolution": facts.resolution.d_min},
+            )
+        for name, path, volume in (
+            ("linear", outputs.linear, facts.scaled.linear),
+            ("map", outputs.map, facts.scaled.output),
+        ):
             write_maps({path: volume}, frame, [*labels, map_meaning(name)])
         record = build_record(facts, given.digests)
         record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
-        record["outputs"] = {"map": str(outputs.map), "linear": str(outputs.linear),
-                             "record": str(outputs.record),
-                             **{name: str(path) for name, path in files.items()}}
+        record["outputs"] = {
+            "map": str(outputs.map),
+            "linear": str(outputs.linear),
+            "record": str(outputs.record),
+            **{name: str(path) for name, path in files.items()},
+        }
         if outputs.report:
             from .report.build import write_run_report
 
@@ -125,20 +139,28 @@ def _require_sense(name: str, values: FloatArray) -> None:
         fact = f"is {low:.3g} everywhere"
     else:
         return
-    raise StageError(f"the {_NAMES.get(name, name)} {fact}, so no file was written. Check the "
-                     "maps and the mask; if they are right, run it again with --debug and report "
-                     "what it shows")
+    raise StageError(
+        f"the {_NAMES.get(name, name)} {fact}, so no file was written. Check the "
+        "maps and the mask; if they are right, run it again with --debug and report "
+        "what it shows"
+    )
 
 
 def _labels(facts: RunFacts) -> list[str]:
     """What the header of every output map says."""
     hybrid = facts.hybrid
     atoms = f"{hybrid.n_atoms} atoms" if hybrid.n_atoms else "no model"
-    reference = (f"reference: {atoms} + {hybrid.n_pseudo} pseudo-atoms, "
-                 f"{facts.parameters.point_group}, d {facts.resolution.d_min:.2f} A")
-    return map_labels(__version__, facts.scaled.label, reference,
-                      validated=facts.adps is not None and facts.adps.validated,
-                      note="" if facts.update is None else "update of an earlier run")
+    reference = (
+        f"reference: {atoms} + {hybrid.n_pseudo} pseudo-atoms, "
+        f"{facts.parameters.point_group}, d {facts.resolution.d_min:.2f} A"
+    )
+    return map_labels(
+        __version__,
+        facts.scaled.label,
+        reference,
+        validated=facts.adps is not None and facts.adps.validated,
+        note="" if facts.update is None else "update of an earlier run",
+    )
 
 
 def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
@@ -184,8 +206,11 @@ class ProcessingFiles:
             If it cannot be written.
         """
         if self.folder is not None:
-            write_maps({self.folder / f"{name}.mrc": volume}, self.frame,
-                       [f"locscale-hybrid {__version__}", f"{name.replace('_', ' ')} of a run"])
+            write_maps(
+                {self.folder / f"{name}.mrc": volume},
+                self.frame,
+                [f"locscale-hybrid {__version__}", f"{name.replace('_', ' ')} of a run"],
+            )
 
     def keep_model(self, name: str, hybrid: HybridModel, like: Map) -> None:
         """Write ``<name>.cif``, in the box of a map.
@@ -196,8 +221,12 @@ class ProcessingFiles:
             If it cannot be written.
         """
         if self.folder is not None and len(hybrid):
-            write_hybrid(self.folder / f"{name}.cif", hybrid, grid=like.grid,
-                         provenance={"version": __version__})
+            write_hybrid(
+                self.folder / f"{name}.cif",
+                hybrid,
+                grid=like.grid,
+                provenance={"version": __version__},
+            )
 
 
 def map_meaning(kind: str) -> str:
@@ -207,8 +236,7 @@ def map_meaning(kind: str) -> str:
     return _MEANINGS[kind]
 
 
-def write_maps(maps: Mapping[Path, Map], frame: MapFrame | None,
-               labels: Sequence[str]) -> None:
+def write_maps(maps: Mapping[Path, Map], frame: MapFrame | None, labels: Sequence[str]) -> None:
     """Write maps, each under its name once it is complete.
 
     Parameters
@@ -237,8 +265,9 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
         stream.write(text.encode())
 
 
-def map_labels(version: str, scaling: str, reference: str, *, validated: bool,
-               note: str = "") -> list[str]:
+def map_labels(
+    version: str, scaling: str, reference: str, *, validated: bool, note: str = ""
+) -> list[str]:
     """Labels of every output map: program, method, reference, what stands behind it.
 
     Parameters
@@ -251,7 +280,6 @@ def map_labels(version: str, scaling: str, reference: str, *, validated: bool,
     note : str
         What a reader of the map must know beside that.
     """
-    basis = ("half maps: B validated by half map 2" if validated else
-             "NOT VALIDATED by half maps")
+    basis = "half maps: B validated by half map 2" if validated else "NOT VALIDATED by half maps"
     lines = [f"locscale-hybrid {version}", scaling, reference, basis, note]
     return [line[:80] for line in lines if line]

@@ -14,8 +14,13 @@ from ..parameters import HybridInputs, HybridParameters
 _TESTS = ("reseed_check", "validate")
 
 
-def is_same_file(file: Path | None, entries: Mapping[str, Any], name: str, record: Path,
-                 digest: str | None = None) -> bool:
+def is_same_file(
+    file: Path | None,
+    entries: Mapping[str, Any],
+    name: str,
+    record: Path,
+    digest: str | None = None,
+) -> bool:
     """Whether a file is the one that a record names; also where neither has one.
 
     `digest` is its SHA-256 where it has been read already.
@@ -24,7 +29,7 @@ def is_same_file(file: Path | None, entries: Mapping[str, Any], name: str, recor
         return file is None and name not in entries
     try:
         return (digest or sha256(file)) == object_in(entries, name, record).get("sha256")
-    except OSError:     # who reads it says what is wrong
+    except OSError:  # who reads it says what is wrong
         return False
 
 
@@ -52,11 +57,13 @@ def is_unchanged(inputs: HybridInputs, parameters: HybridParameters) -> bool:
     names = sorted((set(entries) | set(files)) - {"previous_record"}, key=lambda n: n != "model")
     recorded = {**HybridParameters().as_dict(), **object_in(values, "parameters", path)}
     asked = json.loads(json.dumps(parameters.as_dict()))
-    return (optional_in(object_in(values, "program", path), "version", str, path) == __version__
-            and all(asked[name] == recorded[name] for name in asked if name not in _TESTS)
-            and not (parameters.reseed_check and not recorded["reseed_check"])
-            and not (parameters.validate and _lacks_validation(values, path))
-            and all(is_same_file(files.get(name), entries, name, path) for name in names))
+    return (
+        optional_in(object_in(values, "program", path), "version", str, path) == __version__
+        and all(asked[name] == recorded[name] for name in asked if name not in _TESTS)
+        and not (parameters.reseed_check and not recorded["reseed_check"])
+        and not (parameters.validate and _lacks_validation(values, path))
+        and all(is_same_file(files.get(name), entries, name, path) for name in names)
+    )
 
 
 def require_change(inputs: HybridInputs, parameters: HybridParameters) -> None:
@@ -74,7 +81,8 @@ def require_change(inputs: HybridInputs, parameters: HybridParameters) -> None:
         raise InputError(
             f"nothing has changed since {path.name}: maps, model and options are those of that "
             f"run, so there is nothing to update{f' in {result}' if result else ''}; edit the "
-            "model, change an option, or run it in full with --from in place of --update")
+            "model, change an option, or run it in full with --from in place of --update"
+        )
 
 
 def _lacks_validation(values: Mapping[str, Any], path: Path) -> bool:

@@ -21,25 +21,50 @@ from .store import StageKey
 KEPT_STAGES = ("mask", "pseudo-atoms", "adp", "validation", "scaling", "reseed")
 
 _FIRST_USED = {
-    "voxel_size": "mask", "resolution": "mask", "fdr": "mask",
-    "complete_model": "pseudo-atoms", "point_group": "pseudo-atoms",
-    "symmetry_centre": "pseudo-atoms", "seed": "pseudo-atoms",
-    "refiner": "adp", "b_steps": "adp", "neighbour_tau": "adp", "validate": "adp",
+    "voxel_size": "mask",
+    "resolution": "mask",
+    "fdr": "mask",
+    "complete_model": "pseudo-atoms",
+    "point_group": "pseudo-atoms",
+    "symmetry_centre": "pseudo-atoms",
+    "seed": "pseudo-atoms",
+    "refiner": "adp",
+    "b_steps": "adp",
+    "neighbour_tau": "adp",
+    "validate": "adp",
     "region": "scaling",
-    "b_floor": "scaling", "model_resolution": "scaling", "scaling": "scaling", "window": "scaling",
-    "window_voxels": "scaling", "stride": "scaling", "taper": "scaling", "weight": "scaling",
-    "noise_weight": "scaling", "scaling outputs": "scaling",
+    "b_floor": "scaling",
+    "model_resolution": "scaling",
+    "scaling": "scaling",
+    "window": "scaling",
+    "window_voxels": "scaling",
+    "stride": "scaling",
+    "taper": "scaling",
+    "weight": "scaling",
+    "noise_weight": "scaling",
+    "scaling outputs": "scaling",
 }
 _ELSEWHERE = ("outputs", "reseed_check")  # see _of_parameters
 _SCALED_OUTPUTS = ("gain", "resolution")  # what scaling makes only when it is asked for
-_FILES = {"half_map_1": "mask", "half_map_2": "mask", "full_map": "mask", "mask": "mask",
-          "model": "pseudo-atoms", "monomer_library": "pseudo-atoms",
-          "previous_record": "pseudo-atoms", "weight_map": "scaling"}
+_FILES = {
+    "half_map_1": "mask",
+    "half_map_2": "mask",
+    "full_map": "mask",
+    "mask": "mask",
+    "model": "pseudo-atoms",
+    "monomer_library": "pseudo-atoms",
+    "previous_record": "pseudo-atoms",
+    "weight_map": "scaling",
+}
 _LIBRARIES = ("numpy", "scipy", "gemmi")
 
 
-def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
-               kind: Kind, digests: Mapping[str, str] | None = None) -> dict[str, StageKey]:
+def stage_keys(
+    inputs: HybridInputs,
+    parameters: HybridParameters,
+    kind: Kind,
+    digests: Mapping[str, str] | None = None,
+) -> dict[str, StageKey]:
     """Keys of the stages of KEPT_STAGES.
 
     Parameters
@@ -60,7 +85,8 @@ def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
         stage = _FILES[name]
         early = name == "model" and kind != "halves"
         own["mask" if early else stage][f"file {name}"] = (
-            known[name] if name in known else sha256(path))
+            known[name] if name in known else sha256(path)
+        )
     for name, value in _of_parameters(inputs, parameters, kind).items():
         early = name == "seed" and kind != "halves"
         own["mask" if early else _FIRST_USED.get(name, "mask")][name] = value
@@ -74,15 +100,22 @@ def stage_keys(inputs: HybridInputs, parameters: HybridParameters,
 def parameters_before_scaling() -> list[str]:
     """Names of the parameters on which the hybrid model depends."""
     names = [field.name for field in dataclasses.fields(HybridParameters)]
-    return [name for name in names if name not in (*_ELSEWHERE, "validate")
-            and _FIRST_USED.get(name, "mask") != "scaling"]
+    return [
+        name
+        for name in names
+        if name not in (*_ELSEWHERE, "validate") and _FIRST_USED.get(name, "mask") != "scaling"
+    ]
 
 
-def _of_parameters(inputs: HybridInputs, parameters: HybridParameters,
-                   kind: Kind) -> dict[str, Any]:
+def _of_parameters(
+    inputs: HybridInputs, parameters: HybridParameters, kind: Kind
+) -> dict[str, Any]:
     """The parameters as JSON values, without those that change no kept result."""
-    values = {field.name: getattr(parameters, field.name)
-              for field in dataclasses.fields(parameters) if field.name not in _ELSEWHERE}
+    values = {
+        field.name: getattr(parameters, field.name)
+        for field in dataclasses.fields(parameters)
+        if field.name not in _ELSEWHERE
+    }
     if parameters.window_voxels is not None:
         del values["window"]
     if kind == "halves" and inputs.model is not None and not parameters.complete_model:

@@ -19,19 +19,30 @@ from ..parameters import HybridInputs, HybridParameters
 from .changes import is_same_file
 from .keys import parameters_before_scaling
 
-UNCHANGED = 1.0          # Å, within which an atom of the edited model has its earlier counterpart
+UNCHANGED = 1.0  # Å, within which an atom of the edited model has its earlier counterpart
 SHIFTS_TAKEN = ("coordinate-errors", "shifts-one-way")  # codes of the findings
-MOST_CHANGED = 0.5       # share of the model beyond which everything is made anew
+MOST_CHANGED = 0.5  # share of the model beyond which everything is made anew
 
-_WORDS = {"complete_model": "the completion by pseudo-atoms", "point_group": "the point group",
-          "symmetry_centre": "the centre of the symmetry", "resolution": "the resolution",
-          "voxel_size": "the voxel size", "fdr": "the false discovery rate",
-          "refiner": "the refiner", "b_steps": "the number of B steps",
-          "neighbour_tau": "the spread of B between neighbours", "seed": "the seed"}
-_UNSET = {"symmetry_centre": "the middle of the box", "resolution": "the one found in the maps",
-          "voxel_size": "that of the header", "neighbour_tau": "the one that half map 2 prefers"}
+_WORDS = {
+    "complete_model": "the completion by pseudo-atoms",
+    "point_group": "the point group",
+    "symmetry_centre": "the centre of the symmetry",
+    "resolution": "the resolution",
+    "voxel_size": "the voxel size",
+    "fdr": "the false discovery rate",
+    "refiner": "the refiner",
+    "b_steps": "the number of B steps",
+    "neighbour_tau": "the spread of B between neighbours",
+    "seed": "the seed",
+}
+_UNSET = {
+    "symmetry_centre": "the middle of the box",
+    "resolution": "the one found in the maps",
+    "voxel_size": "that of the header",
+    "neighbour_tau": "the one that half map 2 prefers",
+}
 _UNITS = {"resolution": " Å", "voxel_size": " Å", "neighbour_tau": " Å²"}
-_NEAREST = 4             # earlier atoms that give an added one its first B
+_NEAREST = 4  # earlier atoms that give an added one its first B
 _MAPS = ("half_map_1", "half_map_2", "full_map", "mask", "monomer_library")
 
 
@@ -103,9 +114,12 @@ class PreviousRun:
         return np.where(distance[:, 0] <= UNCHANGED, near[:, 0], near.mean(axis=1))
 
 
-def find_previous(inputs: HybridInputs, parameters: HybridParameters,
-                  model: AtomicModel | None,
-                  digests: Mapping[str, str] | None = None) -> PreviousRun | Finding:
+def find_previous(
+    inputs: HybridInputs,
+    parameters: HybridParameters,
+    model: AtomicModel | None,
+    digests: Mapping[str, str] | None = None,
+) -> PreviousRun | Finding:
     """The earlier run that the inputs name, or why the new one cannot start from it.
 
     Parameters
@@ -134,30 +148,43 @@ def find_previous(inputs: HybridInputs, parameters: HybridParameters,
     assert path is not None
     values = read_run_record(path)
     known = digests or {}
-    reason = (_other_input(values, inputs, path, known)
-              or _other_parameters(values, parameters, path))
-    same = reason is None and is_same_file(inputs.files.get("model"), values["inputs"], "model",
-                                           path, known.get("model"))
+    reason = _other_input(values, inputs, path, known) or _other_parameters(
+        values, parameters, path
+    )
+    same = reason is None and is_same_file(
+        inputs.files.get("model"), values["inputs"], "model", path, known.get("model")
+    )
     if same and values.get("update") is None:
-        return Finding("same-model", "note", f"an update of {path.name} with the same model: the "
-                       "hybrid model is that of the earlier run, and what was kept of it is not "
-                       "computed again")
+        return Finding(
+            "same-model",
+            "note",
+            f"an update of {path.name} with the same model: the "
+            "hybrid model is that of the earlier run, and what was kept of it is not "
+            "computed again",
+        )
     start = _start_of(values, path) if same else None
     if start is not None:
         found = find_previous(replace(inputs, previous_record=start), parameters, model, digests)
         if isinstance(found, PreviousRun):
-            return replace(found, validated_since=_part(values, "update", path).get(
-                "validated_anew") is True)
+            return replace(
+                found, validated_since=_part(values, "update", path).get("validated_anew") is True
+            )
     reason = reason or _unfit_model(values, path)
     if reason is None:
         previous = _previous(values, path, model)
         if len(previous.positions) and previous.changed <= MOST_CHANGED:
             return previous
-        reason = (f"{previous.changed:.0%} of the model has changed since the last full run "
-                  f"(limit {MOST_CHANGED:.0%})" if len(previous.positions)
-                  else "its hybrid model holds no atoms")
-    return Finding("full-run", "note", f"the hybrid model is made anew, not as an update of "
-                   f"{path.name}: {reason}")
+        reason = (
+            f"{previous.changed:.0%} of the model has changed since the last full run "
+            f"(limit {MOST_CHANGED:.0%})"
+            if len(previous.positions)
+            else "its hybrid model holds no atoms"
+        )
+    return Finding(
+        "full-run",
+        "note",
+        f"the hybrid model is made anew, not as an update of {path.name}: {reason}",
+    )
 
 
 def require_repeatable(record: Path) -> None:
@@ -170,8 +197,10 @@ def require_repeatable(record: Path) -> None:
     """
     reason = _missing_file(read_run_record(record), record)
     if reason is not None:
-        raise InputError(f"the update cannot be repeated from {record}: {reason}; restore it, or "
-                         "leave --from out")
+        raise InputError(
+            f"the update cannot be repeated from {record}: {reason}; restore it, or "
+            "leave --from out"
+        )
 
 
 def model_file_entry(path: Path | None) -> dict[str, str] | None:
@@ -181,8 +210,9 @@ def model_file_entry(path: Path | None) -> dict[str, str] | None:
     return {"path": str(path), "sha256": sha256(path)}
 
 
-def _other_input(values: Mapping[str, Any], inputs: HybridInputs, path: Path,
-                 digests: Mapping[str, str]) -> str | None:
+def _other_input(
+    values: Mapping[str, Any], inputs: HybridInputs, path: Path, digests: Mapping[str, str]
+) -> str | None:
     """The first file that is another one than the earlier run's."""
     entries = object_in(values, "inputs", path)
     if not entries:
@@ -208,14 +238,18 @@ def _start_of(values: Mapping[str, Any], path: Path) -> Path | None:
     return start if is_there else None
 
 
-def _other_parameters(values: Mapping[str, Any], parameters: HybridParameters,
-                      path: Path) -> str | None:
+def _other_parameters(
+    values: Mapping[str, Any], parameters: HybridParameters, path: Path
+) -> str | None:
     """The parameters of the hybrid model that differ."""
     recorded = {**HybridParameters().as_dict(), **object_in(values, "parameters", path)}
     asked = json.loads(json.dumps(parameters.as_dict()))
-    told = [f"{_WORDS.get(name, name.replace('_', ' '))} was {_told(name, recorded[name])} and is "
-            f"{_told(name, asked[name])}"
-            for name in parameters_before_scaling() if asked[name] != recorded[name]]
+    told = [
+        f"{_WORDS.get(name, name.replace('_', ' '))} was {_told(name, recorded[name])} and is "
+        f"{_told(name, asked[name])}"
+        for name in parameters_before_scaling()
+        if asked[name] != recorded[name]
+    ]
     if not told and parameters.refiner == "servalcat":
         return "servalcat refines all B anew"
     return ", ".join(told) or None
@@ -235,8 +269,9 @@ def _told(name: str, value: Any) -> str:
 def _unfit_model(values: Mapping[str, Any], path: Path) -> str | None:
     """Why the hybrid model cannot be had."""
     if _model_entry(values, path) is None:
-        return ("that run kept no hybrid model; give it --outputs model, or -op, to make updates "
-                "quick")
+        return (
+            "that run kept no hybrid model; give it --outputs model, or -op, to make updates quick"
+        )
     return _missing_file(values, path)
 
 
@@ -281,12 +316,18 @@ def _previous(values: Mapping[str, Any], path: Path, model: AtomicModel | None) 
     n_model = optional_in(_part(values, "hybrid_model", path), "model_atoms", int, path)
     digest = sha256(path)
     return PreviousRun(
-        path, digest, atoms.positions, atoms.b_iso, atoms.is_pseudo,
-        _number(adp, "tau_square_angstrom", path), _shifted(values, update),
+        path,
+        digest,
+        atoms.positions,
+        atoms.b_iso,
+        atoms.is_pseudo,
+        _number(adp, "tau_square_angstrom", path),
+        _shifted(values, update),
         _validation(adp, update, digest, path),
         int(_number(update, "updates_since_full_run", path) or 0),
         (_number(update, "changed_since_full_run", path) or 0.0)
-        + _changed(atoms.positions[~atoms.is_pseudo], n_model, model))
+        + _changed(atoms.positions[~atoms.is_pseudo], n_model, model),
+    )
 
 
 def _shifted(values: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
@@ -295,11 +336,13 @@ def _shifted(values: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
         return bool(update.get("model_shifted"))
     findings = values.get("findings")
     return isinstance(findings, list) and any(
-        isinstance(finding, dict) and finding.get("code") in SHIFTS_TAKEN for finding in findings)
+        isinstance(finding, dict) and finding.get("code") in SHIFTS_TAKEN for finding in findings
+    )
 
 
-def _validation(adp: Mapping[str, Any], update: Mapping[str, Any], digest: str,
-                path: Path) -> EarlierValidation | None:
+def _validation(
+    adp: Mapping[str, Any], update: Mapping[str, Any], digest: str, path: Path
+) -> EarlierValidation | None:
     """The last rerun on half map 1 alone, of this record or of one before it."""
     own = _part(adp, "refined_on_half_map_1", path)
     older = _part(update, "earlier_validation", path)

@@ -27,7 +27,7 @@ from ..findings import Finding
 _T = TypeVar("_T")
 _FORMAT = 2
 _LARGEST_TEXT = 256 << 20  # bytes of the JSON part
-_IN_NAME = 16              # digits of the key
+_IN_NAME = 16  # digits of the key
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class StageKey:
     @property
     def words(self) -> str:
         """What to call the stage in a message."""
-        return {"adp": "B factors", "reseed": "the check with another seed"}.get(self.stage,
-                                                                               self.stage)
+        return {"adp": "B factors", "reseed": "the check with another seed"}.get(
+            self.stage, self.stage
+        )
 
     @property
     def name(self) -> str:
@@ -72,13 +73,23 @@ class StageStore:
         Told what was used, what was damaged and what could not be kept.
     """
 
-    def __init__(self, folder: Path | None = None, scratch: Path | None = None, *,
-                 read: bool = False,
-                 found: Callable[[Finding], None] = lambda finding: None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        scratch: Path | None = None,
+        *,
+        read: bool = False,
+        found: Callable[[Finding], None] = lambda finding: None,
+    ) -> None:
         self._folder, self._scratch, self._read, self._found = folder, scratch, read, found
 
-    def kept(self, kind: type[_T], key: StageKey | None, compute: Callable[[], _T],
-             fits: Callable[[_T], bool] = lambda kept: True) -> _T:
+    def kept(
+        self,
+        kind: type[_T],
+        key: StageKey | None,
+        compute: Callable[[], _T],
+        fits: Callable[[_T], bool] = lambda kept: True,
+    ) -> _T:
         """The result under a key, computed where there is no sound one.
 
         Parameters
@@ -101,8 +112,9 @@ class StageStore:
         self._keep(result, key, self._folder)
         return result
 
-    def _load(self, kind: type[_T], key: StageKey, folder: Path,
-              fits: Callable[[_T], bool]) -> _T | None:
+    def _load(
+        self, kind: type[_T], key: StageKey, folder: Path, fits: Callable[[_T], bool]
+    ) -> _T | None:
         """The kept result; None where there is none or it is damaged."""
         path = folder / f"{key.name}.json"
         try:
@@ -111,16 +123,32 @@ class StageStore:
                 raise ValueError("it is that of another input")
         except FileNotFoundError:
             return None
-        except (InputError, OSError, ValueError, EOFError, MemoryError, RecursionError,
-                zipfile.BadZipFile) as error:
-            self._found(Finding(
-                f"stage-damaged-{key.stage}", "warning",
-                f"{key.words}: the kept result {path.with_suffix('.npz')} is damaged ({error}) and "
-                "is made anew; check the disk"))
+        except (
+            InputError,
+            OSError,
+            ValueError,
+            EOFError,
+            MemoryError,
+            RecursionError,
+            zipfile.BadZipFile,
+        ) as error:
+            self._found(
+                Finding(
+                    f"stage-damaged-{key.stage}",
+                    "warning",
+                    f"{key.words}: the kept result {path.with_suffix('.npz')} is damaged ({error}) and "
+                    "is made anew; check the disk",
+                )
+            )
             return None
-        self._found(Finding(f"stage-resumed-{key.stage}", "note",
-                            f"{key.words}: taken from {path.with_suffix('.npz')}, since nothing "
-                            "that it depends on has changed"))
+        self._found(
+            Finding(
+                f"stage-resumed-{key.stage}",
+                "note",
+                f"{key.words}: taken from {path.with_suffix('.npz')}, since nothing "
+                "that it depends on has changed",
+            )
+        )
         return result
 
     def _keep(self, result: object, key: StageKey, folder: Path) -> None:
@@ -135,10 +163,14 @@ class StageStore:
             for ending in (".json", ".npz"):
                 with suppress(OSError):
                     (folder / f"{key.name}{ending}").unlink(missing_ok=True)
-            self._found(Finding(
-                f"stage-not-kept-{key.stage}", "warning",
-                f"{key.words}: the result could not be kept in {folder} "
-                f"({error.strerror or error}), --resume will make it anew; make room there"))
+            self._found(
+                Finding(
+                    f"stage-not-kept-{key.stage}",
+                    "warning",
+                    f"{key.words}: the result could not be kept in {folder} "
+                    f"({error.strerror or error}), --resume will make it anew; make room there",
+                )
+            )
 
 
 def _write_result(result: object, key: StageKey, folder: Path, scratch: Path) -> None:
@@ -148,8 +180,16 @@ def _write_result(result: object, key: StageKey, folder: Path, scratch: Path) ->
     try:
         with parts[".npz"].open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
-        text = json.dumps({"format": _FORMAT, "stage": key.stage, "key": key.digest,
-                           "arrays": sha256(parts[".npz"]), "value": tree}, sort_keys=True)
+        text = json.dumps(
+            {
+                "format": _FORMAT,
+                "stage": key.stage,
+                "key": key.digest,
+                "arrays": sha256(parts[".npz"]),
+                "value": tree,
+            },
+            sort_keys=True,
+        )
         digest = hashlib.sha256(text.encode()).hexdigest()
         parts[".json"].write_text(f"{digest}\n{text}\n", encoding="utf-8")
         for ending, part in parts.items():
@@ -173,8 +213,7 @@ def _read_result(kind: Any, key: StageKey, path: Path) -> Any:
         raise ValueError("its text is not that of a result")
     if (values["format"], values["key"]) != (_FORMAT, key.digest):
         raise ValueError("it belongs to another input")
-    result = decode(kind, values["value"],
-                    _read_arrays(path.with_suffix(".npz"), values["arrays"]))
+    result = decode(kind, values["value"], _read_arrays(path.with_suffix(".npz"), values["arrays"]))
     _require_sound(result)
     return result
 
@@ -213,5 +252,5 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray[Any]]:
             raise ValueError("its arrays are not in an archive")
         with arrays:
             if arrays.zip is None or any(part.compress_type for part in arrays.zip.infolist()):
-                raise ValueError("its arrays are compressed")   # to any size
+                raise ValueError("its arrays are compressed")  # to any size
             return {name: arrays[name] for name in arrays.files}

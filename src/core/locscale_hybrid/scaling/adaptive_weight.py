@@ -17,12 +17,12 @@ Steps = NDArray[np.int16]
 
 FINEST_UNWEIGHTED = 2.0  # times d_min: coarser bands keep weight 1
 
-_LEVELS = 1 << 12        # steps of the score
-_SLAB_VOXELS = 1 << 19   # worked on at a time
-_SPARSE = 2              # every so many-th voxel stands for the others where powers are averaged
-_FEWEST_SIGNAL = 1e-3    # of the noise power: where none is seen
-_FEWEST_NOISE = 0.1      # of the typical sd: where the gain, and with it the noise, is 0
-_NEIGHBOURS = 0.25       # correlation of the noise of two neighbouring hats
+_LEVELS = 1 << 12  # steps of the score
+_SLAB_VOXELS = 1 << 19  # worked on at a time
+_SPARSE = 2  # every so many-th voxel stands for the others where powers are averaged
+_FEWEST_SIGNAL = 1e-3  # of the noise power: where none is seen
+_FEWEST_NOISE = 0.1  # of the typical sd: where the gain, and with it the noise, is 0
+_NEIGHBOURS = 0.25  # correlation of the noise of two neighbouring hats
 # nodes of the curve over the score: 40 quantiles, closer towards the strongest density
 _QUANTILES = np.concatenate([[0.0, 0.02, 0.1, 0.25], 1 - np.geomspace(0.5, 0.001, 36), [1.0]])
 # what the curve is like before the band itself has spoken: weak density, weak signal
@@ -119,8 +119,9 @@ def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
     return steps, score, np.asarray(low + width * np.arange(_LEVELS), dtype=np.float64)
 
 
-def _signal_curve(steps: Steps, scores: DoubleArray, common: DoubleArray,
-                  evidence: BandEvidence) -> FloatArray:
+def _signal_curve(
+    steps: Steps, scores: DoubleArray, common: DoubleArray, evidence: BandEvidence
+) -> FloatArray:
     """The factor r at every step of the score.
 
     At each node of the curve the halves' product is weighed against a general curve, each by
@@ -136,8 +137,10 @@ def _signal_curve(steps: Steps, scores: DoubleArray, common: DoubleArray,
     score = _at_nodes(place, count * scores) / np.maximum(voxels, 1e-9)
     sparse = np.ascontiguousarray(steps[::_SPARSE, ::_SPARSE, ::_SPARSE])
     some = np.maximum(_at_nodes(place, np.bincount(sparse.ravel(), minlength=_LEVELS)), 1e-9)
-    signal, noise = (_at_nodes(place, _sums(sparse, power.sparse(_SPARSE))) / some
-                     for power in (evidence.signal, evidence.noise))
+    signal, noise = (
+        _at_nodes(place, _sums(sparse, power.sparse(_SPARSE))) / some
+        for power in (evidence.signal, evidence.noise)
+    )
     prior = np.square(score) / (np.square(score) + _PRIOR_SCORE)
     prior = _PRIOR_FLOOR + np.where(score > 0, prior, _PRIOR_NEGATIVE * prior)
     modes = np.maximum(voxels * evidence.modes_per_voxel, 1e-9)
@@ -164,8 +167,10 @@ def _at_nodes(place: DoubleArray, values: NDArray[np.float64 | np.int64]) -> Dou
     left = np.minimum(place.astype(np.intp), len(_QUANTILES) - 2)
     part = place - left
     size = len(_QUANTILES)
-    return np.asarray(np.bincount(left, values * (1 - part), size)
-                      + np.bincount(left + 1, values * part, size), dtype=np.float64)
+    return np.asarray(
+        np.bincount(left, values * (1 - part), size) + np.bincount(left + 1, values * part, size),
+        dtype=np.float64,
+    )
 
 
 class RunningScale:

@@ -20,9 +20,9 @@ from ..maps.grid import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, 
 from ..maps.subvolume import Box, edge_factor
 from ..parallel.shared_arrays import save_array
 
-_RELIABLE = 0.3            # global C^2 from which a band counts for the fall-off
-_LARGEST_B = 400.0         # Å^2, of the fall-off
-_FEWEST_BANDS = 2          # that a line goes through
+_RELIABLE = 0.3  # global C^2 from which a band counts for the fall-off
+_LARGEST_B = 400.0  # Å^2, of the fall-off
+_FEWEST_BANDS = 2  # that a line goes through
 _QUADRATURE_POINTS = 300  # of an integral over a band's spectrum
 
 
@@ -111,8 +111,9 @@ class BandFilter:
         part = partial_forward(values, self._reach(piece)).ravel()[self.order[piece]]
         return self.backward(part * np.sqrt(self.hat(band)), piece)
 
-    def low_component(self, coefficients: ComplexArray, n_low: int,
-                      curve: FloatArray) -> FloatArray:
+    def low_component(
+        self, coefficients: ComplexArray, n_low: int, curve: FloatArray
+    ) -> FloatArray:
         """The sum of bands 0..n_low-1 times a curve, in real space.
 
         Parameters
@@ -188,8 +189,10 @@ class BandFilter:
     @classmethod
     def load(cls, folder: Path, grid: Grid, window: float) -> "BandFilter":
         """The filter that `save` wrote; its arrays stay in the file."""
-        order, position, starts = (np.load(folder / f"{name}.npy", mmap_mode="r")
-                                   for name in ("order", "position", "starts"))
+        order, position, starts = (
+            np.load(folder / f"{name}.npy", mmap_mode="r")
+            for name in ("order", "position", "starts")
+        )
         return cls(grid, window, order, position, starts)
 
 
@@ -249,8 +252,7 @@ def fade_out(maps: FloatArray, box: Box, shape: Shape, width: int) -> None:
         maps *= factor.reshape([-1 if i == axis else 1 for i in range(3)])
 
 
-def relative_slope(bands: BandFilter, coefficients: dict[str, ComplexArray],
-                   n_low: int) -> float:
+def relative_slope(bands: BandFilter, coefficients: dict[str, ComplexArray], n_low: int) -> float:
     """Slope over t^2 of ln(reference amplitude / observed amplitude), noise apart.
 
     Parameters
@@ -302,5 +304,4 @@ def _power(bands: BandFilter, coefficients: ComplexArray) -> DoubleArray:
     squares = np.square(coefficients.real)
     squares += np.square(coefficients.imag)
     starts = bands.starts
-    return np.array([squares[low:high].sum(dtype=np.float64)
-                     for low, high in pairwise(starts)])
+    return np.array([squares[low:high].sum(dtype=np.float64) for low, high in pairwise(starts)])

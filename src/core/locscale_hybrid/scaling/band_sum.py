@@ -52,7 +52,7 @@ def sum_bands(runner: BandRunner, report: Report) -> BandSum:
             work.measure(band, work.slots["maps"][0])
     ladder = _Ladder(work)
     for begin in range(0, len(bands), runner.wave):
-        wave = bands[begin: begin + runner.wave]
+        wave = bands[begin : begin + runner.wave]
         ends = [(begin + part * len(wave)) / len(bands) for part in (0.0, 0.5, 1.0)]
         runner.scale(wave, _part(report, ends[0], ends[1]))
         if work.options.adaptive:
@@ -102,8 +102,9 @@ def unscaled_maps(work: BandWork) -> FloatArray:
     first = next((band for band in bands if work.options.is_weighted(band)), work.filter.n_bands)
     curve = np.ones(1, dtype=np.float32)
     names = ["average", "difference"] if work.has_noise else ["average"]
-    return np.stack([work.filter.low_component(work.coefficients[name], first, curve)
-                     for name in names])
+    return np.stack(
+        [work.filter.low_component(work.coefficients[name], first, curve) for name in names]
+    )
 
 
 class _Ladder:
@@ -126,11 +127,14 @@ class _Ladder:
                 self._hand_over(slot, band)
             if band + 2 < work.filter.n_bands:
                 noise = np.sqrt(work.slots["powers"][band, NOISE])
-                self._waiting.append((band, work.slots["maps"][slot, 0],
-                                      work.gain(band).gain * noise))
+                self._waiting.append(
+                    (band, work.slots["maps"][slot, 0], work.gain(band).gain * noise)
+                )
         # what waits longer than the wave must outlive its slot
-        self._waiting = [(band, values if values.base is None else values.copy(), amplitude)
-                         for band, values, amplitude in self._waiting]
+        self._waiting = [
+            (band, values if values.base is None else values.copy(), amplitude)
+            for band, values, amplitude in self._waiting
+        ]
 
     def _first(self, n_low: int) -> RunningScale:
         """The scaled map of the `n_low` coarsest bands."""

@@ -93,8 +93,9 @@ class BandWork:
         """Make the coarse grid."""
         self._modes: dict[tuple[int, ...], Modes] = {}
         grid = self.filter.grid
-        self.local = LocalAverage(grid.shape, grid.voxel_size, self.options.sigma,
-                                  self.options.block)
+        self.local = LocalAverage(
+            grid.shape, grid.voxel_size, self.options.sigma, self.options.block
+        )
 
     @property
     def has_noise(self) -> bool:
@@ -123,7 +124,8 @@ class BandWork:
             volume = part * grid.size * grid.voxel_volume
             self._modes[bands] = Modes(
                 sum(self.filter.modes_within(band, sigma) for band in bands),
-                sum(self.filter.modes_per_volume(band) for band in bands) * volume)
+                sum(self.filter.modes_per_volume(band) for band in bands) * volume,
+            )
         return self._modes[bands]
 
     def gain(self, band: int) -> BandGain:
@@ -147,8 +149,9 @@ class BandWork:
     def _gain(self, band: int, observed: FloatArray, noise: FloatArray) -> BandGain:
         """Gain from given powers."""
         reference = np.asarray(self.slots["powers"][band, REFERENCE])
-        power = BandPower(np.asarray(observed), reference,
-                          np.asarray(noise) if self.has_noise else None)
+        power = BandPower(
+            np.asarray(observed), reference, np.asarray(noise) if self.has_noise else None
+        )
         return local_gain(power, self.inside, self.modes(band), self.options.rules)
 
     def measure(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
@@ -193,13 +196,22 @@ class BandWork:
         """Write what the next tasks are about."""
         self.flush()
         grid, options = self.filter.grid, self.options
-        plan = {"shape": grid.shape, "voxel_size": grid.voxel_size, "origin": grid.origin,
-                "window": options.window, "block": options.block, "n_low": options.n_low,
-                "resolution": options.resolution, "adaptive": options.adaptive,
-                "scaled": options.scaled,
-                "cap": options.rules.cap, "noise_weight": options.rules.noise_weight,
-                "coefficients": sorted(self.coefficients), "slots": sorted(self.slots),
-                "bands": self.bands}
+        plan = {
+            "shape": grid.shape,
+            "voxel_size": grid.voxel_size,
+            "origin": grid.origin,
+            "window": options.window,
+            "block": options.block,
+            "n_low": options.n_low,
+            "resolution": options.resolution,
+            "adaptive": options.adaptive,
+            "scaled": options.scaled,
+            "cap": options.rules.cap,
+            "noise_weight": options.rules.noise_weight,
+            "coefficients": sorted(self.coefficients),
+            "slots": sorted(self.slots),
+            "bands": self.bands,
+        }
         (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
 
     @classmethod
@@ -208,13 +220,27 @@ class BandWork:
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         grid = Grid(tuple(plan["shape"]), tuple(plan["voxel_size"]), tuple(plan["origin"]))
         rules = GainRules(plan["cap"], plan["noise_weight"])
-        options = BandOptions(plan["window"], plan["block"], plan["n_low"], plan["resolution"],
-                              plan["adaptive"], rules, plan["scaled"])
+        options = BandOptions(
+            plan["window"],
+            plan["block"],
+            plan["n_low"],
+            plan["resolution"],
+            plan["adaptive"],
+            rules,
+            plan["scaled"],
+        )
         coefficients = _mapped(folder, plan["coefficients"])
-        slots = {name: np.load(folder / f"slot_{name}.npy", mmap_mode="r+")
-                 for name in plan["slots"]}
-        return cls(BandFilter.load(folder, grid, options.window), options,
-                   np.load(folder / "inside.npy"), coefficients, slots, plan["bands"])
+        slots = {
+            name: np.load(folder / f"slot_{name}.npy", mmap_mode="r+") for name in plan["slots"]
+        }
+        return cls(
+            BandFilter.load(folder, grid, options.window),
+            options,
+            np.load(folder / "inside.npy"),
+            coefficients,
+            slots,
+            plan["bands"],
+        )
 
 
 def _mapped(folder: Path, names: Iterable[str]) -> dict[str, ComplexArray]:
@@ -271,8 +297,12 @@ def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence
     level = float(np.square(difference).mean(dtype=np.float64)) / max(float(noise.mean()), 1e-30)
     noise = noise * np.float32(level)
     signal = signal_power(observed * np.float32(level), noise)
-    return BandEvidence(score, work.local.planes(signal, 0.0), work.local.planes(noise, 0.0),
-                        work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume)
+    return BandEvidence(
+        score,
+        work.local.planes(signal, 0.0),
+        work.local.planes(noise, 0.0),
+        work.filter.modes_per_volume(band) * work.filter.grid.voxel_volume,
+    )
 
 
 def _spread(work: BandWork, coarse: FloatArray, least: np.float32) -> FloatArray:
@@ -336,8 +366,13 @@ class BandRunner:
         """Run `weigh_band` on those bands in hand that get a weight."""
         self._run(weigh_band, weigh_band_task, weighted_slots(self.work), report)
 
-    def _run(self, function: Callable[[BandWork, int], None],
-             task: Callable[[Path, int], None], slots: list[int], report: Report) -> None:
+    def _run(
+        self,
+        function: Callable[[BandWork, int], None],
+        task: Callable[[Path, int], None],
+        slots: list[int],
+        report: Report,
+    ) -> None:
         """Run a task for each slot."""
         if not slots:
             return
@@ -355,10 +390,14 @@ class BandRunner:
         coarse, box = work.local.coarse_shape, work.filter.grid.shape
         n_maps = 2 if work.has_noise else 1
         shapes: dict[str, tuple[int, ...]] = {
-            "powers": (work.filter.n_bands, 3, *coarse), "maps": (self.wave, n_maps, *box)}
+            "powers": (work.filter.n_bands, 3, *coarse),
+            "maps": (self.wave, n_maps, *box),
+        }
         if work.options.adaptive:
-            shapes |= {"weighted": (work.filter.n_bands, 2, *coarse),
-                       "deviation": (self.wave, *coarse)}
+            shapes |= {
+                "weighted": (work.filter.n_bands, 2, *coarse),
+                "deviation": (self.wave, *coarse),
+            }
             if not self.is_local or self.wave > 1:
                 shapes["prefix"] = (self.wave, *box)
         for name, shape in shapes.items():

@@ -12,12 +12,12 @@ from ..maps.grid import BoolArray, DoubleArray, FloatArray
 
 LOWEST_RESOLUTION = 12.0  # Å; coarser gains are not taken from the reference: it has no solvent
 
-_PRIOR_MODES = 20.0       # weight of the global curve in a local one
-_SILENT = 1e-3            # of the typical power: nothing within a window, only tails of bands
-_FEW = 1e-2               # a reference that is silent in most places is judged by its loud ones
-_ABSENT = 1e-12           # of the largest power: the observed map has nothing there
-_SURE = 3.0               # sd of C^2 from which a place speaks for itself
-_RELIABLE = 0.3           # global C^2 from which a band may speak for its coarser neighbours
+_PRIOR_MODES = 20.0  # weight of the global curve in a local one
+_SILENT = 1e-3  # of the typical power: nothing within a window, only tails of bands
+_FEW = 1e-2  # a reference that is silent in most places is judged by its loud ones
+_ABSENT = 1e-12  # of the largest power: the observed map has nothing there
+_SURE = 3.0  # sd of C^2 from which a place speaks for itself
+_RELIABLE = 0.3  # global C^2 from which a band may speak for its coarser neighbours
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,9 @@ class BandGain:
 
     def times(self, factor: float) -> "BandGain":
         """The gain of a map that is smaller by a factor."""
-        return replace(self, ratio=self.ratio * np.float32(factor),
-                       global_ratio=self.global_ratio * factor)
+        return replace(
+            self, ratio=self.ratio * np.float32(factor), global_ratio=self.global_ratio * factor
+        )
 
 
 def local_gain(power: BandPower, inside: FloatArray, modes: Modes, rules: GainRules) -> BandGain:
@@ -120,8 +121,9 @@ def local_gain(power: BandPower, inside: FloatArray, modes: Modes, rules: GainRu
     present = power.observed > _ABSENT * float(power.observed.max())
     whole = _mean(power.observed, heard)
     global_ratio = float(np.sqrt(_mean(power.reference, heard) / whole)) if whole > 0 else 0.0
-    ratio = np.sqrt(np.divide(power.reference, power.observed, where=present,
-                              out=np.zeros_like(power.observed)))
+    ratio = np.sqrt(
+        np.divide(power.reference, power.observed, where=present, out=np.zeros_like(power.observed))
+    )
     ratio[silent & present] = global_ratio
     if rules.cap is not None:
         limited = np.clip(ratio, global_ratio / rules.cap, global_ratio * rules.cap)
@@ -169,8 +171,9 @@ def noise_weight(power: BandPower, common: float, modes: Modes, doubt: float) ->
     .. [1] Rosenthal, Henderson (2003) J. Mol. Biol. 333:721, :doi:`10.1016/j.jmb.2003.07.013`.
     """
     assert power.noise is not None
-    part = np.divide(power.noise, power.observed, where=power.observed > 0,
-                     out=np.ones_like(power.observed))
+    part = np.divide(
+        power.noise, power.observed, where=power.observed > 0, out=np.ones_like(power.observed)
+    )
     local = np.clip(1 - part, 0, 1)
     shrunk = (modes.local * local + _PRIOR_MODES * common) / (modes.local + _PRIOR_MODES)
     deviation = 2 / np.sqrt(modes.local + _PRIOR_MODES)
@@ -214,13 +217,15 @@ def low_gain(bands: Sequence[int], gains: Sequence[BandGain]) -> LowGain:
     gains : sequence of BandGain
         Theirs.
     """
-    usable = [i for i, g in enumerate(gains) if g.global_weight**2 > _RELIABLE
-              and g.global_ratio > 0] or [0]
+    usable = [
+        i for i, g in enumerate(gains) if g.global_weight**2 > _RELIABLE and g.global_ratio > 0
+    ] or [0]
     relative = [gains[i].ratio / np.float32(max(gains[i].global_ratio, 1e-30)) for i in usable]
     factor = np.median(np.stack(relative), axis=0).astype(np.float32)
     position = np.array([bands[i] for i in usable], dtype=np.float64)
-    level = np.log([max(gains[i].global_ratio, 1e-30) / max(gains[i].global_weight, 1e-3)
-                    for i in usable])
+    level = np.log(
+        [max(gains[i].global_ratio, 1e-30) / max(gains[i].global_weight, 1e-3) for i in usable]
+    )
     slope = 0.0
     if len(usable) > 1:
         slope = float(np.polyfit(position**2, level, 1)[0])

@@ -40,8 +40,9 @@ class Planes:
 
     def sparse(self, step: int) -> FloatArray:
         """Every so many-th voxel along every axis."""
-        return self._product(self.matrix[::step],
-                             np.ascontiguousarray(self.rows[:, ::step, ::step]))
+        return self._product(
+            self.matrix[::step], np.ascontiguousarray(self.rows[:, ::step, ::step])
+        )
 
     def _product(self, matrix: FloatArray, rows: FloatArray) -> FloatArray:
         """Interpolated along z."""
@@ -84,15 +85,15 @@ class LocalAverage:
         self.block = block
         nz, ny, nx = (max(n // block, 1) for n in shape)
         self.coarse_shape: Shape = (nz, ny, nx)
-        self._blocks = [_block_matrix(n, m)
-                        for n, m in zip(shape, self.coarse_shape, strict=True)]
+        self._blocks = [_block_matrix(n, m) for n, m in zip(shape, self.coarse_shape, strict=True)]
         self._sigma = []
         for n, m, voxel in zip(shape, self.coarse_shape, voxel_size[::-1], strict=True):
             width = n / m  # voxels per block; what averaging over the block already does comes off
             variance = (sigma / voxel) ** 2 - (width**2 - 1) / 12
             self._sigma.append(np.sqrt(max(variance, 0.0)) / width)
-        self._matrices = [_cubic_matrix(n, m)
-                          for n, m in zip(shape, self.coarse_shape, strict=True)]
+        self._matrices = [
+            _cubic_matrix(n, m) for n, m in zip(shape, self.coarse_shape, strict=True)
+        ]
 
     def power(self, values: FloatArray) -> FloatArray:
         """Average of values^2, on the coarse grid."""
@@ -147,8 +148,9 @@ def _block_matrix(length: int, count: int) -> FloatArray:
     return np.asarray(np.clip(high - low, 0, 1) * count / length, dtype=np.float32)
 
 
-def _slow_axis_mean(a: FloatArray, b: FloatArray | None, matrix: FloatArray,
-                    count: int) -> FloatArray:
+def _slow_axis_mean(
+    a: FloatArray, b: FloatArray | None, matrix: FloatArray, count: int
+) -> FloatArray:
     """Means of `a`, or of a b, over blocks along z."""
     nz, ny, nx = a.shape
     size = nz // count
@@ -169,8 +171,12 @@ def _cubic_matrix(length: int, count: int) -> FloatArray:
     place = (np.arange(length) + 0.5) * count / length - 0.5
     left = np.floor(place).astype(np.intp)
     t = place - left
-    weights = (-0.5 * t + t**2 - 0.5 * t**3, 1 - 2.5 * t**2 + 1.5 * t**3,
-               0.5 * t + 2 * t**2 - 1.5 * t**3, -0.5 * t**2 + 0.5 * t**3)
+    weights = (
+        -0.5 * t + t**2 - 0.5 * t**3,
+        1 - 2.5 * t**2 + 1.5 * t**3,
+        0.5 * t + 2 * t**2 - 1.5 * t**3,
+        -0.5 * t**2 + 0.5 * t**3,
+    )
     matrix = np.zeros((length, count), dtype=np.float64)
     rows = np.arange(length)
     for shift, weight in zip((-1, 0, 1, 2), weights, strict=True):

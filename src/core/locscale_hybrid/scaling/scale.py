@@ -49,15 +49,15 @@ from .windows import LatticeField, window_edge
 
 __all__ = ["BandReport", "ScaledMaps", "scale_map", "window_edge"]
 
-_MARGIN = 0.64             # windows around the mask that are worked on
-_REGION_MARGIN = 1.0       # windows around a region: density goes on there
-_WINDOWS_AROUND = 6.0      # Å around a region that get windows too, so that it has no edge
-_RESTORED_AROUND = 2.0     # Å around it that amplitudes are restored in
-_FADE = 0.32               # windows in which maps end at the faces of the box
-_WAVE_BYTES = 320 << 20    # of the results of the bands in hand
-_SMALL_VOXELS = 1 << 21    # boxes up to here keep three bands in memory
+_MARGIN = 0.64  # windows around the mask that are worked on
+_REGION_MARGIN = 1.0  # windows around a region: density goes on there
+_WINDOWS_AROUND = 6.0  # Å around a region that get windows too, so that it has no edge
+_RESTORED_AROUND = 2.0  # Å around it that amplitudes are restored in
+_FADE = 0.32  # windows in which maps end at the faces of the box
+_WAVE_BYTES = 320 << 20  # of the results of the bands in hand
+_SMALL_VOXELS = 1 << 21  # boxes up to here keep three bands in memory
 _FEWEST_IN_HAND = 3
-_SILENT_SHARE = 0.01       # of the mask, from which the user is told
+_SILENT_SHARE = 0.01  # of the mask, from which the user is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +95,10 @@ class _Job:
         if self.region is None:
             return values
         wanted = grown(self.region, self.observed.average.grid, around)
-        inner = [slice(max(wanted.start - part.start, 0), max(wanted.stop - part.start, 0))
-                 for wanted, part in zip(wanted, self.box, strict=True)]
+        inner = [
+            slice(max(wanted.start - part.start, 0), max(wanted.stop - part.start, 0))
+            for wanted, part in zip(wanted, self.box, strict=True)
+        ]
         return within(values, (inner[0], inner[1], inner[2]))
 
     @property
@@ -120,11 +122,22 @@ class _Scaled:
     spread: Callable[[FloatArray], FloatArray]
 
 
-def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resolution: float,
-              parameters: HybridParameters, symmetry: Symmetry | None, executor: Executor,
-              folder: Path, progress: Progress, weight_map: Map | None = None,
-              region: Box | None = None, block: int = 4,
-              cap: float | None = 4.0) -> ScaledMaps:
+def scale_map(
+    observed: ObservedMaps,
+    reference: Map,
+    mask: FloatArray,
+    *,
+    resolution: float,
+    parameters: HybridParameters,
+    symmetry: Symmetry | None,
+    executor: Executor,
+    folder: Path,
+    progress: Progress,
+    weight_map: Map | None = None,
+    region: Box | None = None,
+    block: int = 4,
+    cap: float | None = 4.0,
+) -> ScaledMaps:
     """Scale the observed map locally to the amplitudes of the reference.
 
     Parameters
@@ -172,8 +185,20 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     policy = chosen_policy(parameters.weight, observed.kind, weight_map)
     _refuse_other_grids(grid, reference, mask, weight_map)
     rules = GainRules(cap, parameters.noise_weight and observed.half_1 is not None)
-    job = _Job(observed, reference, mask, resolution, parameters, weight_map, window, policy,
-               rules, block, _box(mask, grid, window, block, region), region)
+    job = _Job(
+        observed,
+        reference,
+        mask,
+        resolution,
+        parameters,
+        weight_map,
+        window,
+        policy,
+        rules,
+        block,
+        _box(mask, grid, window, block, region),
+        region,
+    )
     if region is not None:
         job, symmetry = replace(job, mask=_surroundings(job)), None
     work, slope = _band_work(job)
@@ -189,18 +214,22 @@ def scale_map(observed: ObservedMaps, reference: Map, mask: FloatArray, *, resol
     return result
 
 
-def _refuse_other_grids(grid: Grid, reference: Map, mask: FloatArray,
-                        weight_map: Map | None) -> None:
+def _refuse_other_grids(
+    grid: Grid, reference: Map, mask: FloatArray, weight_map: Map | None
+) -> None:
     """Everything must have been made on the grid of the map."""
     for given in (reference, weight_map):
         if given is not None and not grid.same_as(given.grid):
             raise InputError(
                 f"{given.name} has {given.grid.shape} voxels of {given.grid.step:.4g} Å and the "
                 f"map {grid.shape} of {grid.step:.4g} Å, or their origins differ; resample it "
-                "onto the map's grid")
+                "onto the map's grid"
+            )
     if mask.shape != grid.shape:
-        raise InputError(f"the mask has {mask.shape} voxels and the map {grid.shape}; resample it "
-                         "onto the map's grid")
+        raise InputError(
+            f"the mask has {mask.shape} voxels and the map {grid.shape}; resample it "
+            "onto the map's grid"
+        )
     if not (mask > 0).any():
         raise InputError("the mask is empty: there is nothing to scale; give another mask")
 
@@ -228,9 +257,15 @@ def _band_work(job: _Job) -> tuple[BandWork, float]:
     observed = job.observed
     grid = grid_of_box(observed.average.grid, job.box)
     n_bands = number_of_bands(grid, job.window)
-    options = BandOptions(job.window, job.block, number_of_low_bands(job.window, n_bands),
-                          job.resolution, job.policy == "adaptive", job.rules,
-                          job.parameters.scaling == "bands")
+    options = BandOptions(
+        job.window,
+        job.block,
+        number_of_low_bands(job.window, n_bands),
+        job.resolution,
+        job.policy == "adaptive",
+        job.rules,
+        job.parameters.scaling == "bands",
+    )
     bands = BandFilter.of_grid(grid, job.window)
     coefficients = {"average": bands.gather(job.part(observed.average.values))}
     difference = job.half_difference
@@ -262,8 +297,9 @@ def _by_bands(job: _Job, runner: BandRunner, slope: float, progress: Progress) -
     work = runner.work
     result = sum_bands(runner, progress.part(0.05, 0.85))
     fade_out(result.maps, job.box, job.mask.shape, job.fade)
-    gains = {band: gain.times(float(np.exp(slope * band**2)))
-             for band, gain in result.gains.items()}
+    gains = {
+        band: gain.times(float(np.exp(slope * band**2))) for band, gain in result.gains.items()
+    }
     return _Scaled(result.maps, gains, work.inside, work.local.spread)
 
 
@@ -277,23 +313,31 @@ def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
     options = WindowOptions(edge, job.parameters.stride, job.parameters.taper, job.rules)
     mask = job.asked(job.mask[job.box], _WINDOWS_AROUND)
     points, measured = measure_windows(
-        maps[0], np.ascontiguousarray(job.part(job.reference.values)), inside_mask(mask),
-        options, runner.executor, runner.folder, progress.part(0.35, 0.75))
+        maps[0],
+        np.ascontiguousarray(job.part(job.reference.values)),
+        inside_mask(mask),
+        options,
+        runner.executor,
+        runner.folder,
+        progress.part(0.35, 0.75),
+    )
     found = window_gains(points, measured, job.window, job.rules)
     weight_of = None
     if job.rules.noise_weight:
         weight_of = _noise_weight_of(work, gains, found)
-    maps = apply_gains(maps, work.filter.grid, found, options, weight_of,
-                       progress.part(0.75, 0.9))
+    maps = apply_gains(maps, work.filter.grid, found, options, weight_of, progress.part(0.75, 0.9))
     maps *= np.clip(2 * mask - 1, 0, 1)
     field = LatticeField(work.filter.grid.shape, points, options.stride)
-    named = {shell: replace(gain, global_weight=gains[shell].global_weight if gains else 1.0)
-             for shell, gain in found.gains.items()}
+    named = {
+        shell: replace(gain, global_weight=gains[shell].global_weight if gains else 1.0)
+        for shell, gain in found.gains.items()
+    }
     return _Scaled(maps, named, np.ones(len(points), dtype=np.float32), field.spread)
 
 
-def _before_windows(job: _Job, runner: BandRunner,
-                    progress: Progress) -> tuple[FloatArray, dict[int, BandGain]]:
+def _before_windows(
+    job: _Job, runner: BandRunner, progress: Progress
+) -> tuple[FloatArray, dict[int, BandGain]]:
     """The maps that windows scale, weighted band by band, and what the bands say about noise."""
     if job.rules.noise_weight or job.policy == "adaptive":
         result = sum_bands(runner, progress.part(0.05, 0.35))
@@ -303,22 +347,30 @@ def _before_windows(job: _Job, runner: BandRunner,
     return np.stack(maps if difference is None else [*maps, difference]), {}
 
 
-def _noise_weight_of(work: BandWork, gains: dict[int, BandGain],
-                     found: WindowGains) -> Callable[[int], FloatArray]:
+def _noise_weight_of(
+    work: BandWork, gains: dict[int, BandGain], found: WindowGains
+) -> Callable[[int], FloatArray]:
     """Noise weight of a shell at every voxel; of the next band for those coarser than 12 Å."""
     return lambda shell: work.local.spread(gains[max(shell, found.n_low)].weight)
 
 
-def _looking(job: _Job, work: BandWork, scaled: _Scaled,
-             symmetry: Symmetry | None) -> ScaledMaps:
+def _looking(job: _Job, work: BandWork, scaled: _Scaled, symmetry: Symmetry | None) -> ScaledMaps:
     """Weight and restore, average over the group, put everything back into the map's grid."""
     grid, whole, box = work.filter.grid, job.observed.average, job.box
     linear = scaled.maps[0]
     difference = scaled.maps[1] if len(scaled.maps) == 2 else None
     user = None if job.weight_map is None else job.weight_map.values[box]
-    given = WeightInput(grid, job.resolution, job.part(whole.values), job.half_difference,
-                        linear, difference, np.asarray(job.mask[box], dtype=np.float32), user,
-                        job.part(job.reference.values))
+    given = WeightInput(
+        grid,
+        job.resolution,
+        job.part(whole.values),
+        job.half_difference,
+        linear,
+        difference,
+        np.asarray(job.mask[box], dtype=np.float32),
+        user,
+        job.part(job.reference.values),
+    )
     weight = looking_weight(job.policy, given, work.local)
     region = given.mask if job.policy == "none" else weight
     if job.parameters.scaling == "windows":
@@ -341,11 +393,19 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled,
     silent_share = float(silent.sum() / max(int(inside.sum()), 1))
     volumes = {name: embed(values) for name, values in _volumes(job, work, scaled).items()}
     return ScaledMaps(
-        embed(output), embed(linear), None if difference is None else embed(difference),
-        embed(weight, None), job.policy,
-        _label(job), STATEMENTS[job.policy],
-        band_reports(scaled.gains, job.window, scaled.inside), silent, silent_share, volumes,
-        tuple(_findings(job, silent_share)))
+        embed(output),
+        embed(linear),
+        None if difference is None else embed(difference),
+        embed(weight, None),
+        job.policy,
+        _label(job),
+        STATEMENTS[job.policy],
+        band_reports(scaled.gains, job.window, scaled.inside),
+        silent,
+        silent_share,
+        volumes,
+        tuple(_findings(job, silent_share)),
+    )
 
 
 def _volumes(job: _Job, work: BandWork, scaled: _Scaled) -> dict[str, FloatArray]:
@@ -373,25 +433,54 @@ def _label(job: _Job) -> str:
 
 def _findings(job: _Job, silent_share: float) -> list[Finding]:
     """What the user must know about this scaling."""
-    alone = "" if parse_point_group(job.parameters.point_group).is_trivial else (
-        f", and nothing is averaged over {job.parameters.point_group}")
-    found = [] if job.region is None else [Finding(
-        "region-alone", "note", "a region alone was scaled, for a quick look: the map is 0 "
-        f"elsewhere, weights and global gains are those of the region{alone}; run without "
-        "--region for the map to keep")]
+    alone = (
+        ""
+        if parse_point_group(job.parameters.point_group).is_trivial
+        else (f", and nothing is averaged over {job.parameters.point_group}")
+    )
+    found = (
+        []
+        if job.region is None
+        else [
+            Finding(
+                "region-alone",
+                "note",
+                "a region alone was scaled, for a quick look: the map is 0 "
+                f"elsewhere, weights and global gains are those of the region{alone}; run without "
+                "--region for the map to keep",
+            )
+        ]
+    )
     asked, voxels = job.parameters.weight, job.parameters.window_voxels
     if voxels is not None and voxels % 2 == 0:
-        found.append(Finding("even-window", "note",
-                             f"the window of {voxels} voxels was rounded up to {voxels + 1}: a "
-                             "window must be odd to have a central voxel",
-                             {"asked_voxels": voxels, "used_voxels": voxels + 1}))
+        found.append(
+            Finding(
+                "even-window",
+                "note",
+                f"the window of {voxels} voxels was rounded up to {voxels + 1}: a "
+                "window must be odd to have a central voxel",
+                {"asked_voxels": voxels, "used_voxels": voxels + 1},
+            )
+        )
     if asked != job.policy:
-        found.append(Finding("weight-policy", "note",
-                             f"weight {job.policy} was used in place of {asked}: {asked} needs "
-                             "two half maps; give them with -hm", {"policy": job.policy}))
+        found.append(
+            Finding(
+                "weight-policy",
+                "note",
+                f"weight {job.policy} was used in place of {asked}: {asked} needs "
+                "two half maps; give them with -hm",
+                {"policy": job.policy},
+            )
+        )
     if silent_share > _SILENT_SHARE:
-        found.append(Finding("silent-reference", "warning",
-                             f"the reference has no density near {silent_share:.0%} of the mask, "
-                             "which got the global gain: complete the model, or give a tighter "
-                             "mask", {"share": silent_share}))
+        found.append(
+            Finding(
+                "silent-reference",
+                "warning",
+                f"the reference has no density near {silent_share:.0%} of the mask, "
+                "which got the global gain: complete the model, or give a tighter "
+                "mask",
+                {"share": silent_share},
+            )
+        )
     return found

@@ -83,10 +83,15 @@ class ScaledMaps:
 
     def check(self) -> None:
         """Hold the maps to one grid; ValueError where they are on several."""
-        maps = [self.linear, self.weight, *self.volumes.values(),
-                *([] if self.difference is None else [self.difference])]
+        maps = [
+            self.linear,
+            self.weight,
+            *self.volumes.values(),
+            *([] if self.difference is None else [self.difference]),
+        ]
         if any(volume.grid != self.output.grid for volume in maps) or (
-                self.silent.shape != self.output.grid.shape):
+            self.silent.shape != self.output.grid.shape
+        ):
             raise ValueError("its maps are not on one grid")
 
     @property
@@ -104,8 +109,9 @@ class ScaledMaps:
         return self.linear.with_values(self.linear.values - self.difference.values)
 
 
-def band_reports(gains: Mapping[int, BandGain], window: float,
-                 inside: FloatArray) -> tuple[BandReport, ...]:
+def band_reports(
+    gains: Mapping[int, BandGain], window: float, inside: FloatArray
+) -> tuple[BandReport, ...]:
     """One line per band.
 
     Parameters
@@ -119,8 +125,9 @@ def band_reports(gains: Mapping[int, BandGain], window: float,
     reports = []
     for band, gain in sorted(gains.items()):
         low, median, high = (float(value) for value in gain_quantiles(gain, inside))
-        reports.append(BandReport(window / band, median, low, high, gain.global_ratio,
-                                  gain.global_weight))
+        reports.append(
+            BandReport(window / band, median, low, high, gain.global_ratio, gain.global_weight)
+        )
     return tuple(reports)
 
 

@@ -17,31 +17,39 @@ from ..parallel.threads import beside
 from .local_power import LocalAverage
 
 _log = logging.getLogger(__name__)
-FINEST = 0.85             # times d_min: nothing finer is in the map for looking
-_SMOOTH_SIGMA = 1.0       # Å, policy smooth
-_SMOOTH_SCORE = 4.0       # z^2 at which a weight is 1/2
+FINEST = 0.85  # times d_min: nothing finer is in the map for looking
+_SMOOTH_SIGMA = 1.0  # Å, policy smooth
+_SMOOTH_SCORE = 4.0  # z^2 at which a weight is 1/2
 _ADAPTIVE_SIGMAS = (0.36, 0.42, 0.48, 0.54, 0.6)  # d_min, policy adaptive: sharper invents more
-_MOST_INVENTED = 0.04     # correlation at d_min that coarse density times its weight may have
-_NO_DATA = 1.2            # times d_min, where density counts as coarse
-_AT_LIMIT = 0.05          # of 1/d_min either way: the shells that are looked at
+_MOST_INVENTED = 0.04  # correlation at d_min that coarse density times its weight may have
+_NO_DATA = 1.2  # times d_min, where density counts as coarse
+_AT_LIMIT = 0.05  # of 1/d_min either way: the shells that are looked at
 _ADAPTIVE_SCORE = 16.0
-_SOFT_SIGMA = 0.25        # d_min, policy soft
+_SOFT_SIGMA = 0.25  # d_min, policy soft
 _SOFT_SCORE = 4.0
-_REGION_WEIGHT = 0.1      # weight from which a voxel counts for the amplitude curve
-_REGION_SIGMA = 2.0       # Å, edge of that region
+_REGION_WEIGHT = 0.1  # weight from which a voxel counts for the amplitude curve
+_REGION_SIGMA = 2.0  # Å, edge of that region
 _WORTH_A_THREAD = 1 << 20  # voxels, whose smoothing takes longer than it takes to share it
 _LOW_RANGE = (1 / 15, 1 / 8)  # 1/Å: coarser amplitudes take the median factor of this range
 STATEMENTS = {
-    "adaptive": ("adaptive weight: each band by what the coarser bands and both half maps say, "
-                 "then the density over its noise, smoothed by 0.36 to 0.6 d, as far as keeps what "
-                 "that invents small; without data at the resolution limit it shows an FSC of up "
-                 "to 0.1 there"),
-    "smooth": ("smooth weight: density smoothed by 1 Å over its noise; without data at the "
-               "resolution limit it shows an FSC of up to 0.1 there at 3 Å, 0.2 at 4 Å"),
-    "soft": ("soft weight: voxel-sharp, for looking only; without data at the resolution limit "
-             "it shows an FSC of 0.3 to 0.5 there: it invents resolution"),
-    "fdr": ("fdr weight: the soft-edged confidence mask; a mask's edge and shape add correlation "
-            "at the resolution limit"),
+    "adaptive": (
+        "adaptive weight: each band by what the coarser bands and both half maps say, "
+        "then the density over its noise, smoothed by 0.36 to 0.6 d, as far as keeps what "
+        "that invents small; without data at the resolution limit it shows an FSC of up "
+        "to 0.1 there"
+    ),
+    "smooth": (
+        "smooth weight: density smoothed by 1 Å over its noise; without data at the "
+        "resolution limit it shows an FSC of up to 0.1 there at 3 Å, 0.2 at 4 Å"
+    ),
+    "soft": (
+        "soft weight: voxel-sharp, for looking only; without data at the resolution limit "
+        "it shows an FSC of 0.3 to 0.5 there: it invents resolution"
+    ),
+    "fdr": (
+        "fdr weight: the soft-edged confidence mask; a mask's edge and shape add correlation "
+        "at the resolution limit"
+    ),
     "file": ("weight from a file: what it invents depends on how sharp it is"),
     "none": "no weight: nothing is suppressed, nothing is invented",
 }
@@ -89,8 +97,10 @@ def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
         If the policy is "file" and there is no file.
     """
     if asked == "file" and weight_map is None:
-        raise InputError("the weight is to be read from a file, but no file was given: "
-                         "name a map of weights from 0 to 1")
+        raise InputError(
+            "the weight is to be read from a file, but no file was given: "
+            "name a map of weights from 0 to 1"
+        )
     if asked in ("none", "fdr", "file"):
         return asked
     if kind == "single":
@@ -143,8 +153,10 @@ def adaptive_sigma(given: WeightInput) -> float:
         return _ADAPTIVE_SIGMAS[0] * given.resolution
     space = FourierSpace(given.grid)
     s = np.sqrt(space.s_squared)
-    linear, average = (space.backward(space.forward(values) * (s <= finest / _NO_DATA))
-                       for values in (given.linear, given.average))
+    linear, average = (
+        space.backward(space.forward(values) * (s <= finest / _NO_DATA))
+        for values in (given.linear, given.average)
+    )
     shells = np.flatnonzero(np.abs(s / np.float32(finest) - 1) < _AT_LIMIT)
     weight = np.broadcast_to(space.multiplicity, s.shape).ravel()[shells]
     del s
@@ -172,8 +184,10 @@ def _by_score(given: WeightInput, density: FloatArray, sigma: float, half: float
     """Weight by smoothed density over the noise that is left in it."""
     difference = given.difference
     assert difference is not None
-    noise_sd = beside(lambda: float(gaussian(difference, given.grid, sigma).std(dtype=np.float64)),
-                      together=given.grid.size > _WORTH_A_THREAD)
+    noise_sd = beside(
+        lambda: float(gaussian(difference, given.grid, sigma).std(dtype=np.float64)),
+        together=given.grid.size > _WORTH_A_THREAD,
+    )
     smooth = gaussian(density, given.grid, sigma)
     smooth /= np.float32(max(noise_sd(), 1e-30))
     return saturating(smooth, half)
@@ -199,8 +213,9 @@ def gaussian(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
     return np.asarray(ndimage.gaussian_filter(values, widths, mode="wrap", truncate=4))
 
 
-def restore_amplitudes(values: FloatArray, weight: FloatArray, reference: FloatArray,
-                       grid: Grid, resolution: float) -> FloatArray:
+def restore_amplitudes(
+    values: FloatArray, weight: FloatArray, reference: FloatArray, grid: Grid, resolution: float
+) -> FloatArray:
     """The weighted map with its reference's power inside, by one factor per shell.
 
     Parameters
@@ -218,8 +233,7 @@ def restore_amplitudes(values: FloatArray, weight: FloatArray, reference: FloatA
     factor = np.ones(space.n_shells)
     if region.any():
         wanted, present = (_power_within(space, map_, region) for map_ in (reference, values))
-        factor = np.sqrt(np.divide(wanted, present, out=np.zeros_like(wanted),
-                                   where=present > 0))
+        factor = np.sqrt(np.divide(wanted, present, out=np.zeros_like(wanted), where=present > 0))
         middle = (space.frequency > _LOW_RANGE[0]) & (space.frequency < _LOW_RANGE[1])
         if middle.any():
             factor[space.frequency <= _LOW_RANGE[0]] = np.median(factor[middle])

@@ -23,7 +23,7 @@ from .windows import (
 )
 
 TASK_WINDOWS = 16 * BATCH  # windows per task
-NEXT_SHELLS = 3            # that the gain of the coarsest is taken from
+NEXT_SHELLS = 3  # that the gain of the coarsest is taken from
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,15 @@ class WindowGains:
     n_low: int
 
 
-def measure_windows(observed: FloatArray, reference: FloatArray, region: BoolArray,
-                    options: WindowOptions, executor: Executor, folder: Path,
-                    report: Report) -> tuple[IntArray, FloatArray]:
+def measure_windows(
+    observed: FloatArray,
+    reference: FloatArray,
+    region: BoolArray,
+    options: WindowOptions,
+    executor: Executor,
+    folder: Path,
+    report: Report,
+) -> tuple[IntArray, FloatArray]:
     """Profiles of the observed map and the reference around every point of a region.
 
     Parameters
@@ -111,16 +117,18 @@ def measure_windows(observed: FloatArray, reference: FloatArray, region: BoolArr
 def measure_windows_task(folder: Path, index: int) -> None:
     """The profiles of one task, written into their rows."""
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-    maps = [np.load(folder / f"window_{name}.npy", mmap_mode="r")
-            for name in ("observed", "reference")]
+    maps = [
+        np.load(folder / f"window_{name}.npy", mmap_mode="r") for name in ("observed", "reference")
+    ]
     points = np.load(folder / "window_points.npy", mmap_mode="r")
     result = np.load(folder / "slot_profiles.npy", mmap_mode="r+")
     _measure(maps, points, result, plan["edge"], plan["taper"], index)
     result.flush()
 
 
-def _measure(maps: list[FloatArray], points: IntArray, result: FloatArray, edge: int,
-             taper: str, index: int) -> None:
+def _measure(
+    maps: list[FloatArray], points: IntArray, result: FloatArray, edge: int, taper: str, index: int
+) -> None:
     """Fill in the rows of a task."""
     tables = window_tables(edge, taper)
     rows = slice(index * TASK_WINDOWS, (index + 1) * TASK_WINDOWS)
@@ -128,8 +136,9 @@ def _measure(maps: list[FloatArray], points: IntArray, result: FloatArray, edge:
         result[rows, column] = profiles_at(volume, np.asarray(points[rows]), tables)
 
 
-def window_gains(points: IntArray, measured: FloatArray, window: float,
-                 rules: GainRules) -> WindowGains:
+def window_gains(
+    points: IntArray, measured: FloatArray, window: float, rules: GainRules
+) -> WindowGains:
     """Gains from the profiles, with the rules that bands follow too.
 
     Parameters
@@ -150,13 +159,21 @@ def window_gains(points: IntArray, measured: FloatArray, window: float,
     next_shells = list(range(n_low, min(n_low + NEXT_SHELLS, n_shells)))
     low = low_gain(next_shells, [gains[shell] for shell in next_shells])
     curve = low.curve(np.arange(n_low, dtype=np.float32))
-    values = np.stack([low.factor * factor for factor in curve]
-                      + [gains[shell].ratio for shell in range(n_low, n_shells)])
+    values = np.stack(
+        [low.factor * factor for factor in curve]
+        + [gains[shell].ratio for shell in range(n_low, n_shells)]
+    )
     return WindowGains(points, values.astype(np.float32), gains, n_low)
 
 
-def apply_gains(maps: FloatArray, grid: Grid, gains: WindowGains, options: WindowOptions,
-                weight_of: Callable[[int], FloatArray] | None, report: Report) -> FloatArray:
+def apply_gains(
+    maps: FloatArray,
+    grid: Grid,
+    gains: WindowGains,
+    options: WindowOptions,
+    weight_of: Callable[[int], FloatArray] | None,
+    report: Report,
+) -> FloatArray:
     """Sum over shells of gain times component.
 
     Parameters

@@ -67,8 +67,11 @@ def window_tables(edge: int, taper: str) -> WindowTables:
     averaging[np.flatnonzero(inside), shell[inside]] = multiplicity.ravel()[inside]
     averaging /= averaging.sum(axis=0)
     half_along_y = averaging.reshape(*radius.shape, -1).transpose(0, 2, 1, 3)
-    return WindowTables(edge, half_along_y.reshape(averaging.shape).astype(np.float32),
-                        _hann(edge) if taper == "hann" else None)
+    return WindowTables(
+        edge,
+        half_along_y.reshape(averaging.shape).astype(np.float32),
+        _hann(edge) if taper == "hann" else None,
+    )
 
 
 def window_edge(grid: Grid, parameters: HybridParameters) -> float:
@@ -91,7 +94,8 @@ def window_edge(grid: Grid, parameters: HybridParameters) -> float:
         raise InputError(
             f"the scaling window of {window:.4g} Å ({window / step:.0f} voxels) is longer than "
             f"half the box ({shortest / 2:.4g} Å, {min(grid.shape) / 2:g} voxels): give at most "
-            f"{largest * step:.4g} Å ({largest} voxels)")
+            f"{largest * step:.4g} Å ({largest} voxels)"
+        )
     return float(window)
 
 
@@ -125,11 +129,11 @@ def profiles_at(volume: FloatArray, points: IntArray, tables: WindowTables) -> F
     edge = tables.edge
     amplitudes = np.empty((BATCH, edge, edge // 2 + 1, edge), dtype=np.float32)
     for begin in range(0, len(points), BATCH):
-        batch = points[begin: begin + BATCH]
+        batch = points[begin : begin + BATCH]
         for run in _runs(batch, edge):
             _amplitudes(volume, batch[run], tables, amplitudes[run])
         flat = amplitudes[: len(batch)].reshape(len(batch), -1)
-        result[begin: begin + BATCH] = flat @ tables.averaging
+        result[begin : begin + BATCH] = flat @ tables.averaging
     return result
 
 
@@ -142,25 +146,26 @@ def _runs(points: IntArray, edge: int) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(cuts)]
 
 
-def _amplitudes(volume: FloatArray, points: IntArray, tables: WindowTables,
-                result: FloatArray) -> None:
+def _amplitudes(
+    volume: FloatArray, points: IntArray, tables: WindowTables, result: FloatArray
+) -> None:
     """Fill in the amplitudes of windows in one row along x, shape (m, edge, edge // 2 + 1, edge).
 
     Planes across the row are transformed once for all windows that hold them.
     """
     edge, taper = tables.edge, tables.taper
     z, y, x = points[0]
-    planes = volume[z: z + edge, y: y + edge, x: points[-1, 2] + edge]
+    planes = volume[z : z + edge, y : y + edge, x : points[-1, 2] + edge]
     if taper is not None:
         planes = planes * (taper[:, None, None] * taper[:, None])
     step = points[1, 2] - x if len(points) > 1 else 1
     windows = sliding_window_view(scipy.fft.rfftn(planes, axes=(0, 1)), edge, axis=2)[:, :, ::step]
     for first in range(0, len(points), _IN_HAND):
-        few = windows[:, :, first: first + _IN_HAND]
+        few = windows[:, :, first : first + _IN_HAND]
         if taper is not None:
             few = few * taper
         spectra = scipy.fft.fft(few, axis=3)
-        np.abs(spectra.transpose(2, 0, 1, 3), out=result[first: first + _IN_HAND])
+        np.abs(spectra.transpose(2, 0, 1, 3), out=result[first : first + _IN_HAND])
 
 
 class ShellComponents:
@@ -260,8 +265,10 @@ class LatticeField:
         lattice.ravel()[self._index] = values
         if self._stride == 1:
             return lattice
-        z, y, x = (_linear_matrix(n, m, self._stride)
-                   for n, m in zip(self._shape, self._counts, strict=True))
+        z, y, x = (
+            _linear_matrix(n, m, self._stride)
+            for n, m in zip(self._shape, self._counts, strict=True)
+        )
         along_y = np.matmul(y, lattice @ x.T)
         return np.asarray((z @ along_y.reshape(len(lattice), -1)).reshape(self._shape))
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..maps.grid import BoolArray, DoubleArray, Grid
 
-FRINGE = 10.0           # Å, farthest that the density of an atom outside is looked for
+FRINGE = 10.0  # Å, farthest that the density of an atom outside is looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,5 +49,7 @@ def in_box(grid: Grid, positions: DoubleArray, *, margin: float = 0.0) -> BoolAr
     """
     index = grid.index_of(positions)
     more = margin / np.array(grid.voxel_size[::-1])
-    return np.asarray(((index >= -0.5 - more) & (index < np.array(grid.shape) - 0.5 + more))
-                      .all(axis=1), dtype=np.bool_)
+    return np.asarray(
+        ((index >= -0.5 - more) & (index < np.array(grid.shape) - 0.5 + more)).all(axis=1),
+        dtype=np.bool_,
+    )

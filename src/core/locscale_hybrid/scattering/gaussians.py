@@ -97,9 +97,11 @@ def gather_gradient(sources: Sources, field: FloatArray, voxel_size: Vector) -> 
     for batch in _batches(sources, voxel_size):
         box = _cut(field, batch.box)
         over_z = _over_z(batch.z, box)
-        by_axis = (_over_plane(over_z, batch.y, batch.x * batch.slope(0)),
-                   _over_plane(over_z, batch.y * batch.slope(1), batch.x),
-                   _over_plane(_over_z(batch.z * batch.slope(2), box), batch.y, batch.x))
+        by_axis = (
+            _over_plane(over_z, batch.y, batch.x * batch.slope(0)),
+            _over_plane(over_z, batch.y * batch.slope(1), batch.x),
+            _over_plane(_over_z(batch.z * batch.slope(2), box), batch.y, batch.x),
+        )
         for axis, values in enumerate(by_axis):
             result[batch.index, axis] = batch.over_terms(values)
     return result
@@ -113,28 +115,34 @@ def extent(sources: Sources, shape: Shape, voxel_size: Vector) -> tuple[slice, s
     if not len(sources):
         return slice(0, 1), slice(0, 1), slice(0, 1)
     low, high = _limits(sources.positions, _reaches(sources), voxel_size)
-    x, y, z = (slice(int(a), int(b)) if a >= 0 and b <= n else slice(0, n)
-               for a, b, n in zip(low, high, shape[::-1], strict=True))
+    x, y, z = (
+        slice(int(a), int(b)) if a >= 0 and b <= n else slice(0, n)
+        for a, b, n in zip(low, high, shape[::-1], strict=True)
+    )
     return z, y, x
 
 
 class _Batch:
     """Some neighbouring sources and the box that holds them; a row for each of their Gaussians."""
 
-    def __init__(self, sources: Sources, index: IntArray, reaches: DoubleArray,
-                 voxel_size: Vector) -> None:
+    def __init__(
+        self, sources: Sources, index: IntArray, reaches: DoubleArray, voxel_size: Vector
+    ) -> None:
         self.index = index
         positions, widths = sources.positions[index], sources.widths[index]
         low, high = _limits(positions, reaches[index], voxel_size)
-        x, y, z = (np.arange(a, b) - first
-                   for a, b, first in zip(low, high, sources.first, strict=True))
+        x, y, z = (
+            np.arange(a, b) - first for a, b, first in zip(low, high, sources.first, strict=True)
+        )
         self.box: _Box = (z, y, x)
         self.terms = widths.shape[1]
         self._decay = (4 * np.pi**2 / widths).astype(np.float32).reshape(-1, 1)
         centres = (positions - low * np.asarray(voxel_size)).astype(np.float32)
         centres = np.repeat(centres, self.terms, axis=0)
-        self._shift = [np.arange(len(axis), dtype=np.float32) * np.float32(size) - centre[:, None]
-                       for axis, size, centre in zip((x, y, z), voxel_size, centres.T, strict=True)]
+        self._shift = [
+            np.arange(len(axis), dtype=np.float32) * np.float32(size) - centre[:, None]
+            for axis, size, centre in zip((x, y, z), voxel_size, centres.T, strict=True)
+        ]
         self.x, self.y, self.z = (self._along(shift) for shift in self._shift)
         peak = sources.amplitudes[index] * (4 * np.pi / widths) ** 1.5
         self.z *= peak.astype(np.float32).reshape(-1, 1)
@@ -172,8 +180,9 @@ def _reaches(sources: Sources) -> DoubleArray:
     return np.asarray(sources.reach * np.sqrt(sources.widths.max(axis=1) / (8 * np.pi**2)))
 
 
-def _limits(positions: DoubleArray, reaches: DoubleArray,
-            voxel_size: Vector) -> tuple[IntArray, IntArray]:
+def _limits(
+    positions: DoubleArray, reaches: DoubleArray, voxel_size: Vector
+) -> tuple[IntArray, IntArray]:
     """First voxel (x, y, z), and the one after the last, of what some sources reach."""
     low = np.ceil((positions - reaches[:, None]).min(axis=0) / voxel_size)
     high = np.floor((positions + reaches[:, None]).max(axis=0) / voxel_size) + 1
@@ -198,8 +207,9 @@ def _add(values: FloatArray, box: _Box, summed: FloatArray) -> None:
 def _pieces(begin: int, end: int, size: int) -> list[tuple[slice, slice]]:
     """A range of a periodic axis in pieces that do not wrap: of the axis, and of the range."""
     cuts = [begin, *range((begin // size + 1) * size, end, size), end]
-    return [(slice(a % size, a % size + b - a), slice(a - begin, b - begin))
-            for a, b in pairwise(cuts)]
+    return [
+        (slice(a % size, a % size + b - a), slice(a - begin, b - begin)) for a, b in pairwise(cuts)
+    ]
 
 
 def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
@@ -215,14 +225,16 @@ def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
 
 
 @lru_cache(maxsize=8)  # atoms stay where they are for many steps in B
-def _neighbourhoods(places: bytes, margin: float, terms: int,
-                    voxel_size: Vector) -> tuple[IntArray, ...]:
+def _neighbourhoods(
+    places: bytes, margin: float, terms: int, voxel_size: Vector
+) -> tuple[IntArray, ...]:
     """Indices of points that lie close together, the points given as the bytes of an array."""
     return tuple(_halved(np.frombuffer(places).reshape(-1, 3), margin, terms, voxel_size))
 
 
-def _halved(positions: DoubleArray, margin: float, terms: int,
-            voxel_size: Vector) -> Iterator[IntArray]:
+def _halved(
+    positions: DoubleArray, margin: float, terms: int, voxel_size: Vector
+) -> Iterator[IntArray]:
     """Points halved along the longest edge until they are few and close together."""
     pending = [np.arange(len(positions))]
     while pending:

@@ -17,9 +17,9 @@ NEIGHBOURS = 20  # atoms whose mean B counts as that of one, itself included
 SCATTER = 3.0  # Å^2, by which the 1 % quantile of exact B is below that of their means
 BEST_ORDERED = 0.01  # share of the model whose B is brought to the floor
 _SLAB_COEFFICIENTS = 1 << 22
-_DEVIATIONS = 4.5          # at which a Gaussian is nothing
+_DEVIATIONS = 4.5  # at which a Gaussian is nothing
 _FORM_FACTOR_WIDTH = 60.0  # Å^2, of the widest Gaussian of light atoms
-_MOST = 0.9                # quantile of B that says how far atoms reach
+_MOST = 0.9  # quantile of B that says how far atoms reach
 _NEAREST = 4
 
 
@@ -47,8 +47,14 @@ class Atoms(Protocol):
         """Which atoms are pseudo-atoms."""
 
 
-def reference_map(grid: Grid, hybrid: Atoms, fringe: Fringe | None = None, *, b_floor: float,
-                  cut: float | None = None) -> Map:
+def reference_map(
+    grid: Grid,
+    hybrid: Atoms,
+    fringe: Fringe | None = None,
+    *,
+    b_floor: float,
+    cut: float | None = None,
+) -> Map:
     """Density of a hybrid model on the grid of the input.
 
     The blur that all atoms share is a property of the data, not of the particle, and is taken
@@ -112,7 +118,8 @@ def _with_room(grid: Grid, positions: DoubleArray, reach: float) -> Grid:
         return grid
     nz, ny, nx = (
         int(scipy.fft.next_fast_len(int(np.ceil(n + 2 * room)), real=True)) if needed else n
-        for n, room, needed in zip(grid.shape, margin, over.any(axis=0), strict=True))
+        for n, room, needed in zip(grid.shape, margin, over.any(axis=0), strict=True)
+    )
     return replace(grid, shape=(nz, ny, nx))
 
 
@@ -122,8 +129,9 @@ def _b_of_nearest(places: DoubleArray, positions: DoubleArray, b_iso: DoubleArra
     return np.asarray(b_iso[index].reshape(len(places), -1).mean(axis=1))
 
 
-def shifted_b(positions: DoubleArray, b_iso: DoubleArray, is_pseudo: BoolArray,
-              b_floor: float) -> DoubleArray:
+def shifted_b(
+    positions: DoubleArray, b_iso: DoubleArray, is_pseudo: BoolArray, b_floor: float
+) -> DoubleArray:
     """B whose 1 % quantile over the model, averaged over neighbours, is `b_floor`; none negative.
 
     The B of one atom has an error; the least of many would say how large it is, and not how well

@@ -28,8 +28,36 @@ PSEUDO = "pseudo"  # what a pseudo-atom is made of: the mean scatterer of protei
 _CARRIER = "C"
 _PSEUDO_AMPLITUDE, _PSEUDO_WIDTH = 0.941, -1.3  # of carbon's factor, Å^2: the mean scatterer
 _TERM_WIDTHS = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)  # Å^2, Gaussians on top of carbon
-_PAIR_WIDTHS = (-4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0,
-                14.0, 16.0, 18.0, 20.0, 24.0, 28.0, 32.0, 38.0, 45.0, 55.0, 70.0, 90.0, 128.0)
+_PAIR_WIDTHS = (
+    -4.0,
+    -2.0,
+    -1.0,
+    -0.5,
+    0.0,
+    0.5,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    4.0,
+    6.0,
+    8.0,
+    10.0,
+    12.0,
+    14.0,
+    16.0,
+    18.0,
+    20.0,
+    24.0,
+    28.0,
+    32.0,
+    38.0,
+    45.0,
+    55.0,
+    70.0,
+    90.0,
+    128.0,
+)
 _SHARP_WIDTHS = (-8.0, -5.0, -3.0, -1.5)  # Å^2, for elements more compact than carbon
 _TERM_ERROR = 3e-4  # of the form factor, where a sum of fewer terms is good enough
 _CANCELLATION = 25.0  # sum of the terms' moduli over their sum, at most
@@ -62,8 +90,10 @@ def scattering_gaussians(species: str) -> tuple[DoubleArray, DoubleArray]:
         return _PSEUDO_AMPLITUDE * amplitudes, widths + _PSEUDO_WIDTH
     table = gemmi.Element(species).c4322
     if table is None or gemmi.Element(species).atomic_number == 0:
-        raise InputError(f'"{species}" has no electron scattering factor; '
-                         "give an element from H to Cf, or leave these atoms out")
+        raise InputError(
+            f'"{species}" has no electron scattering factor; '
+            "give an element from H to Cf, or leave these atoms out"
+        )
     values: DoubleArray = np.array(table.get_coefs(), dtype=np.float64)
     return values[:5], values[5:10]
 
@@ -72,8 +102,7 @@ def form_factor(species: str, s_squared: ArrayLike) -> DoubleArray:
     """Electron scattering factor at rest (B = 0) as a function of s^2 in 1/Å^2."""
     s2 = np.asarray(s_squared, dtype=np.float64)
     amplitudes, widths = scattering_gaussians(species)
-    return np.asarray(sum(a * np.exp(-w / 4 * s2)
-                          for a, w in zip(amplitudes, widths, strict=True)))
+    return np.asarray(sum(a * np.exp(-w / 4 * s2) for a, w in zip(amplitudes, widths, strict=True)))
 
 
 @lru_cache(maxsize=512)
@@ -116,17 +145,30 @@ class _Drawing:
 
     def extent(self, grid: Grid) -> Part:
         """The part of a grid that the atoms are drawn in."""
-        parts = [extent(sources, grid.shape, grid.voxel_size) for _, sources in self.sources
-                 if len(sources)]
-        z, y, x = (slice(min(s.start for s in axis), max(s.stop for s in axis))
-                   for axis in zip(*parts, strict=True)) if parts else (slice(0, 1),) * 3
+        parts = [
+            extent(sources, grid.shape, grid.voxel_size)
+            for _, sources in self.sources
+            if len(sources)
+        ]
+        z, y, x = (
+            (
+                slice(min(s.start for s in axis), max(s.stop for s in axis))
+                for axis in zip(*parts, strict=True)
+            )
+            if parts
+            else (slice(0, 1),) * 3
+        )
         return z, y, x
 
     def within(self, part: Part) -> "_Drawing":
         """The same for an array that begins with the first voxel of a part."""
         z, y, x = (axis.start for axis in part)
-        return replace(self, sources=[(members, replace(sources, first=(x, y, z)))
-                                      for members, sources in self.sources])
+        return replace(
+            self,
+            sources=[
+                (members, replace(sources, first=(x, y, z))) for members, sources in self.sources
+            ],
+        )
 
 
 class Scatterers:
@@ -144,8 +186,13 @@ class Scatterers:
         1 where not given.
     """
 
-    def __init__(self, grid: Grid, positions: ArrayLike, species: ArrayLike,
-                 occupancies: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        positions: ArrayLike,
+        species: ArrayLike,
+        occupancies: ArrayLike | None = None,
+    ) -> None:
         self.grid = grid
         self.positions: DoubleArray = np.array(positions, dtype=np.float64).reshape(-1, 3)
         self.species: NDArray[np.str_] = np.asarray(species, dtype=np.str_)
@@ -200,8 +247,9 @@ class Scatterers:
             result[part] *= np.where(s2 <= 1 / nyquist**2, _factor(s2, drawing.shift), 0)
         return result
 
-    def coefficients(self, b_iso: DoubleArray, band: Band,
-                     which: NDArray[np.generic] | None = None) -> ComplexArray:
+    def coefficients(
+        self, b_iso: DoubleArray, band: Band, which: NDArray[np.generic] | None = None
+    ) -> ComplexArray:
         """The coefficients of a band, packed, in the scale of the band's sampling grid.
 
         Parameters
@@ -238,8 +286,9 @@ class Scatterers:
             result[members] = gather(sources, field, band.grid.voxel_size)
         return result
 
-    def contract_gradient(self, packed: ComplexArray, b_iso: DoubleArray, band: Band,
-                          which: IntArray) -> DoubleArray:
+    def contract_gradient(
+        self, packed: ComplexArray, b_iso: DoubleArray, band: Band, which: IntArray
+    ) -> DoubleArray:
         """Derivative of `contract` with respect to the positions of `which`, shape (k, 3)."""
         drawing, field = _field_around(self._draw(b_iso, band.d_min, which), packed, band)
         result = np.empty((len(self), 3))
@@ -247,9 +296,14 @@ class Scatterers:
             result[members] = gather_gradient(sources, field, band.grid.voxel_size)
         return result[which]
 
-    def _draw(self, b_iso: DoubleArray, d_min: float,
-              which: NDArray[np.generic] | None = None, *,
-              reach: float = _BAND_REACH) -> _Drawing:
+    def _draw(
+        self,
+        b_iso: DoubleArray,
+        d_min: float,
+        which: NDArray[np.generic] | None = None,
+        *,
+        reach: float = _BAND_REACH,
+    ) -> _Drawing:
         """Sources of the atoms, grouped by number of Gaussians, and the common shift in B."""
         shift = _needed_width(d_min) - float(b_iso.min(initial=400.0))
         chosen = np.ones(len(self), dtype=bool)
@@ -278,8 +332,9 @@ class Scatterers:
         return values
 
 
-def _field_around(drawing: _Drawing, packed: ComplexArray,
-                  band: Band) -> tuple[_Drawing, FloatArray]:
+def _field_around(
+    drawing: _Drawing, packed: ComplexArray, band: Band
+) -> tuple[_Drawing, FloatArray]:
     """A field without the shift in B around the atoms, and the atoms relative to that part."""
     part = drawing.extent(band.grid)
     field = band.transform.backward(packed * _band_factor(band, drawing.shift), part)
@@ -339,6 +394,7 @@ def _along_z(rows: ComplexArray, nz: int) -> ComplexArray:
 def _kept(values: ComplexArray, size: int, axis: int) -> ComplexArray:
     """The `size` lowest frequencies of a complex axis, in FFT order."""
     positive = (size + 1) // 2
-    chosen = np.concatenate([np.arange(positive),
-                             np.arange(values.shape[axis] - (size - positive), values.shape[axis])])
+    chosen = np.concatenate(
+        [np.arange(positive), np.arange(values.shape[axis] - (size - positive), values.shape[axis])]
+    )
     return np.asarray(np.take(values, chosen, axis=axis))

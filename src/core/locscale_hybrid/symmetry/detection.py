@@ -16,12 +16,12 @@ from .operators import Symmetry, correlations_under, voxel_turns
 from .point_groups import PointGroup, parse_point_group, rotation
 from .rotation import Turn, spline_coefficients
 
-LEAST_CORRELATION = 0.9   # under every operator, for a setting that fits
-_VOXEL = 3.0              # Å, of the map that is searched: twice this is its resolution
-_FEWEST_VOXELS = 32       # along the shortest edge
-_MOST_VOXELS = 64         # along the longest edge
-_HOPELESS = 0.5           # correlation of shifted images at best: no centre will do
-_SAMPLES = 10_000         # voxels that a correlation is taken over
+LEAST_CORRELATION = 0.9  # under every operator, for a setting that fits
+_VOXEL = 3.0  # Å, of the map that is searched: twice this is its resolution
+_FEWEST_VOXELS = 32  # along the shortest edge
+_MOST_VOXELS = 64  # along the longest edge
+_HOPELESS = 0.5  # correlation of shifted images at best: no centre will do
+_SAMPLES = 10_000  # voxels that a correlation is taken over
 _WITHOUT_AXIS = ("O", "T222", "T", "TXZ", "I1", "I2", "I3", "I4")
 _SMALLER = ("D5", "D4", "D3", "D2", "C5", "C4", "C3", "C2")
 
@@ -69,8 +69,13 @@ class _Candidate:
     remedy: str
 
 
-def fitting_settings(density: Map, symmetry: Symmetry, mask: BoolArray | None = None, *,
-                     least: float = LEAST_CORRELATION) -> list[FittingSetting]:
+def fitting_settings(
+    density: Map,
+    symmetry: Symmetry,
+    mask: BoolArray | None = None,
+    *,
+    least: float = LEAST_CORRELATION,
+) -> list[FittingSetting]:
     """Settings of as many operators as possible that fit a map.
 
     Parameters
@@ -123,11 +128,14 @@ class _Search:
         cropped = resize(space.forward(density.values), grid.shape, shape)
         values = FourierSpace(coarse).backward(cropped)
         if mask is not None:
-            axes = [np.rint(np.arange(m) * (n / m)).astype(int) % n
-                    for n, m in zip(grid.shape, shape, strict=True)]
+            axes = [
+                np.rint(np.arange(m) * (n / m)).astype(int) % n
+                for n, m in zip(grid.shape, shape, strict=True)
+            ]
             mask = mask[np.ix_(*axes)]
-        return cls(values - values.mean(dtype=np.float64).astype(np.float32), coarse, mask, grid,
-                   least)
+        return cls(
+            values - values.mean(dtype=np.float64).astype(np.float32), coarse, mask, grid, least
+        )
 
     @cached_property
     def coefficients(self) -> FloatArray:
@@ -156,16 +164,31 @@ class _Search:
         if moved is None or correlation < self.least:
             return None
         x, y, z = np.round(self.fine_grid.index_of(np.array(moved.centre)), 2)[::-1].tolist()
-        centre = (f" with the symmetry centre {x:g} {y:g} {z:g} in voxels"
-                  if candidate.name == symbol else " about its centre")
-        return FittingSetting(f"{candidate.name} through voxel ({x:g}, {y:g}, {z:g})", order,
-                              correlation, candidate.remedy + centre, symbol, (x, y, z))
+        centre = (
+            f" with the symmetry centre {x:g} {y:g} {z:g} in voxels"
+            if candidate.name == symbol
+            else " about its centre"
+        )
+        return FittingSetting(
+            f"{candidate.name} through voxel ({x:g}, {y:g}, {z:g})",
+            order,
+            correlation,
+            candidate.remedy + centre,
+            symbol,
+            (x, y, z),
+        )
 
     def least_correlation(self, symmetry: Symmetry) -> float:
         """The least correlation of the operators, or the first that is too low."""
         turns = voxel_turns(symmetry, self.grid)[1:]
-        found = correlations_under(self.values, turns, self.mask, stop_below=self.least,
-                                   samples=_SAMPLES, coefficients=self.coefficients)
+        found = correlations_under(
+            self.values,
+            turns,
+            self.mask,
+            stop_below=self.least,
+            samples=_SAMPLES,
+            coefficients=self.coefficients,
+        )
         return float(found.min())
 
     def centred(self, symmetry: Symmetry) -> Symmetry | None:
@@ -206,8 +229,9 @@ def _coarse_shape(grid: Grid) -> Shape:
     """Shape of about 3 Å voxels over the same box, within reason."""
     shrink = min(_VOXEL / grid.step, min(grid.shape) / _FEWEST_VOXELS)
     shrink = max(1.0, shrink, max(grid.shape) / _MOST_VOXELS)
-    nz, ny, nx = (min(n, scipy.fft.next_fast_len(int(np.ceil(n / shrink)), real=True))
-                  for n in grid.shape)
+    nz, ny, nx = (
+        min(n, scipy.fft.next_fast_len(int(np.ceil(n / shrink)), real=True)) for n in grid.shape
+    )
     return nz, ny, nx
 
 
@@ -255,13 +279,24 @@ def _in_settings(group: PointGroup) -> Iterator[_Candidate]:
             name = f"{symbol} about {axis}"
             if symbol != "D2":  # the same about every axis
                 yield _Candidate(
-                    group.turned(turn, name), symbol, name,
-                    f"turn the map so that this axis lies along z and give {symbol}")
+                    group.turned(turn, name),
+                    symbol,
+                    name,
+                    f"turn the map so that this axis lies along z and give {symbol}",
+                )
     if symbol[0] == "D" and int(symbol[1:]) % 2:
         name = f"{symbol} with a 2-fold along y"
-        yield _Candidate(group.turned(rotation((0, 0, 1), 90), name), symbol, name,
-                         f"turn the map by 90° about z and give {symbol}")
+        yield _Candidate(
+            group.turned(rotation((0, 0, 1), 90), name),
+            symbol,
+            name,
+            f"turn the map by 90° about z and give {symbol}",
+        )
     if symbol in ("T", "TXZ"):
         name = f"{symbol} turned by 180° about z"
-        yield _Candidate(group.turned(rotation((0, 0, 1), 180), name), symbol, name,
-                         f"turn the map by 180° about z and give {symbol}")
+        yield _Candidate(
+            group.turned(rotation((0, 0, 1), 180), name),
+            symbol,
+            name,
+            f"turn the map by 180° about z and give {symbol}",
+        )

@@ -15,16 +15,24 @@ from ..maps.grid import BoolArray, DoubleArray, FloatArray, Grid, IntArray, Map,
 from .point_groups import PointGroup, parse_point_group
 from .rotation import Turn, average_exact, spline_coefficients, sum_of_images
 
-__all__ = ["PointGroup", "Symmetry", "average_map", "map_correlations", "parse_point_group",
-           "preserves_grid", "symmetry_of", "voxel_turns"]
+__all__ = [
+    "PointGroup",
+    "Symmetry",
+    "average_map",
+    "map_correlations",
+    "parse_point_group",
+    "preserves_grid",
+    "symmetry_of",
+    "voxel_turns",
+]
 
 MATE_TOLERANCE = 0.7  # Å, an atom this near to the image of another is its symmetry mate
-AXIS_RADIUS = 1.0     # Å, an atom this near to an axis is on it
+AXIS_RADIUS = 1.0  # Å, an atom this near to an axis is on it
 
 # no axis or mirror plane of any setting lies along it
 _GENERIC = np.array([0.31, 0.53, 0.79])
-_CHUNK = 1 << 16      # positions per step: 60 operators make 32 MB
-_SAMPLES = 50_000     # voxels that a correlation is taken over
+_CHUNK = 1 << 16  # positions per step: 60 operators make 32 MB
+_SAMPLES = 50_000  # voxels that a correlation is taken over
 
 
 @dataclass(frozen=True)
@@ -139,8 +147,10 @@ def symmetry_of(grid: Grid, symbol: str, centre_voxels: Vector | None = None) ->
     if not (np.isfinite(centre).all() and (centre >= 0).all() and (centre <= size - 1).all()):
         at = ", ".join(f"{value:g}" for value in centre)
         last = ", ".join(str(n - 1) for n in size)
-        raise InputError(f"symmetry centre ({at}) voxels is outside the box: give x, y, z from "
-                         f"(0, 0, 0) to ({last})")
+        raise InputError(
+            f"symmetry centre ({at}) voxels is outside the box: give x, y, z from "
+            f"(0, 0, 0) to ({last})"
+        )
     x, y, z = grid.position_of(centre[::-1]).tolist()
     return Symmetry(group, (x, y, z))
 
@@ -183,8 +193,9 @@ def average_map(density: Map, symmetry: Symmetry) -> Map:
     return density.with_values(average_exact(total, exact, count))
 
 
-def map_correlations(density: Map, symmetry: Symmetry,
-                     mask: BoolArray | None = None) -> DoubleArray:
+def map_correlations(
+    density: Map, symmetry: Symmetry, mask: BoolArray | None = None
+) -> DoubleArray:
     """Correlation of a map with its image under every operator.
 
     Parameters
@@ -210,9 +221,15 @@ def least_correlation(density: Map, symmetry: Symmetry, mask: BoolArray) -> floa
     return float(map_correlations(density, symmetry, mask).min())
 
 
-def correlations_under(values: FloatArray, turns: Sequence[Turn], mask: BoolArray | None = None,
-                       *, stop_below: float = -np.inf, samples: int = _SAMPLES,
-                       coefficients: FloatArray | None = None) -> DoubleArray:
+def correlations_under(
+    values: FloatArray,
+    turns: Sequence[Turn],
+    mask: BoolArray | None = None,
+    *,
+    stop_below: float = -np.inf,
+    samples: int = _SAMPLES,
+    coefficients: FloatArray | None = None,
+) -> DoubleArray:
     """Correlation of an array with itself read by each turn; see `map_correlations`.
 
     Ends with the first that is less than `stop_below`.  `coefficients` are the spline

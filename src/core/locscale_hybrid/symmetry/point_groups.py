@@ -142,8 +142,10 @@ def parse_point_group(symbol: str) -> PointGroup:
     """
     name = "".join(symbol.split()).upper()
     if name.startswith("H"):
-        raise InputError(f'symmetry "{symbol.strip()}" is helical, which is not supported: give '
-                         "the point group about the helix axis (Cn or Dn), or C1")
+        raise InputError(
+            f'symmetry "{symbol.strip()}" is helical, which is not supported: give '
+            "the point group about the helix axis (Cn or Dn), or C1"
+        )
     if name in _SETTINGS:
         return _SETTINGS[name]()
     match = re.fullmatch(r"([CD])(\d+)", name, re.ASCII)
@@ -151,8 +153,9 @@ def parse_point_group(symbol: str) -> PointGroup:
     if match is None or fold < 1:
         raise InputError(f'symmetry "{symbol.strip()}" is unknown: give one of {UNDERSTOOD}')
     if fold > MOST_FOLD:
-        raise InputError(f'symmetry "{symbol.strip()}" is {fold}-fold: '
-                         f"give {MOST_FOLD}-fold symmetry at most")
+        raise InputError(
+            f'symmetry "{symbol.strip()}" is {fold}-fold: give {MOST_FOLD}-fold symmetry at most'
+        )
     return cyclic(fold) if match[1] == "C" else dihedral(fold)
 
 
@@ -225,8 +228,7 @@ def _key(matrix: DoubleArray) -> tuple[int, ...]:
     return tuple(np.rint(matrix.ravel() * 1e5).astype(int).tolist())
 
 
-def _tidy(matrices: DoubleArray,
-          entries: DoubleArray = _EXACT_ENTRIES[:3]) -> DoubleArray:
+def _tidy(matrices: DoubleArray, entries: DoubleArray = _EXACT_ENTRIES[:3]) -> DoubleArray:
     """Entries that are one of `entries` but for rounding, made exactly that."""
     nearest = np.argmin(np.abs(np.abs(matrices)[..., None] - entries), axis=-1)
     exact = np.copysign(entries[nearest], matrices)
@@ -235,8 +237,13 @@ def _tidy(matrices: DoubleArray,
 
 
 _SETTINGS: dict[str, Callable[[], PointGroup]] = {
-    "T": tetrahedral, "TXZ": _tetrahedral_xz, "T222": tetrahedral_222, "O": octahedral,
+    "T": tetrahedral,
+    "TXZ": _tetrahedral_xz,
+    "T222": tetrahedral_222,
+    "O": octahedral,
     "I": lambda: PointGroup("I", icosahedral(2).matrices),
-    "I1": lambda: icosahedral(1), "I2": lambda: icosahedral(2),
-    "I3": lambda: icosahedral(3), "I4": lambda: icosahedral(4),
+    "I1": lambda: icosahedral(1),
+    "I2": lambda: icosahedral(2),
+    "I3": lambda: icosahedral(3),
+    "I4": lambda: icosahedral(4),
 }

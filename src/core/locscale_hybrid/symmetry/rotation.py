@@ -19,8 +19,8 @@ from ..maps.grid import BoolArray, DoubleArray, FloatArray, IntArray, Shape
 Number = TypeVar("Number", bound=np.generic)
 
 _SLAB_VOXELS = 1 << 22  # per step: 32 MB of float64
-_EXACT_BITS = 53        # integers of this length are exact in float64
-_MISFIT_VOXELS = 0.02   # by which an exact turn may miss a voxel at the edge of the box
+_EXACT_BITS = 53  # integers of this length are exact in float64
+_MISFIT_VOXELS = 0.02  # by which an exact turn may miss a voxel at the edge of the box
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +83,9 @@ class Turn:
     def read(self, coefficients: FloatArray, index: NDArray[np.generic]) -> FloatArray:
         """Values at target indices (n, 3) of an array whose spline coefficients are given."""
         at = np.asarray(index, dtype=np.float64) @ self.matrix.T + self.offset
-        values = ndimage.map_coordinates(coefficients, at.T, order=3, mode="grid-wrap",
-                                         prefilter=False, output=np.float32)
+        values = ndimage.map_coordinates(
+            coefficients, at.T, order=3, mode="grid-wrap", prefilter=False, output=np.float32
+        )
         return np.asarray(values)
 
     @property
@@ -92,8 +93,9 @@ class Turn:
         """Whether every plane along z is turned within itself."""
         return bool((self.matrix[0] == (1, 0, 0)).all() and (self.matrix[:, 0] == (1, 0, 0)).all())
 
-    def interpolated(self, coefficients: FloatArray, slab: slice, *,
-                     order: Literal[1, 3] = 3) -> FloatArray:
+    def interpolated(
+        self, coefficients: FloatArray, slab: slice, *, order: Literal[1, 3] = 3
+    ) -> FloatArray:
         """Planes `slab` of an array whose spline coefficients are given; 0 outside the box.
 
         Coefficients of order 1 are the values themselves.
@@ -101,16 +103,30 @@ class Turn:
         begin, end, _ = slab.indices(self.shape[0])
         offset = self.offset + self.matrix[:, 0] * begin
         values = ndimage.affine_transform(
-            coefficients, self.matrix, offset, (end - begin, *self.shape[1:]), order=order,
-            mode="grid-wrap", prefilter=False, output=np.float32)
+            coefficients,
+            self.matrix,
+            offset,
+            (end - begin, *self.shape[1:]),
+            order=order,
+            mode="grid-wrap",
+            prefilter=False,
+            output=np.float32,
+        )
         return np.where(self.inside(slab), values, np.float32(0))
 
     def interpolated_planes(self, coefficients: FloatArray, slab: slice) -> FloatArray:
         """The same of a turn that keeps planes, from coefficients within planes; 3 times faster."""
         values = np.empty_like(coefficients[slab])
         for result, plane in zip(values, coefficients[slab], strict=True):
-            ndimage.affine_transform(plane, self.matrix[1:, 1:], self.offset[1:], order=3,
-                                     mode="grid-wrap", prefilter=False, output=result)
+            ndimage.affine_transform(
+                plane,
+                self.matrix[1:, 1:],
+                self.offset[1:],
+                order=3,
+                mode="grid-wrap",
+                prefilter=False,
+                output=result,
+            )
         return np.where(self.inside(slab), values, np.float32(0))
 
     def inside(self, slab: slice) -> BoolArray:
@@ -136,8 +152,9 @@ def spline_coefficients(values: FloatArray, *, within_planes: bool = False) -> F
     return np.asarray(result)
 
 
-def average_exact(values: FloatArray, turns: Sequence[Turn],
-                  weights: NDArray[np.uint16] | None = None) -> FloatArray:
+def average_exact(
+    values: FloatArray, turns: Sequence[Turn], weights: NDArray[np.uint16] | None = None
+) -> FloatArray:
     """Mean of an array over exact turns that form a group, symmetric to the last bit.
 
     Values are rounded to a common unit, 1e-14 of the largest or less, before they are added, so
@@ -163,8 +180,9 @@ def average_exact(values: FloatArray, turns: Sequence[Turn],
     return result
 
 
-def sum_of_images(values: FloatArray,
-                  turns: Sequence[Turn]) -> tuple[FloatArray, NDArray[np.uint16]]:
+def sum_of_images(
+    values: FloatArray, turns: Sequence[Turn]
+) -> tuple[FloatArray, NDArray[np.uint16]]:
     """Sum of the spline images of an array and the number of images that reach each voxel.
 
     Parameters

@@ -33,18 +33,24 @@ def comm_world(environment: dict[str, str]) -> Any:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is not installed"
-        raise InputError(f"-mpi needs mpi4py and an MPI library ({reason}): pip install "
-                         "'locscale-hybrid[mpi]', or leave -mpi out") from None
+        raise InputError(
+            f"-mpi needs mpi4py and an MPI library ({reason}): pip install "
+            "'locscale-hybrid[mpi]', or leave -mpi out"
+        ) from None
     size = MPI.COMM_WORLD.Get_size()
     if size == 1 and launcher is not None and launcher.size > 1:
         library = MPI.Get_library_version().strip("\x00 \n").splitlines()[0]
-        raise InputError(f"{launcher.name} started {launcher.size} processes but mpi4py, with "
-                         f"{library}, sees one: both must be the same MPI; use the mpirun of "
-                         "that library, or pip install mpi4py for this one")
+        raise InputError(
+            f"{launcher.name} started {launcher.size} processes but mpi4py, with "
+            f"{library}, sees one: both must be the same MPI; use the mpirun of "
+            "that library, or pip install mpi4py for this one"
+        )
     if size == 1 and launcher is None:
-        raise InputError("-mpi was given but no mpirun or srun started this process, or mpi4py "
-                         "does not know it: start `mpirun -np 4 locscale … -mpi`, or leave -mpi "
-                         "out, which uses all cores of this host")
+        raise InputError(
+            "-mpi was given but no mpirun or srun started this process, or mpi4py "
+            "does not know it: start `mpirun -np 4 locscale … -mpi`, or leave -mpi "
+            "out, which uses all cores of this host"
+        )
     return MPI.COMM_WORLD
 
 
@@ -66,9 +72,11 @@ def require_same_words(comm: Any, words: Sequence[str]) -> None:
     given: list[list[str]] = comm.allgather(list(words))
     other = next((rank for rank, theirs in enumerate(given) if theirs != given[0]), None)
     if other is not None:
-        raise InputError(f"rank 0 and rank {other} have different options, and -mpi shares one "
-                         "run among all ranks. Give all ranks the same options, or leave -mpi out "
-                         "and give -np 1 for a run of its own in each")
+        raise InputError(
+            f"rank 0 and rank {other} have different options, and -mpi shares one "
+            "run among all ranks. Give all ranks the same options, or leave -mpi out "
+            "and give -np 1 for a run of its own in each"
+        )
 
 
 class CommWorldExecutor:
@@ -94,8 +102,13 @@ class CommWorldExecutor:
         Told by the dealing thread of a rank that does not respond.
     """
 
-    def __init__(self, comm: Any, *, patience: float = 300.0,
-                 tell: Callable[[int, str | None], None] | None = None) -> None:
+    def __init__(
+        self,
+        comm: Any,
+        *,
+        patience: float = 300.0,
+        tell: Callable[[int, str | None], None] | None = None,
+    ) -> None:
         self.workers: int = comm.Get_size()
         self._comm = comm
         self._patience = patience
@@ -103,7 +116,7 @@ class CommWorldExecutor:
         self.when_stuck: Callable[[str], None] | None = None
         self.found: Callable[[Finding], None] = lambda finding: log.warning(finding.message)
         self._heart = Heart(self.workers)
-        self._busy: dict[int, int] = {}   # asks of a rank not yet answered with "no more"
+        self._busy: dict[int, int] = {}  # asks of a rank not yet answered with "no more"
         self._plan = 0
         self._open = True
 
@@ -112,23 +125,43 @@ class CommWorldExecutor:
         """What to call it in the record."""
         return ranks_named(self.workers)
 
-    def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None, patience: float | None = None) -> None:
+    def map(
+        self,
+        function: Task,
+        folder: Path,
+        count: int,
+        *,
+        progress: Report | None = None,
+        patience: float | None = None,
+    ) -> None:
         """Run the tasks on all ranks; see `Executor.map`."""
         if self._busy:
-            raise StageError(f"{len(self._busy)} of {self.workers} ranks are still at work on an "
-                             "earlier plan; run it again")
+            raise StageError(
+                f"{len(self._busy)} of {self.workers} ranks are still at work on an "
+                "earlier plan; run it again"
+            )
         self._plan += 1
-        command = {"function": task_name(function), "folder": str(folder), "plan": self._plan,
-                   "patience": self._patience}
+        command = {
+            "function": task_name(function),
+            "folder": str(folder),
+            "plan": self._plan,
+            "patience": self._patience,
+        }
         self._heart.beat_in(life_file(folder, 0))
         for rank in range(1, self.workers):
             send_command(self._comm, command, rank)
             self._busy[rank] = AHEAD
         clock = Clock(max(self._patience, patience or 0.0))
         watch = watch_over(self._comm, clock, folder, limit=self._patience, found=self.found)
-        dealer = Dealer(self._comm, count, self._busy, watch, plan=self._plan, tell=self._tell,
-                        when_stuck=self.when_stuck)
+        dealer = Dealer(
+            self._comm,
+            count,
+            self._busy,
+            watch,
+            plan=self._plan,
+            tell=self._tell,
+            when_stuck=self.when_stuck,
+        )
         with dealer, fft_share(self.workers):
             try:
                 self._work(dealer, function, folder, progress)
@@ -139,8 +172,7 @@ class CommWorldExecutor:
                 self._heart.beat_in(None)
         dealer.raise_failure()
 
-    def _work(self, dealer: Dealer, function: Task, folder: Path,
-              progress: Report | None) -> None:
+    def _work(self, dealer: Dealer, function: Task, folder: Path, progress: Report | None) -> None:
         """Work on tasks until there are none, then wait for the other ranks."""
         while (index := dealer.take(0)) is not None:
             try:
@@ -165,8 +197,9 @@ class CommWorldExecutor:
         if not self._open:
             return not self._busy
         self._open = False
-        rest = Dealer(self._comm, 0, self._busy, watch_over(self._comm, Clock(), Path()),
-                      plan=self._plan)
+        rest = Dealer(
+            self._comm, 0, self._busy, watch_over(self._comm, Clock(), Path()), plan=self._plan
+        )
         rest.refuse()
         deadline, pause = time.monotonic() + grace, Pause()
         while self._busy and time.monotonic() < deadline:

@@ -22,12 +22,12 @@ from ..patience import Awake, Clock, Heart, Pulse, Watch, life_file
 from ..tasks import Failure, Pause, Task, load_task
 from ..threads import fft_share
 
-AHEAD = 2           # tasks that a rank may have: the next one is there when it has done the first
+AHEAD = 2  # tasks that a rank may have: the next one is there when it has done the first
 COMMAND, INDEX, HALT = 1, 2, 6  # tags of messages from rank 0
-FAIL, DONE, ASK = 4, 5, 3       # to rank 0, in the order of sending
+FAIL, DONE, ASK = 4, 5, 3  # to rank 0, in the order of sending
 NO_MORE = -1
-FAILED = 3          # exit code where a rank ends all
-_LONGER = 30.0      # s that the other ranks wait longer for rank 0 than it does for them
+FAILED = 3  # exit code where a rank ends all
+_LONGER = 30.0  # s that the other ranks wait longer for rank 0 than it does for them
 _TELL_EVERY = 0.25  # s
 
 
@@ -50,18 +50,26 @@ class Dealer:
         See `comm_world.CommWorldExecutor`.
     """
 
-    def __init__(self, comm: Any, count: int, busy: dict[int, int], watch: Watch, *,
-                 plan: int = 0, tell: Callable[[int, str | None], None] | None = None,
-                 when_stuck: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        comm: Any,
+        count: int,
+        busy: dict[int, int],
+        watch: Watch,
+        *,
+        plan: int = 0,
+        tell: Callable[[int, str | None], None] | None = None,
+        when_stuck: Callable[[str], None] | None = None,
+    ) -> None:
         self._comm, self._count, self._busy = comm, count, busy
         self._watch, self._clock = watch, watch.clock
         self._plan, self._tell, self._when_stuck = plan, tell, when_stuck
         self._halted: set[int] = set()
         self._given = self._done = 0
-        self._held: dict[int, list[int]] = {}     # tasks that a rank has, the first at work
-        self._took: dict[int, float] = {}         # s, the last task of a rank
-        self._failure: StageError | None = None   # for good
-        self._late: StageError | None = None      # until the silent rank speaks
+        self._held: dict[int, list[int]] = {}  # tasks that a rank has, the first at work
+        self._took: dict[int, float] = {}  # s, the last task of a rank
+        self._failure: StageError | None = None  # for good
+        self._late: StageError | None = None  # until the silent rank speaks
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -131,9 +139,14 @@ class Dealer:
     def raise_failure(self) -> None:
         """Raise what went wrong in another rank, if anything did."""
         if self._done < self._count:
-            raise self._failure or self._late or StageError(
-                f"{self._count - self._done} of {self._count} tasks were not done: a rank was "
-                "silent for too long; see whether its host and disk answer, and run it again")
+            raise (
+                self._failure
+                or self._late
+                or StageError(
+                    f"{self._count - self._done} of {self._count} tasks were not done: a rank was "
+                    "silent for too long; see whether its host and disk answer, and run it again"
+                )
+            )
 
     def step(self) -> bool:
         """Answer the ranks that have sent something; whether there were any."""
@@ -200,12 +213,24 @@ class Dealer:
             self._tell(self._done, None if self._late is None else str(self._late))
 
 
-def watch_over(comm: Any, clock: Clock, folder: Path, *, limit: float = 300.0,
-               found: Callable[[Finding], None] = lambda finding: None) -> Watch:
+def watch_over(
+    comm: Any,
+    clock: Clock,
+    folder: Path,
+    *,
+    limit: float = 300.0,
+    found: Callable[[Finding], None] = lambda finding: None,
+) -> Watch:
     """The watch that rank 0 keeps over the ranks of a plan; see `patience.Watch`."""
-    return Watch(clock, folder, limit=limit, workers=comm.Get_size(), found=found,
-                 called=lambda rank: f"rank {rank} of {comm.Get_size()}",
-                 remedy="see whether its host and disk answer, and run it again")
+    return Watch(
+        clock,
+        folder,
+        limit=limit,
+        workers=comm.Get_size(),
+        found=found,
+        called=lambda rank: f"rank {rank} of {comm.Get_size()}",
+        remedy="see whether its host and disk answer, and run it again",
+    )
 
 
 def serve(comm: Any) -> None:
@@ -228,8 +253,9 @@ def _serve_plan(comm: Any, command: dict[str, Any]) -> None:
     function: Task | None = None
     try:
         if not folder.is_dir():
-            raise StageError(f"it does not see {folder}: give a folder that all hosts share "
-                             "with -op")
+            raise StageError(
+                f"it does not see {folder}: give a folder that all hosts share with -op"
+            )
         function = load_task(command["function"])
     except BaseException as error:
         report_failure(comm, error)
@@ -254,9 +280,12 @@ class _RankZero:
         self._pulse.look((0,))
         seconds = self._pulse.silence(0)
         if seconds > self._limit:
-            os.write(2, f"locscale: rank 0 of {self._comm.Get_size()} has been silent for "
-                        f"{seconds:.0f} s; see whether it is suspended, and whether its host and "
-                        "disk answer, and run it again\n".encode())
+            os.write(
+                2,
+                f"locscale: rank 0 of {self._comm.Get_size()} has been silent for "
+                f"{seconds:.0f} s; see whether it is suspended, and whether its host and "
+                "disk answer, and run it again\n".encode(),
+            )
             self._comm.Abort(FAILED)
 
 
@@ -311,8 +340,9 @@ def bytes_of(index: int) -> bytes:
     return index.to_bytes(8, "little", signed=True)
 
 
-def _wait_for(comm: Any, source: int, tag: int,
-              meanwhile: Callable[[], None] = lambda: None) -> None:
+def _wait_for(
+    comm: Any, source: int, tag: int, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Sleep until a message is there; a blocking receive would take a whole core."""
     pause = Pause()
     while not comm.Iprobe(source=source, tag=tag):

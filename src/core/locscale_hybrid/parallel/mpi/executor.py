@@ -35,9 +35,16 @@ class MpiexecExecutor:
         s without progress, and until all ranks are up, before the run is given up.
     """
 
-    def __init__(self, workers: int, programs: Sequence[Mpiexec], *, scratch: Path | None = None,
-                 found: Callable[[Finding], None] | None = None, patience: float = 300.0,
-                 ready: float = READY_SECONDS) -> None:
+    def __init__(
+        self,
+        workers: int,
+        programs: Sequence[Mpiexec],
+        *,
+        scratch: Path | None = None,
+        found: Callable[[Finding], None] | None = None,
+        patience: float = 300.0,
+        ready: float = READY_SECONDS,
+    ) -> None:
         self.workers = workers
         self._programs = list(programs)
         self._scratch = scratch
@@ -51,8 +58,15 @@ class MpiexecExecutor:
         """What to call it in the record."""
         return ranks_named(self.workers) if self._pool is None else self._pool.name
 
-    def map(self, function: Task, folder: Path, count: int, *,
-            progress: Report | None = None, patience: float | None = None) -> None:
+    def map(
+        self,
+        function: Task,
+        folder: Path,
+        count: int,
+        *,
+        progress: Report | None = None,
+        patience: float | None = None,
+    ) -> None:
         """Run the tasks on the ranks; see `tasks.Executor.map`."""
         if self._session is None and self._pool is None:
             self._start(function)
@@ -88,16 +102,29 @@ class MpiexecExecutor:
             except StartError as error:
                 reasons.append(str(error))
                 log.info("%s", error)
-        self._found(Finding("mpi-not-used", "warning", f"{'; '.join(reasons)}; a pool of "
-                            f"{self.workers} processes is used, with the same result"))
+        self._found(
+            Finding(
+                "mpi-not-used",
+                "warning",
+                f"{'; '.join(reasons)}; a pool of "
+                f"{self.workers} processes is used, with the same result",
+            )
+        )
         self._pool = ProcessExecutor(self.workers, patience=self._patience, found=self._found)
 
     def _start_with(self, program: Mpiexec, function: Task) -> "RankSession":
         """Bring up as many ranks as this program has slots for."""
         wanted = ranks = self.workers
         while True:
-            session = RankSession(program, ranks, function, scratch=self._scratch,
-                                  patience=self._patience, ready=self._ready, found=self._found)
+            session = RankSession(
+                program,
+                ranks,
+                function,
+                scratch=self._scratch,
+                patience=self._patience,
+                ready=self._ready,
+                found=self._found,
+            )
             try:
                 session.start()
             except StartError as error:
@@ -107,8 +134,14 @@ class MpiexecExecutor:
                 continue
             if ranks < wanted:
                 self.workers = ranks
-                self._found(Finding(
-                    "mpi-fewer-ranks", "warning", f"{program.path} has no slots for {wanted} "
-                    f"ranks: {ranks} are used, with the same result; give -np {ranks}, or allow "
-                    "more in your MPI's settings", {"asked": wanted, "used": ranks}))
+                self._found(
+                    Finding(
+                        "mpi-fewer-ranks",
+                        "warning",
+                        f"{program.path} has no slots for {wanted} "
+                        f"ranks: {ranks} are used, with the same result; give -np {ranks}, or allow "
+                        "more in your MPI's settings",
+                        {"asked": wanted, "used": ranks},
+                    )
+                )
             return session

@@ -30,7 +30,7 @@ FIFO = "alive.fifo"
 BEAT = "alive.beat"
 BEAT_SECONDS = 2.0
 LOST_SECONDS = 30.0
-GUARD_SECONDS = 1.5     # s that a rank has to end in order
+GUARD_SECONDS = 1.5  # s that a rank has to end in order
 
 
 class Lifeline:
@@ -116,6 +116,7 @@ def watch(folder: Path, on_lost: Callable[[], None], *, lost_after: float = LOST
                 pass
             on_lost()
     else:
+
         def wait() -> None:
             """Look until the file stops changing."""
             _wait_for_silence(folder / BEAT, lost_after)

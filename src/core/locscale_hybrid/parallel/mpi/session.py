@@ -37,10 +37,10 @@ from .parent_watch import Lifeline
 
 START = "start.json"
 STATUS = "status.json"
-_ADVICE = ("This typically refers to", "Please see the FAQ page")   # MPICH's, about any end
-_LOOK_EVERY = 0.1       # s; rank 0 tells how far it is four times a second
-_FOR_RANK_0 = 5.0       # s, longer than rank 0 waits for others
-_ORPHAN_SECONDS = 2.5   # s that a rank takes to end itself once the lifeline is gone
+_ADVICE = ("This typically refers to", "Please see the FAQ page")  # MPICH's, about any end
+_LOOK_EVERY = 0.1  # s; rank 0 tells how far it is four times a second
+_FOR_RANK_0 = 5.0  # s, longer than rank 0 waits for others
+_ORPHAN_SECONDS = 2.5  # s that a rank takes to end itself once the lifeline is gone
 
 
 class StartError(StageError):
@@ -62,10 +62,10 @@ class _State:
     """What has been seen of rank 0 during a plan."""
 
     now: Awake = field(default_factory=Awake)
-    beat: int = -1          # a number that changes while it lives
-    done: int = 0           # tasks
-    seen: float = 0.0       # s, when the number last changed
-    said: bool = False      # that it does not respond
+    beat: int = -1  # a number that changes while it lives
+    done: int = 0  # tasks
+    seen: float = 0.0  # s, when the number last changed
+    said: bool = False  # that it does not respond
 
 
 class RankSession:
@@ -85,8 +85,17 @@ class RankSession:
         Told of a rank that does not respond.
     """
 
-    def __init__(self, program: Mpiexec, ranks: int, function: Task, *, scratch: Path | None,
-                 patience: float, ready: float, found: Callable[[Finding], None]) -> None:
+    def __init__(
+        self,
+        program: Mpiexec,
+        ranks: int,
+        function: Task,
+        *,
+        scratch: Path | None,
+        patience: float,
+        ready: float,
+        found: Callable[[Finding], None],
+    ) -> None:
         self._program, self._ranks, self._function = program, ranks, function
         self._scratch, self._patience, self._ready = scratch, patience, ready
         self._found, self._told = found, 0
@@ -108,21 +117,35 @@ class RankSession:
             self._stack.callback(self._clear_up)
             self._stack.enter_context(Lifeline(self._folder))
             write_values(self._folder / START, {"ranks": self._ranks, "patience": self._patience})
-            self._process = start(self._command(), self._environment(),
-                                  output=self._folder / "stdout", errors=self._folder / "stderr")
+            self._process = start(
+                self._command(),
+                self._environment(),
+                output=self._folder / "stdout",
+                errors=self._folder / "stderr",
+            )
             self._stack.callback(self._stop_launcher)
             self._wait_until_ready()
         except BaseException:
             self._stack.close()
             raise
 
-    def map(self, function: Task, folder: Path, count: int, progress: Report | None,
-            patience: float | None = None) -> None:
+    def map(
+        self,
+        function: Task,
+        folder: Path,
+        count: int,
+        progress: Report | None,
+        patience: float | None = None,
+    ) -> None:
         """Have the ranks work on a plan; any failure ends them all."""
         failure = None
         try:
-            command = {"function": task_name(function), "folder": str(folder), "count": count,
-                       "patience": patience}
+            command = {
+                "function": task_name(function),
+                "folder": str(folder),
+                "count": count,
+                "patience": patience,
+            }
             failure = self._map(command, progress)
         except BaseException:
             self._stack.close()
@@ -172,15 +195,17 @@ class RankSession:
         if status.get("plan") == self._plans - 1 and status["beat"] != state.beat:
             state.beat, state.done, state.seen = status["beat"], status["done"], now
             state.said = False
-            for values in status["found"][self._told:]:
+            for values in status["found"][self._told :]:
                 self._told += 1
                 self._found(Finding(**values))
             if status["late"]:
                 raise StageError(status["late"])
         silent, name = now - state.seen, f"rank 0 of {self._ranks}"
         if silent > limit:
-            raise StageError(f"{name} has been silent for {silent:.0f} s; see whether it is "
-                             "suspended, and whether its disk answers, and run it again")
+            raise StageError(
+                f"{name} has been silent for {silent:.0f} s; see whether it is "
+                "suspended, and whether its disk answers, and run it again"
+            )
         if silent > min(NOTICE_SECONDS, limit / 2) and not state.said:
             state.said = True
             self._found(no_sign_of_life(name, silent, limit))
@@ -191,9 +216,17 @@ class RankSession:
 
     def _command(self) -> list[str]:
         """The launcher with its arguments; what a rank needs stands in files."""
-        return [str(self._program.path), *binding_options(self._program.path), "-n",
-                str(self._ranks), str(python_executable()), "-P", "-m",
-                "locscale_hybrid.parallel.mpi.worker", str(self._folder)]
+        return [
+            str(self._program.path),
+            *binding_options(self._program.path),
+            "-n",
+            str(self._ranks),
+            str(python_executable()),
+            "-P",
+            "-m",
+            "locscale_hybrid.parallel.mpi.worker",
+            str(self._folder),
+        ]
 
     def _environment(self) -> dict[str, str]:
         """The environment of mpiexec and of its ranks."""
@@ -209,15 +242,20 @@ class RankSession:
         now, pause = Awake(), Pause()
         while True:
             ended = self._process.poll() is not None
-            missing = [rank for rank in range(self._ranks)
-                       if not (self._folder / f"rank-{rank}.ready").exists()]
+            missing = [
+                rank
+                for rank in range(self._ranks)
+                if not (self._folder / f"rank-{rank}.ready").exists()
+            ]
             if list(self._folder.glob("rank-*.error")) or ended:
                 raise self._start_error()
             if not missing:
                 return
             if now() > self._ready:
-                raise StartError(f"{self._program.path} ({self._program.origin}) did not bring up "
-                                 f"{_ranks_text(missing)} of {self._ranks} in {self._ready:.0f} s")
+                raise StartError(
+                    f"{self._program.path} ({self._program.origin}) did not bring up "
+                    f"{_ranks_text(missing)} of {self._ranks} in {self._ready:.0f} s"
+                )
             pause()
 
     def _start_error(self) -> StartError:
@@ -235,11 +273,13 @@ class RankSession:
             return StartError(
                 f"{program} does not run as root unless OMPI_ALLOW_RUN_AS_ROOT=1 and "
                 "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 are set: set both, or use another account",
-                "root")
+                "root",
+            )
         telling = [line for line in said if not line.startswith(_ADVICE)]
         last = telling[-1] if telling else "it said nothing"
-        return StartError(f"{program} {death(self._process.poll())} before the ranks were up: "
-                          f"{last}")
+        return StartError(
+            f"{program} {death(self._process.poll())} before the ranks were up: {last}"
+        )
 
     def _death(self) -> StageError:
         """What ended the ranks in the middle of a plan."""
@@ -251,8 +291,10 @@ class RankSession:
         ranks = [rank for rank, values in self._members().items() if str(values["pid"]) in pids]
         ranks += [int(name) for name in names]
         who = f"rank {ranks[0]}" if ranks else "one MPI rank"
-        return StageError(f"{who} of {self._ranks} {death(self._process.poll())}; use fewer "
-                          "processes with -np if memory is short")
+        return StageError(
+            f"{who} of {self._ranks} {death(self._process.poll())}; use fewer "
+            "processes with -np if memory is short"
+        )
 
     def _reported(self) -> Failure | None:
         """What the first rank with an error wrote about it."""
@@ -291,8 +333,9 @@ class RankSession:
         members = list(self._members().values())
         deadline, pause = time.monotonic() + _ORPHAN_SECONDS, Pause()
         while time.monotonic() < deadline and any(
-                values["begun"] is not None and process_start(values["pid"]) == values["begun"]
-                for values in members):
+            values["begun"] is not None and process_start(values["pid"]) == values["begun"]
+            for values in members
+        ):
             pause()
         for values in members:
             kill_if_same(values["pid"], values["begun"])
@@ -303,8 +346,14 @@ def binding_options(program: Path) -> list[str]:
     """Options with which a launcher leaves its ranks all cores; none where that is its way."""
     with tempfile.TemporaryFile() as said:  # the end of a pipe might be held open by a child
         try:
-            subprocess.run([str(program), "--version"], stdout=said, stderr=subprocess.DEVNULL,
-                           timeout=10, stdin=subprocess.DEVNULL, check=False)
+            subprocess.run(
+                [str(program), "--version"],
+                stdout=said,
+                stderr=subprocess.DEVNULL,
+                timeout=10,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired):
             return []
         said.seek(0)

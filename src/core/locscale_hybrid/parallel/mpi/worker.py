@@ -24,7 +24,7 @@ from .parent_watch import guard, watch
 from .session import START, STATUS, read_values, write_values
 
 FAILED = 3
-_KILL_AFTER = 1.0   # s
+_KILL_AFTER = 1.0  # s
 
 
 class _Rank:
@@ -45,7 +45,7 @@ class _Rank:
 
     def abort(self, code: int) -> None:
         """End all ranks."""
-        if self.comm is None:   # others may be about to read what their launcher has left
+        if self.comm is None:  # others may be about to read what their launcher has left
             remove_litter(shared_segments(Path("/proc/self")))
             os._exit(code)
         remove_litter(litter_of())
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
             serve(rank.comm)
     except BaseException as error:  # SystemExit too: otherwise the other ranks wait for ever
         rank.report(error)
-        if rank.comm is None:   # alone: MPI can end in order
+        if rank.comm is None:  # alone: MPI can end in order
             return FAILED
         rank.abort(FAILED)
     return 0
@@ -84,12 +84,15 @@ def _join(rank: _Rank) -> Any:
     comm = comm_world(dict(os.environ))
     wanted = (read_values(rank.folder / START) or {}).get("ranks")
     if comm.Get_size() != wanted:
-        raise StageError(f"{wanted} ranks were started and {comm.Get_size()} found each other; "
-                         "mpiexec and the library of mpi4py must be the same MPI")
+        raise StageError(
+            f"{wanted} ranks were started and {comm.Get_size()} found each other; "
+            "mpiexec and the library of mpi4py must be the same MPI"
+        )
     rank.number = comm.Get_rank()
-    write_values(rank.folder / f"rank-{rank.number}.ready",
-                 {"pid": os.getpid(), "begun": process_start(os.getpid()),
-                  "litter": litter_of()})
+    write_values(
+        rank.folder / f"rank-{rank.number}.ready",
+        {"pid": os.getpid(), "begun": process_start(os.getpid()), "litter": litter_of()},
+    )
     return comm
 
 
@@ -115,12 +118,17 @@ def _lead(rank: _Rank) -> None:
         plan += 1
 
 
-def _run_plan(rank: _Rank, executor: CommWorldExecutor, command: dict[str, Any],
-              result: Path) -> None:
+def _run_plan(
+    rank: _Rank, executor: CommWorldExecutor, command: dict[str, Any], result: Path
+) -> None:
     """Work on a plan with all ranks and write how it went."""
     try:
-        executor.map(load_task(command["function"]), Path(command["folder"]), command["count"],
-                     patience=command.get("patience"))
+        executor.map(
+            load_task(command["function"]),
+            Path(command["folder"]),
+            command["count"],
+            patience=command.get("patience"),
+        )
     except LocScaleError as error:
         failure = Failure("", str(error), "".join(getattr(error, "__notes__", [])))
         write_values(result, {"ok": False, "failure": failure.as_dict()})
@@ -147,8 +155,16 @@ class _State:
     def tell(self, done: int, late: str | None) -> None:
         """Write the state; a value that changes shows that this rank lives."""
         self._beat += 1
-        write_values(self._path, {"plan": self.plan, "beat": self._beat, "done": done,
-                                  "late": late, "found": self._found})
+        write_values(
+            self._path,
+            {
+                "plan": self.plan,
+                "beat": self._beat,
+                "done": done,
+                "late": late,
+                "found": self._found,
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ def provenance_map(facts: RunFacts) -> Map:
     return Map(values, mask.grid, "provenance")
 
 
-def write_run_report(path: Path, record: Mapping[str, Any], facts: RunFacts, observed: Map,
-                     reference: Map) -> None:
+def write_run_report(
+    path: Path, record: Mapping[str, Any], facts: RunFacts, observed: Map, reference: Map
+) -> None:
     """Write the report of a run.
 
     Parameters
@@ -44,9 +45,12 @@ def write_run_report(path: Path, record: Mapping[str, Any], facts: RunFacts, obs
     seen = mask.solid
     if facts.parameters.region is not None:
         seen = within(seen, box_of(facts.parameters.region, mask.grid))
-    panels = [Panel("input", observed.values), Panel("reference", reference.values),
-              Panel("output", facts.scaled.output.values, note="the map for looking"),
-              Panel("mask", mask.soft, "mask")]
+    panels = [
+        Panel("input", observed.values),
+        Panel("reference", reference.values),
+        Panel("output", facts.scaled.output.values, note="the map for looking"),
+        Panel("mask", mask.soft, "mask"),
+    ]
     if len(facts.hybrid):
         values = np.where(mask.solid, local_b_map(facts).values, np.float32(-1))
         panels.append(Panel("local B", values, "local B", "above the best-ordered region"))

@@ -42,14 +42,17 @@ def report_page(record: Mapping[str, Any], slices: str = "") -> str:
         _section("To be careful about", _list(caveats(record))),
         _section("To repeat this run", _command(record)),
         _section("Files and versions", _files(record)),
-        _section("Time and memory", _timings(record))]
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}: LocScale'
-            f" report</title>\n<style>{STYLE}</style></head>\n<body>\n<header><h1>{escape(title)}"
-            f'</h1><p class="lead">Local sharpening with a hybrid model — '
-            f'{escape(record["program"]["name"])} {escape(record["program"]["version"])}</p>'
-            f"</header>\n<main>\n{''.join(sections)}</main>\n</body></html>\n")
+        _section("Time and memory", _timings(record)),
+    ]
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}: LocScale'
+        f" report</title>\n<style>{STYLE}</style></head>\n<body>\n<header><h1>{escape(title)}"
+        f'</h1><p class="lead">Local sharpening with a hybrid model — '
+        f"{escape(record['program']['name'])} {escape(record['program']['version'])}</p>"
+        f"</header>\n<main>\n{''.join(sections)}</main>\n</body></html>\n"
+    )
 
 
 def write_report(path: Path, page: str) -> None:
@@ -77,23 +80,31 @@ def _findings(findings: Iterable[Mapping[str, Any]]) -> str:
     entries = "".join(
         f'<li class="is-{escape(finding["level"])}"><b>{_MARKS.get(finding["level"], "Note")}</b>'
         f"{escape(finding['message'])} <code>{escape(finding['code'])}</code></li>"
-        for finding in ordered)
+        for finding in ordered
+    )
     return f'<ul class="findings">{entries}</ul>'
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> str:
     """A table of two columns."""
-    body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>'
-                   for name, text in rows)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>'
+        for name, text in rows
+    )
     return f'<table class="facts">{body}</table>'
 
 
 def _figures(figures: Iterable[Figure]) -> str:
     """Charts side by side where there is room."""
-    return '<div class="charts">' + "".join(
-        f"<figure><h3>{escape(figure.title)}</h3>{figure.legend}{figure.chart}"
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
-        for figure in figures) + "</div>"
+    return (
+        '<div class="charts">'
+        + "".join(
+            f"<figure><h3>{escape(figure.title)}</h3>{figure.legend}{figure.chart}"
+            f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+            for figure in figures
+        )
+        + "</div>"
+    )
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -110,31 +121,48 @@ def _command(record: Mapping[str, Any]) -> str:
             lines.append([])
         lines[-1].append(word)
     typed = " \\\n    ".join(map(shlex.join, lines))
-    return (f"<pre><code>{escape(typed)}</code></pre>"
-            f"<p>Or, with all inputs held to their hashes: <code>{escape(again)}</code></p>")
+    return (
+        f"<pre><code>{escape(typed)}</code></pre>"
+        f"<p>Or, with all inputs held to their hashes: <code>{escape(again)}</code></p>"
+    )
 
 
 def _files(record: Mapping[str, Any]) -> str:
     """What went in with its hash, what came out, what it ran on."""
-    rows = [(name.replace("_", " "), f"{entry['path']} — SHA-256 {entry['sha256']}")
-            for name, entry in record["inputs"].items()]
+    rows = [
+        (name.replace("_", " "), f"{entry['path']} — SHA-256 {entry['sha256']}")
+        for name, entry in record["inputs"].items()
+    ]
     rows += [(f"output, {name}", path) for name, path in record["outputs"].items()]
     versions = record["program"]
-    rows.append(("versions", ", ".join(f"{name} {versions[name]}" for name in versions
-                                       if name not in ("name", "version"))))
+    rows.append(
+        (
+            "versions",
+            ", ".join(
+                f"{name} {versions[name]}" for name in versions if name not in ("name", "version")
+            ),
+        )
+    )
     return _facts([*rows, ("ran on", record["executor"])])
 
 
 def _timings(record: Mapping[str, Any]) -> str:
     """Seconds and memory of the stages."""
     *stages, total = timing_rows(record)
-    head = ('<thead><tr><th scope="col">stage</th><th class="number" scope="col">seconds</th>'
-            '<th class="number" scope="col">peak memory, GiB</th><td></td></tr></thead>')
+    head = (
+        '<thead><tr><th scope="col">stage</th><th class="number" scope="col">seconds</th>'
+        '<th class="number" scope="col">peak memory, GiB</th><td></td></tr></thead>'
+    )
 
     def row(cells: tuple[str, str, str], kind: str = "") -> str:
         """One line."""
-        return (f'<tr{kind}><th scope="row">{escape(cells[0])}</th><td class="number">{cells[1]}'
-                f'</td><td class="number">{cells[2]}</td><td></td></tr>')
+        return (
+            f'<tr{kind}><th scope="row">{escape(cells[0])}</th><td class="number">{cells[1]}'
+            f'</td><td class="number">{cells[2]}</td><td></td></tr>'
+        )
 
-    return (f'<table class="facts">{head}<tbody>{"".join(map(row, stages))}'
-            + row(total, ' class="sum"') + "</tbody></table>")
+    return (
+        f'<table class="facts">{head}<tbody>{"".join(map(row, stages))}'
+        + row(total, ' class="sum"')
+        + "</tbody></table>"
+    )

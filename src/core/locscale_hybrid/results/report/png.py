@@ -33,8 +33,14 @@ def encode_png(pixels: ByteArray) -> bytes:
     rows = np.zeros((height, 1 + width * channels), dtype=np.uint8)  # each begins with "no filter"
     rows[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPE[channels], 0, 0, 0)
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header),
-                     _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)), _chunk(b"IEND", b"")])
+    return b"".join(
+        [
+            _SIGNATURE,
+            _chunk(b"IHDR", header),
+            _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)),
+            _chunk(b"IEND", b""),
+        ]
+    )
 
 
 def data_uri(pixels: ByteArray) -> str:
@@ -44,5 +50,9 @@ def data_uri(pixels: ByteArray) -> str:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     """Length, kind, content, checksum."""
-    return (struct.pack(">I", len(content)) + kind + content
-            + struct.pack(">I", zlib.crc32(kind + content)))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )

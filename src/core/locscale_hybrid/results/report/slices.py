@@ -14,16 +14,21 @@ from .png import ByteArray, data_uri
 
 Look = Literal["density", "mask", "local B"]
 
-_MARGIN = 6.0            # Å around the mask
-_MOST_PIXELS = 400       # along an edge; finer maps are averaged down
-_BRIGHTEST = 0.998       # quantile of a slice's density that is drawn black
-_BELOW_ZERO = 0.1        # of that, drawn white
-_BAR_SHARE = 0.3         # of the widest picture, which the scale bar stays below
+_MARGIN = 6.0  # Å around the mask
+_MOST_PIXELS = 400  # along an edge; finer maps are averaged down
+_BRIGHTEST = 0.998  # quantile of a slice's density that is drawn black
+_BELOW_ZERO = 0.1  # of that, drawn white
+_BAR_SHARE = 0.3  # of the widest picture, which the scale bar stays below
 _BARS = (200, 100, 50, 20, 10, 5, 2, 1)  # Å
 _AXES = "xyz"
 # Ordered to disordered; also the colours of the scale beside the pictures.
-RAMP = ((0x1F, 0x5F, 0xA8), (0x3E, 0x96, 0xB4), (0x86, 0xB8, 0x8A), (0xE3, 0xB8, 0x4E),
-        (0xC8, 0x50, 0x32))
+RAMP = (
+    (0x1F, 0x5F, 0xA8),
+    (0x3E, 0x96, 0xB4),
+    (0x86, 0xB8, 0x8A),
+    (0xE3, 0xB8, 0x4E),
+    (0xC8, 0x50, 0x32),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +69,18 @@ def slices_table(panels: Sequence[Panel], grid: Grid, inside: BoolArray) -> str:
     heads = "".join(f"<th>{_view_name(axis, grid, centre)}</th>" for axis in range(3))
     rows = []
     for panel in panels:
-        cells = "".join(f"<td>{_picture(panel, image, view, part, widest)}</td>"
-                        for view, image in enumerate(_images(panel, box, centre)))
+        cells = "".join(
+            f"<td>{_picture(panel, image, view, part, widest)}</td>"
+            for view, image in enumerate(_images(panel, box, centre))
+        )
         note = f'<span class="note">{escape(panel.note)}</span>' if panel.note else ""
-        rows.append(f"<tr><th>{escape(panel.name)}{note}{_scale_of(panel)}</th>"
-                    f"{cells}</tr>")
+        rows.append(f"<tr><th>{escape(panel.name)}{note}{_scale_of(panel)}</th>{cells}</tr>")
     bar = next((length for length in _BARS if length <= _BAR_SHARE * widest), 1)
-    cell = (f'<td><span class="scale" style="width:{100 * bar / widest:.3f}%"></span>'
-            f"{bar} Å</td>")
-    return (f'<table class="slices"><thead><tr><th></th>{heads}</tr></thead>'
-            f'<tbody>{"".join(rows)}<tr class="bars"><th></th>{cell * 3}</tr></tbody></table>')
+    cell = f'<td><span class="scale" style="width:{100 * bar / widest:.3f}%"></span>{bar} Å</td>'
+    return (
+        f'<table class="slices"><thead><tr><th></th>{heads}</tr></thead>'
+        f'<tbody>{"".join(rows)}<tr class="bars"><th></th>{cell * 3}</tr></tbody></table>'
+    )
 
 
 def grey_levels(values: FloatArray, white: float, black: float) -> ByteArray:
@@ -95,14 +102,20 @@ def _view_name(axis: int, grid: Grid, centre: Sequence[int]) -> str:
     normal = _AXES[2 - axis]
     across, up = (name for name in _AXES if name != normal)
     place = float(grid.position_of(np.array(centre))[2 - axis])
-    return (f"{across} → {up} ↑<span class=\"note\">{normal} = {place:.1f} Å, "
-            f"section {centre[axis]}</span>")
+    return (
+        f'{across} → {up} ↑<span class="note">{normal} = {place:.1f} Å, '
+        f"section {centre[axis]}</span>"
+    )
 
 
 def _images(panel: Panel, box: Box, centre: Sequence[int]) -> list[ByteArray]:
     """The three sections as pixels, the first row at the top."""
-    cuts = [np.take(panel.values, centre[axis], axis=axis)[
-        tuple(side for other, side in enumerate(box) if other != axis)] for axis in range(3)]
+    cuts = [
+        np.take(panel.values, centre[axis], axis=axis)[
+            tuple(side for other, side in enumerate(box) if other != axis)
+        ]
+        for axis in range(3)
+    ]
     cuts = [_averaged_down(cut)[::-1] for cut in cuts]
     if panel.look == "local B":
         highest = _highest(panel)
@@ -127,10 +140,12 @@ def _picture(panel: Panel, image: ByteArray, view: int, part: Grid, widest: floa
     """One image, its width to the scale of the table."""
     edges = [part.cell[i] for i in range(3) if i != 2 - view]  # across, up
     normal = _AXES[2 - view]
-    return (f'<img class="{panel.look.replace(" ", "-")}" src="{data_uri(image)}" '
-            f'alt="{escape(panel.name)}, section along {normal}" '
-            f'style="width:{100 * edges[0] / widest:.3f}%;'
-            f'aspect-ratio:{edges[0]:.4g}/{edges[1]:.4g}">')
+    return (
+        f'<img class="{panel.look.replace(" ", "-")}" src="{data_uri(image)}" '
+        f'alt="{escape(panel.name)}, section along {normal}" '
+        f'style="width:{100 * edges[0] / widest:.3f}%;'
+        f'aspect-ratio:{edges[0]:.4g}/{edges[1]:.4g}">'
+    )
 
 
 def _highest(panel: Panel) -> float:
@@ -144,5 +159,7 @@ def _scale_of(panel: Panel) -> str:
     if panel.look != "local B":
         return ""
     stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in RAMP)
-    return (f'<span class="ramp" style="background:linear-gradient(90deg,{stops})"></span>'
-            f'<span class="note">0 to {_highest(panel):.0f} Å²</span>')
+    return (
+        f'<span class="ramp" style="background:linear-gradient(90deg,{stops})"></span>'
+        f'<span class="note">0 to {_highest(panel):.0f} Å²</span>'
+    )

@@ -16,10 +16,41 @@ WIDTH, HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 14, 46
 _DASHES = ("", "7 3", "2 3", "9 3 2 3")
 _NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-_RESOLUTIONS = (20, 15, 12, 10, 8, 7, 6, 5, 4.5, 4, 3.5, 3.2, 3, 2.8, 2.6, 2.4, 2.2,
-                2, 1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5)  # Å
+_RESOLUTIONS = (
+    20,
+    15,
+    12,
+    10,
+    8,
+    7,
+    6,
+    5,
+    4.5,
+    4,
+    3.5,
+    3.2,
+    3,
+    2.8,
+    2.6,
+    2.4,
+    2.2,
+    2,
+    1.8,
+    1.6,
+    1.5,
+    1.4,
+    1.3,
+    1.2,
+    1.1,
+    1,
+    0.9,
+    0.8,
+    0.7,
+    0.6,
+    0.5,
+)  # Å
 _TICK_SPACING = 34  # pixels
-_MARK_ROOM = 56     # pixels that the word of a mark needs
+_MARK_ROOM = 56  # pixels that the word of a mark needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +132,12 @@ def linear_axis(label: str, low: float, high: float, *, n_ticks: int = 6) -> Axi
     step = scale * next(nice for nice in _NICE_STEPS if nice * scale >= raw * (1 - 1e-9))
     first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
     digits = max(0, int(-np.floor(np.log10(step) + 1e-9)) + (step / scale == 2.5))
-    return Axis(label, low, high,
-                tuple((i * step, f"{i * step + 0.0:.{digits}f}") for i in range(first, last + 1)))
+    return Axis(
+        label,
+        low,
+        high,
+        tuple((i * step, f"{i * step + 0.0:.{digits}f}") for i in range(first, last + 1)),
+    )
 
 
 def resolution_axis(highest: float, *, lowest: float = 0.0) -> Axis:
@@ -120,8 +155,15 @@ def decade_axis(label: str, low: float, high: float) -> Axis:
     """An axis of decimal logarithms with powers of ten along it."""
     first, last = int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9))
     step = max(1, (last - first) // 6 + 1)
-    return Axis(label, low, high, tuple((float(i), f"1e{i}" if abs(i) > 2 else f"{10.0**i:g}")
-                                        for i in range(first, last + 1, step)))
+    return Axis(
+        label,
+        low,
+        high,
+        tuple(
+            (float(i), f"1e{i}" if abs(i) > 2 else f"{10.0**i:g}")
+            for i in range(first, last + 1, step)
+        ),
+    )
 
 
 def chart(title: str, x: Axis, y: Axis, items: Sequence[Item]) -> str:
@@ -144,11 +186,19 @@ def chart(title: str, x: Axis, y: Axis, items: Sequence[Item]) -> str:
     name = f"clip{abs(hash_of(title))}"
     drawn = [_draw(frame, item) for item in items if not isinstance(item, Mark)]
     marks = [_mark(frame, item) for item in items if isinstance(item, Mark)]
-    return "\n".join([
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
-        f'<clipPath id="{name}"><rect x="{_LEFT}" y="{_TOP}" width="{WIDTH - _LEFT - _RIGHT}" '
-        f'height="{HEIGHT - _TOP - _BOTTOM}"/></clipPath>',
-        _axes(frame), f'<g clip-path="url(#{name})">', *drawn, "</g>", *marks, "</svg>"])
+    return "\n".join(
+        [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
+            f'<clipPath id="{name}"><rect x="{_LEFT}" y="{_TOP}" width="{WIDTH - _LEFT - _RIGHT}" '
+            f'height="{HEIGHT - _TOP - _BOTTOM}"/></clipPath>',
+            _axes(frame),
+            f'<g clip-path="url(#{name})">',
+            *drawn,
+            "</g>",
+            *marks,
+            "</svg>",
+        ]
+    )
 
 
 def legend(items: Sequence[Item]) -> str:
@@ -157,11 +207,14 @@ def legend(items: Sequence[Item]) -> str:
     for item in items:
         if isinstance(item, Mark) or not item.label:
             continue
-        sample = (f'<path class="c{item.style}" d="M0 6H26"{_dashes(item.style)}/>'
-                  if isinstance(item, Curve) else
-                  f'<rect class="{_kind(item)} f{item.style}" y="1" width="26" height="10"/>')
-        entries.append(f'<li><svg class="sample" viewBox="0 0 26 12">{sample}</svg>'
-                       f"{escape(item.label)}</li>")
+        sample = (
+            f'<path class="c{item.style}" d="M0 6H26"{_dashes(item.style)}/>'
+            if isinstance(item, Curve)
+            else f'<rect class="{_kind(item)} f{item.style}" y="1" width="26" height="10"/>'
+        )
+        entries.append(
+            f'<li><svg class="sample" viewBox="0 0 26 12">{sample}</svg>{escape(item.label)}</li>'
+        )
     return f'<ul class="legend">{"".join(entries)}</ul>'
 
 
@@ -195,8 +248,10 @@ def _draw(frame: _Frame, item: Curve | Area | Bars) -> str:
     """One item."""
     if isinstance(item, Curve):
         path = _path(frame.across(item.x), frame.down(item.y))
-        return (f'<path class="c{item.style}"{_dashes(item.style)} d="{path}">'
-                f"<title>{escape(item.label)}</title></path>")
+        return (
+            f'<path class="c{item.style}"{_dashes(item.style)} d="{path}">'
+            f"<title>{escape(item.label)}</title></path>"
+        )
     if isinstance(item, Area):
         x = np.concatenate([item.x, item.x[::-1]])
         path = _path(frame.across(x), frame.down(np.concatenate([item.low, item.high[::-1]])))
@@ -204,8 +259,10 @@ def _draw(frame: _Frame, item: Curve | Area | Bars) -> str:
         x = np.repeat(item.edges, 2)
         y = np.concatenate([[0.0], np.repeat(item.counts, 2), [0.0]])
         path = _path(frame.across(x), frame.down(y))
-    return (f'<path class="{_kind(item)} f{item.style}" d="{path}Z">'
-            f"<title>{escape(item.label)}</title></path>")
+    return (
+        f'<path class="{_kind(item)} f{item.style}" d="{path}Z">'
+        f"<title>{escape(item.label)}</title></path>"
+    )
 
 
 def _kind(item: Area | Bars) -> str:
@@ -235,13 +292,17 @@ def _mark(frame: _Frame, mark: Mark) -> str:
     if mark.x is not None:
         x = float(frame.across(mark.x))
         anchor, shift = ("end", -4) if x > WIDTH - _RIGHT - _MARK_ROOM else ("start", 4)
-        return (f'<path class="mark" d="M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}"/>'
-                f'<text x="{x + shift:.1f}" y="{_TOP + 11}" text-anchor="{anchor}">'
-                f"{escape(mark.label)}</text>")
+        return (
+            f'<path class="mark" d="M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}"/>'
+            f'<text x="{x + shift:.1f}" y="{_TOP + 11}" text-anchor="{anchor}">'
+            f"{escape(mark.label)}</text>"
+        )
     y = float(frame.down(mark.y or 0.0))
-    return (f'<path class="mark" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
-            f'<text x="{WIDTH - _RIGHT - 4}" y="{y - 4:.1f}" text-anchor="end">'
-            f"{escape(mark.label)}</text>")
+    return (
+        f'<path class="mark" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
+        f'<text x="{WIDTH - _RIGHT - 4}" y="{y - 4:.1f}" text-anchor="end">'
+        f"{escape(mark.label)}</text>"
+    )
 
 
 def _axes(frame: _Frame) -> str:
@@ -250,16 +311,22 @@ def _axes(frame: _Frame) -> str:
     parts = []
     for value, text in frame.y.ticks:
         y = float(frame.down(value))
-        parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>'
-                     f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
+        parts.append(
+            f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>'
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+        )
     for value, text in frame.x.ticks:
         x = float(frame.across(value))
-        parts.append(f'<path class="tick" d="M{x:.1f} {low}v4"/>'
-                     f'<text x="{x:.1f}" y="{low + 17}" text-anchor="middle">{text}</text>')
+        parts.append(
+            f'<path class="tick" d="M{x:.1f} {low}v4"/>'
+            f'<text x="{x:.1f}" y="{low + 17}" text-anchor="middle">{text}</text>'
+        )
     middle = (_TOP + low) / 2
-    parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{low}H{right}"/>'
-                 f'<text x="{(_LEFT + right) / 2:.0f}" y="{bottom}" text-anchor="middle">'
-                 f"{escape(frame.x.label)}</text>"
-                 f'<text x="12" y="{middle:.0f}" text-anchor="middle" '
-                 f'transform="rotate(-90 12 {middle:.0f})">{escape(frame.y.label)}</text>')
+    parts.append(
+        f'<path class="axis" d="M{_LEFT} {_TOP}V{low}H{right}"/>'
+        f'<text x="{(_LEFT + right) / 2:.0f}" y="{bottom}" text-anchor="middle">'
+        f"{escape(frame.x.label)}</text>"
+        f'<text x="12" y="{middle:.0f}" text-anchor="middle" '
+        f'transform="rotate(-90 12 {middle:.0f})">{escape(frame.y.label)}</text>'
+    )
     return "".join(parts)
