@@ -30,7 +30,7 @@ def outcomes(report: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def first_line(result: ElementTree.Element) -> str:
-    """What a result says, in one line."""
+    """Return what a result says, in one line."""
     return result.get("message", "").partition("\n")[0]
 
 

@@ -81,14 +81,14 @@ class Model:
         self.solvent = basic.distance_to_atoms(self.full, CASE) > 12
 
     def _place(self, points: np.ndarray) -> Place:
-        """The group at these points."""
+        """Place the group at these points."""
         voxels = np.indices(CASE.shape).reshape(3, -1).T[:, ::-1] * CASE.voxel_size
         own = cKDTree(points).query(voxels)[0]
         other = cKDTree(self.protein).query(voxels)[0]
         return Place(points, ((own < RADIUS) & (own < other)).reshape(CASE.shape))
 
     def structure(self, with_groups: bool) -> gemmi.Structure:
-        """The structure, all or what is left of it."""
+        """Make the structure, all or what is left of it."""
         return self.full if with_groups else self.bare
 
     def level(self, values: np.ndarray, points: np.ndarray) -> float:
@@ -107,7 +107,7 @@ def group_of(chain: str, residue: gemmi.Residue) -> str:
 
 
 def sampled(values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A map of the case at points, Å, by linear interpolation."""
+    """Sample a map of the case at points, Å, by linear interpolation."""
     return ndimage.map_coordinates(values, points[:, ::-1].T / CASE.voxel_size, order=1)
 
 
@@ -340,7 +340,7 @@ def main() -> None:
 
 
 def noise_rows(noise: dict[str, float]) -> list[tuple[str, str]]:
-    """What became of noise alone."""
+    """List what became of noise alone."""
     return [
         ("correlation with the reference", f"{noise['cc']:.4f}"),
         ("the same with the reference shifted, rms", f"{noise['cc_chance']:.4f}"),

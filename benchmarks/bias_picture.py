@@ -83,7 +83,7 @@ def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def section(model: "Model", values: np.ndarray, middle: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """A map in the plane, over its level at the protein's atoms; solvent is zero."""
+    """Cut a map in the plane, over its level at the protein's atoms; solvent is zero."""
     from bias import CASE, sampled
 
     steps = np.arange(-ARM, ARM + STEP / 2, STEP)
@@ -96,7 +96,7 @@ def section(model: "Model", values: np.ndarray, middle: np.ndarray, axes: np.nda
 
 
 def _show(panel: plt.Axes, plane: np.ndarray) -> None:
-    """One panel."""
+    """Draw one panel."""
     panel.imshow(
         plane,
         cmap="gray_r",
@@ -110,7 +110,7 @@ def _show(panel: plt.Axes, plane: np.ndarray) -> None:
 
 
 def _atoms(panel: plt.Axes, points: np.ndarray, middle: np.ndarray, axes: np.ndarray) -> None:
-    """The atoms of the group that lie in the plane."""
+    """Find the atoms of the group in the plane."""
     normal = np.cross(*axes)
     near = points[np.abs((points - middle) @ normal) < IN_PLANE] - middle
     panel.plot(*(near @ axes.T).T, ".", color="tab:orange", markersize=2.5)

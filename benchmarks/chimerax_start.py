@@ -35,7 +35,7 @@ class Ticks:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def turn(self):
-        """One turn is over."""
+        """Note that one turn is over."""
         now = time.perf_counter()
         used = time.thread_time()
         self.lengths.append(now - self._begun)
@@ -96,7 +96,7 @@ class OurShare:
 
 
 def measure(session, run, edge, folder, ours, *, unsaved, atoms):
-    """One run; a row of the table and the stacks of late turns."""
+    """Time one run; return a row of the table and the stacks of late turns."""
     from helpers import write_map, write_model
 
     for seed in (1, 2):

@@ -20,7 +20,7 @@ DRAWS = (3, 11, 12)  # seeds; figures are means of these
 def without_data(
     observed: ObservedMaps, d_min: float, seed: int, symmetry: Symmetry | None
 ) -> ObservedMaps:
-    """The observation with noise in place of data at and near the resolution limit."""
+    """Put noise in place of data at and near the resolution limit."""
     assert observed.half_1 is not None and observed.half_2 is not None
     space = FourierSpace(observed.average.grid)
     halves = [space.forward(half.values) for half in (observed.half_1, observed.half_2)]

@@ -72,7 +72,7 @@ class Subject:
     single: bool = False
 
     def observed(self) -> ObservedMaps:
-        """The maps as a run reads them."""
+        """Read the maps as a run does."""
         first, second = self.halves
         if not self.single:
             return observe_halves(first, second)
@@ -107,7 +107,7 @@ def warnings_of(subject: Subject) -> set[str]:
 
 
 def clean(seeds: int) -> Iterator[tuple[str, Subject]]:
-    """The simulated cases under every condition."""
+    """Make the simulated cases under every condition."""
     for name in NAMES:
         case = simulated.case_named(name)
         structure, _, signal, sd = simulated.noiseless(case)
@@ -214,7 +214,7 @@ def spoilt() -> Iterator[tuple[str, Subject]]:
 
 
 def tight_mask(signal: np.ndarray, case: simulated.Case) -> np.ndarray:
-    """A soft mask in the shape of the particle."""
+    """Make a soft mask in the shape of the particle."""
     dense = signal > 0.3 * np.quantile(signal, 0.995)
     return np.clip(
         ndimage.gaussian_filter(ndimage.binary_dilation(dense, iterations=3).astype(float), 1.5)
@@ -225,12 +225,12 @@ def tight_mask(signal: np.ndarray, case: simulated.Case) -> np.ndarray:
 
 
 def turned(values: np.ndarray) -> np.ndarray:
-    """A map turned by no simple angle."""
+    """Turn a map by an arbitrary angle."""
     return np.asarray(ndimage.rotate(values, 37.0, (0, 2), reshape=False, order=1, mode="wrap"))
 
 
 def moved(model: AtomicModel, shift: np.ndarray | float) -> AtomicModel:
-    """A model moved by a shift in Å along x, y, z."""
+    """Shift a model by Å along x, y, z."""
     return replace(model, positions=model.positions + shift)
 
 
@@ -279,7 +279,7 @@ def main() -> None:
 
 
 def shown(counts: dict[str, Counts], n_clean: int) -> str:
-    """The table, and below it where the false alarms were."""
+    """Format the table, and below it where the false alarms were."""
     rows = [
         (f"`{code}`", kind.false, n_clean, kind.true if kind.spoilt else None, kind.spoilt or None)
         for code, kind in sorted(counts.items())

@@ -39,17 +39,17 @@ class Limit:
     at_least: bool = False
 
     def holds(self, value: float, bound: float) -> bool:
-        """Whether the number keeps its bound."""
+        """Test whether the number keeps its bound."""
         return value >= bound if self.at_least else value <= bound
 
 
 def default(name: str, policy: str = "adaptive") -> Reader:
-    """A measure of the map for looking."""
+    """Read a measure of the display map."""
     return lambda case: case["policies"].get(policy, {}).get(name)
 
 
 def sized(read: Reader) -> Reader:
-    """The same without its sign."""
+    """Return the same without its sign."""
 
     def size(case: Figures) -> float | None:
         value = read(case)
@@ -69,13 +69,13 @@ def in_control(which: str) -> Reader:
 
 
 def of_halves(case: Figures) -> float:
-    """How much more the sharpened halves promise than the unscaled ones, at d_min."""
+    """Measure how much more the sharpened halves promise than the unscaled ones, at d_min."""
     figures = case["policies"]["adaptive"]
     return figures["honesty_sharpened_d"] - figures["honesty_unscaled_d"]
 
 
 def in_perfect(name: str) -> Reader:
-    """A figure of the run with the complete model."""
+    """Read a figure of the run with the complete model."""
     return lambda case: case.get("perfect_run", {}).get(name)
 
 
@@ -149,12 +149,12 @@ LIMITS = (
 
 
 def limits_table(found: dict[str, Figures]) -> str:
-    """Every limit with what was found, case by case."""
+    """Format every limit with what was found, case by case."""
     return table(HEAD, [row for limit in LIMITS for row in _rows(limit, found)])
 
 
 def _rows(limit: Limit, found: dict[str, Figures]) -> Iterator[tuple[str, ...]]:
-    """The lines of one limit."""
+    """Format the lines of one limit."""
     for name, case in found.items():
         bound, value = limit.bounds.get(name, limit.bounds.get(ALL)), limit.read(case)
         if bound is None or value is None:

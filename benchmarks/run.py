@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def times(asked: argparse.Namespace) -> tuple[list[speed.Row], dict[str, float]]:
-    """The table of times, part by part as it is measured."""
+    """Yield the table of times, part by part as it is measured."""
     rows: list[speed.Row] = []
     ratios: dict[str, float] = {}
     for new, found in _timed_parts(asked):
@@ -78,7 +78,7 @@ def _timed_parts(asked: argparse.Namespace) -> Iterator[tuple[list[speed.Row], d
 
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on."""
+    """Describe what the figures were measured on."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -101,19 +101,19 @@ def machine() -> dict[str, object]:
 
 
 def describe(facts: dict[str, object]) -> str:
-    """The machine in one line."""
+    """Describe the machine in one line."""
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def run_names() -> list[str]:
-    """All cases with known truth; the parent process imports no numpy, so a child tells."""
+    """List all cases with known truth; a child process does, so that this one imports no numpy."""
     from child import run_job
 
     return run_job("simulated:names").answer
 
 
 def _asked() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

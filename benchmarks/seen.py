@@ -26,7 +26,7 @@ class SeenWeight:
     values: dict[int, np.ndarray] = field(default_factory=dict)
 
     def whole(self, shape: tuple[int, ...], window: float) -> np.ndarray:
-        """The weight in the whole map; 1 where the band was not weighted, 0 outside the box."""
+        """Put the weight into the whole map; 1 if the band was not weighted, 0 outside the box."""
         result = np.zeros(shape, dtype=np.float32)
         result[self.box] = self.values.get(round(window / self.resolution), 1.0)
         return result

@@ -54,7 +54,7 @@ class Case(basic.Simulation):
     coordinate_noise: float = 0.0
 
     def described(self) -> dict[str, object]:
-        """The case as JSON values."""
+        """Return the case as JSON values."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
         return {name: str(v) if isinstance(v, Path) else v for name, v in fields.items()}
 
@@ -107,7 +107,7 @@ SPACING = 70.0  # Å between the molecules of a packed case
 
 
 def make(case: Case, folder: Path) -> Path:
-    """The folder of a case, made where it is not there yet."""
+    """Make the folder of a case if it does not exist."""
     stamp = folder / "case.json"
     wanted = json.dumps(case.described(), sort_keys=True)
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -139,7 +139,7 @@ def _simulate(case: Case, folder: Path) -> None:
 
 
 def noiseless(case: Case) -> tuple[gemmi.Structure, np.ndarray, np.ndarray, float]:
-    """The true model and density, what both halves show of it, and the sd of their noise."""
+    """Return the true model and density, what both halves show of it, and the sd of their noise."""
     structure = _full_model(case)
     protein = basic.density(structure, case)
     distance = basic.distance_to_atoms(structure, case)
@@ -151,12 +151,12 @@ def noiseless(case: Case) -> tuple[gemmi.Structure, np.ndarray, np.ndarray, floa
 
 
 def given_model(case: Case, structure: gemmi.Structure) -> gemmi.Structure:
-    """What the user has of a true model."""
+    """Make what the user has of a true model."""
     return _given(case, _known(case, structure))
 
 
 def _full_model(case: Case) -> gemmi.Structure:
-    """The model of the truth, its symmetry centre on voxel n // 2."""
+    """Read the model of the truth, its symmetry centre on voxel n // 2."""
     if case.point_group == "C1" and case.copies == (1, 1, 1):
         return basic.prepared_model(case)
     source = gemmi.read_structure(str(case.model))
@@ -217,7 +217,7 @@ def noise(case: Case, sd: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _known(case: Case, structure: gemmi.Structure) -> gemmi.Structure:
-    """What the model holds, with its symmetry mates: all chains, without what is left out."""
+    """Keep what the model has, with its symmetry mates: all chains but those left out."""
     known = basic.without_chains(structure, case.drop_chains)
     for chain in known[0]:
         keep = round(len(chain) * (1 - case.drop_last))
@@ -227,7 +227,7 @@ def _known(case: Case, structure: gemmi.Structure) -> gemmi.Structure:
 
 
 def _given(case: Case, known: gemmi.Structure) -> gemmi.Structure:
-    """What the user has of the model: some chains only, coordinates in error."""
+    """Keep what the user has of the model: some chains only, coordinates in error."""
     partial = known.clone()
     for name in [chain.name for chain in partial[0]]:
         if case.keep_chains and name not in case.keep_chains:
@@ -240,7 +240,7 @@ def _given(case: Case, known: gemmi.Structure) -> gemmi.Structure:
 
 
 def case_named(name: str) -> Case:
-    """A case with known truth, or a large one: "packed-300", "packed-400"."""
+    """Find a case with known truth, or a large one: "packed-300", "packed-400"."""
     if name == "packed-300":
         return replace(ENOLASE, box=300, copies=(3, 3, 1))
     if name == "packed-400":
@@ -249,5 +249,5 @@ def case_named(name: str) -> Case:
 
 
 def names() -> list[str]:
-    """All cases with known truth."""
+    """List all cases with known truth."""
     return list(CASES)

@@ -22,7 +22,7 @@ Row = dict[str, object]
 
 
 def row(what: str, case: str, cost: dict[str, float], voxels: float | None = None) -> Row:
-    """A line of the table."""
+    """Format a line of the table."""
     rate = None if voxels is None else voxels / max(cost["cpu_seconds"], 1e-9)
     return {
         "what": what,
@@ -33,7 +33,7 @@ def row(what: str, case: str, cost: dict[str, float], voxels: float | None = Non
 
 
 def as_dict(cost: Cost) -> dict[str, float]:
-    """The figures of a cost."""
+    """Return the figures of a cost."""
     return {
         "cpu_seconds": cost.cpu_seconds,
         "wall_seconds": cost.wall_seconds,
@@ -42,7 +42,7 @@ def as_dict(cost: Cost) -> dict[str, float]:
 
 
 def shown(rows: list[Row]) -> str:
-    """The rows as a table."""
+    """Format the rows as a table."""
     return table(
         HEAD,
         [
@@ -60,7 +60,7 @@ def shown(rows: list[Row]) -> str:
 
 
 def whole_run(name: str, cases: Path, *, processes: int = 1) -> list[Row]:
-    """A run by the command line, start-up included, and its stages as its record tells them."""
+    """Time a run of the command line, start-up included, and its stages by its record."""
     case = run_job("timing:make_case", name=name, folder=str(cases)).answer
     folder = Path(case["folder"])
     with tempfile.TemporaryDirectory() as place:
@@ -90,7 +90,7 @@ def whole_run(name: str, cases: Path, *, processes: int = 1) -> list[Row]:
 
 
 def parts_of_refinement(name: str, cases: Path) -> list[Row]:
-    """The parts of completing and refining, timed one by one."""
+    """Time the parts of completing and refining, one by one."""
     case = run_job("timing:make_case", name=name, folder=str(cases)).answer
     parts = run_job(
         "timing:hybrid_stages", folder=case["folder"], point_group=case["point_group"]
@@ -118,7 +118,7 @@ def alternated(
 
 
 def ways_of_scaling(cases: Path) -> tuple[list[Row], dict[str, float]]:
-    """The estimators of local scaling on one case, and what they are to each other."""
+    """Compare the estimators of local scaling on one case."""
     folder = run_job("timing:make_case", name=SCALED, folder=str(cases)).answer["folder"]
     job = "timing:scale_case"
     ways = [
@@ -175,7 +175,7 @@ def biases(cases: Path) -> tuple[str, dict[str, dict[str, float]]]:
 
 
 def large(cases: Path) -> Iterator[list[Row]]:
-    """What takes minutes and gigabytes, part by part."""
+    """Time what takes minutes and gigabytes, part by part."""
     folder = run_job("timing:make_case", name="packed-300", folder=str(cases)).answer["folder"]
     yield whole_run("packed-300", cases, processes=2)
     for processes in (1, 2):
@@ -224,7 +224,7 @@ def _cpu(line: Row) -> float:
 
 
 def _peer_run(program: Path, case: dict[str, object]) -> Cost:
-    """A run of the other program; it writes into a folder that goes."""
+    """Time a run of the other program; it writes into a temporary folder."""
     folder = Path(str(case["folder"]))
     with tempfile.TemporaryDirectory() as place:
         command = [

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table with its columns in line; the first to the left, the others right."""
+    """Format a Markdown table with its columns in line; the first to the left, the others right."""
     body = [[cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(head), *body]) for i in range(len(head))]
     lines = [head, ["-" * width for width in widths], *body]
@@ -20,7 +20,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def cell(value: object) -> str:
-    """A value as short text."""
+    """Format a value as short text."""
     if value is None:
         return "-"
     if isinstance(value, float):

@@ -213,13 +213,13 @@ def _timed_scaling(
 
 
 def begin_to_work(folder: Path, index: int) -> None:
-    """A task that lasts until every process of an executor has one."""
+    """Wait until every process of an executor has a task."""
     (folder / f"begun-{index}").touch()
     time.sleep(0.5)
 
 
 def _strongest(density: Map, count: int) -> FloatArray:
-    """The mask of so many voxels where the smoothed density is strongest."""
+    """Mark so many voxels at which the smoothed density is strongest."""
     smooth = ndimage.gaussian_filter(density.values, 4 / density.grid.step, mode="wrap")
     level = np.partition(smooth.ravel(), -count)[-count]
     return (smooth >= level).astype(np.float32)

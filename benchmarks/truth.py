@@ -57,7 +57,7 @@ class Truth:
         self.profiles = self._profiles(self.values)
 
     def judge(self, values: np.ndarray) -> dict[str, float]:
-        """All measures of a map."""
+        """Take all measures of a map."""
         result = {}
         for name, region in self.region.items():
             if region.sum() > 10:
@@ -94,7 +94,7 @@ class Truth:
         return np.fft.rfftn((values - mean) * self.soft)
 
     def at_d_min(self, fsc: np.ndarray, beyond: float = 1.0) -> float:
-        """A curve at the nominal resolution, or coarser by a factor."""
+        """Read a curve at the nominal resolution, or coarser by a factor."""
         return float(np.interp(1 / (beyond * self.d_min), self.frequency, fsc))
 
     def half_fsc(self, half_1: np.ndarray, half_2: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ class Truth:
         return total / len(turns)
 
     def _shells(self, values: np.ndarray) -> np.ndarray:
-        """Sums over shells of complete coefficients."""
+        """Sum complete coefficients over shells."""
         n = len(self.frequency)
         return np.bincount(self.shell.ravel(), (values * self.weight).ravel(), n)[:n]
 

@@ -56,7 +56,7 @@ class Bench:
         self.symmetry = None if group.is_trivial else group
 
     def run(self, tail: str, model: str = "model_partial.cif", **parameters: object) -> Path:
-        """A whole run; the stem of its files."""
+        """Do a whole run; return the stem of its files."""
         stem = self.folder / f"run_{tail}"
         inputs = HybridInputs(*self.halves, model=self.folder / model)
         run_hybrid(
@@ -67,7 +67,7 @@ class Bench:
         return stem
 
     def scaled(self, stem: Path, policy: str, observed: ObservedMaps | None = None) -> ScaledMaps:
-        """The run's last stage once more, with another weight or other maps."""
+        """Do the run's last stage once more, with another weight or other maps."""
         record = json.loads(stem.with_suffix(".json").read_text())
         reference, mask = (self._of_run(stem, name) for name in ("reference", "mask"))
         return scale_map(
@@ -83,12 +83,12 @@ class Bench:
         )
 
     def _of_run(self, stem: Path, name: str) -> Map:
-        """A map that a run has left."""
+        """Read a map that a run has left."""
         return read_map(stem.with_name(f"{stem.name}_{name}.mrc"))
 
 
 def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, object]:
-    """All figures of a case: policies, control, the perfect model, re-seeding."""
+    """Measure all figures of a case: policies, control, the perfect model, re-seeding."""
     bench = Bench(name, Path(folder))
     began = time.process_time()
     stem = bench.run("default")
@@ -163,7 +163,7 @@ def _control(bench: Bench, stem: Path, policies: tuple[str, ...]) -> dict[str, d
 
 
 def _about_weight(bench: Bench, stem: Path) -> dict[str, float]:
-    """Where the default weight shuts the map."""
+    """Measure where the default weight shuts the map."""
     with seen_weight(bench.case.resolution) as seen:
         scaled = bench.scaled(stem, "adaptive")
     looking = scaled.weight.values
@@ -187,7 +187,7 @@ def _reseeded(bench: Bench, stem: Path) -> float:
 
 
 def _about_run(bench: Bench, stem: Path) -> dict[str, object]:
-    """What the record of a run says, and how good its mask and reference are."""
+    """Collect what the record of a run says, and how good its mask and reference are."""
     record = json.loads(stem.with_suffix(".json").read_text())
     mask = read(stem.with_name(f"{stem.name}_mask.mrc"))
     reference = read(stem.with_name(f"{stem.name}_reference.mrc"))
@@ -222,7 +222,7 @@ def _b_errors(bench: Bench, stem: Path, model: str) -> dict[str, float]:
 
 
 def _b_errors_beside(bench: Bench, d_min: float) -> dict[str, float]:
-    """The same where all coordinates of the complete model are wrong by 0.3 Å rms."""
+    """Measure the same if all coordinates of the complete model are wrong by 0.3 Å rms."""
     data = refinement_data(bench.observed, d_min)
     model = read_model(bench.folder / "model_full.cif")
     noise = np.random.default_rng([bench.case.seed, 6]).normal(0, WRONG / 3**0.5, (len(model), 3))

@@ -69,12 +69,12 @@ def measured(names: list[str], cases: Path) -> dict[str, dict]:
 
 
 def tables(found: dict[str, dict]) -> str:
-    """All tables as text."""
+    """Format all tables as text."""
     return "\n\n".join(tables_by_name(found).values())
 
 
 def tables_by_name(found: dict[str, dict]) -> dict[str, str]:
-    """Each table as text: policies, cases, weight, b."""
+    """Format each table as text: policies, cases, weight, b."""
     return {
         "policies": table(
             POLICY_HEAD, [line for name, case in found.items() for line in _policies(name, case)]
@@ -89,7 +89,7 @@ def tables_by_name(found: dict[str, dict]) -> dict[str, str]:
 
 
 def _policies(name: str, case: dict) -> list[tuple[object, ...]]:
-    """A line for each policy, then the perfect model, then the map as it was given."""
+    """Format a line for each policy, then the perfect model, then the map as it was given."""
     rows = [
         (policy, figures, case["control"][policy]) for policy, figures in case["policies"].items()
     ]
@@ -113,7 +113,7 @@ def _policies(name: str, case: dict) -> list[tuple[object, ...]]:
 
 
 def _case(name: str, case: dict) -> tuple[object, ...]:
-    """How the model was completed and refined."""
+    """Format how the model was completed and refined."""
     run, perfect = case["run"], case.get("perfect_run", {})
     return (
         name,
@@ -146,7 +146,7 @@ def _errors_of_b(name: str, case: dict) -> tuple[object, ...]:
 
 
 def _weight(name: str, case: dict) -> tuple[object, ...]:
-    """Where the default weight shuts the map, and how honest its halves are."""
+    """Format where the default weight shuts the map, and how honest its halves are."""
     weight, default = case["weight"], case["policies"]["adaptive"]
     return (
         name,
@@ -163,5 +163,5 @@ def _weight(name: str, case: dict) -> tuple[object, ...]:
 
 
 def fixed(value: float | None, digits: int = 3) -> str | None:
-    """A number with so many digits after the point."""
+    """Format a number with so many digits after the point."""
     return None if value is None else f"{value:.{digits}f}"

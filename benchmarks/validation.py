@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def tables(found: dict[str, dict]) -> dict[str, str]:
-    """All tables of the two pages by file name."""
+    """Make all tables of the two pages by file name."""
     return {
         **truth_tables.tables_by_name(found),
         "limits": limits_table(found),
@@ -78,7 +78,7 @@ def control_table(found: dict[str, dict]) -> str:
 
 
 def stamps(found: dict[str, dict]) -> str:
-    """When and on what the cases were measured; those measured together in one line."""
+    """Say when and on what the cases were measured; those measured together in one line."""
     together: dict[str, list[str]] = {}
     for name, case in found.items():
         together.setdefault(json.dumps(case["measured"]), []).append(name)
@@ -94,7 +94,7 @@ def stamps(found: dict[str, dict]) -> str:
 
 
 def stamp() -> dict[str, object]:
-    """What was measured on, without what changes from one minute to the next."""
+    """Say what was measured on, without what changes from one minute to the next."""
     facts = machine()
     return {name: facts[name] for name in ("date", "cpu", "python", "numpy", "scipy", "gemmi")} | {
         "commit": commit()
@@ -102,7 +102,7 @@ def stamp() -> dict[str, object]:
 
 
 def commit() -> str:
-    """The source's commit, marked where the program differs from it; empty outside a repository."""
+    """Return the source's commit, marked if the program differs from it; empty outside git."""
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -115,7 +115,7 @@ def commit() -> str:
 
 
 def rounded(value: object) -> object:
-    """The same with so many digits as a reader can use."""
+    """Round to so many digits as a reader can use."""
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -124,7 +124,7 @@ def rounded(value: object) -> object:
 
 
 def _asked() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -89,12 +89,12 @@ def compare_to_truth(case: Path, output: Path) -> None:
 
 
 def linear_map(output: Path) -> Path:
-    """Where the map for measuring stands."""
+    """Return where the linear map is written."""
     return output.with_name(f"{output.stem}_linear.mrc")
 
 
 def models(folder: Path) -> tuple[Path, Path]:
-    """The models of the two cases, uncompressed."""
+    """Write the models of the two cases, uncompressed."""
     unpacked = folder / "modelangelo_in_emd3488.cif"
     unpacked.write_bytes(gzip.decompress((DATA / f"{unpacked.name}.gz").read_bytes()))
     return unpacked, folder / "simulated_5ni1/model_partial.cif"

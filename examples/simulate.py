@@ -50,11 +50,11 @@ class Simulation:
         return self.box, self.box, self.box
 
     def filtered(self, values: Array, factor: Array) -> Array:
-        """A map multiplied by `factor` in Fourier space."""
+        """Multiply a map by `factor` in Fourier space."""
         return np.fft.irfftn(np.fft.rfftn(values) * factor, self.shape, axes=(0, 1, 2))
 
     def falloff(self, b_factor: float) -> Array:
-        """The amplitude fall-off of a B factor; negative sharpens."""
+        """Return the amplitude fall-off of a B factor; negative sharpens."""
         return np.exp(-b_factor * self.s_squared / 4)
 
 
@@ -115,7 +115,7 @@ def distance_to_atoms(structure: gemmi.Structure, case: Simulation) -> Array:
 
 
 def noise_level(signal: Array, distance: Array, case: Simulation) -> float:
-    """Standard deviation of white noise at which the halves' FSC is 0.143 at the resolution."""
+    """Return the sd of white noise at which the halves' FSC is 0.143 at the resolution."""
     mask = ndimage.gaussian_filter((distance < 8).astype(np.float64), 2 / case.voxel_size)
     masked = np.fft.rfftn((signal - signal[distance > 8].mean()) * mask)
     shell = np.abs(np.sqrt(case.s_squared) - 1 / case.resolution) < 0.01

@@ -31,7 +31,7 @@ class LocScaleSettings(Settings):
 
 
 def settings(session):
-    """The settings of a session, read once."""
+    """Return the settings of a session, read once."""
     found = getattr(session, "_locscale_settings", None)
     if found is None:
         found = session._locscale_settings = LocScaleSettings(session, "LocScale Hybrid")

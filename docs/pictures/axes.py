@@ -26,7 +26,7 @@ SOLIDS = {"O": (3, 3), "I": (5, 5)}
 
 
 def axes_of(group: PointGroup) -> Iterator[tuple[np.ndarray, int]]:
-    """Every axis once, with its fold; the end that faces the viewer."""
+    """List every axis once, with its fold; the end that faces the viewer."""
     found: list[np.ndarray] = []
     turns: list[int] = []
     for axis in group.axes:
@@ -42,7 +42,7 @@ def axes_of(group: PointGroup) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def symbol_at(x: float, y: float, fold: int) -> Patch:
-    """The crystallographer's sign of an axis: lens, triangle, square, pentagon."""
+    """Draw the crystallographer's sign of an axis: lens, triangle, square, pentagon."""
     colour = COLOURS.get(fold, "black")
     if fold == 2:
         return Ellipse((x, y), 1.1 * SIZE, 2.3 * SIZE, color=colour, zorder=4)
@@ -59,7 +59,7 @@ def edges_of(corners: np.ndarray, neighbours: int) -> Iterator[tuple[np.ndarray,
 
 
 def draw(panel: Axes, title: str) -> None:
-    """One setting as it is seen from +z, x to the right and y up."""
+    """Draw one setting as it is seen from +z, x to the right and y up."""
     symbol = title.split()[0]
     axes = list(axes_of(parse_point_group(symbol)))
     panel.add_patch(Circle((0, 0), 1, fill=False, color="0.5"))
@@ -80,7 +80,7 @@ def draw(panel: Axes, title: str) -> None:
 
 
 def listed() -> str:
-    """A Markdown table of all axes of the settings with more than one main axis."""
+    """Format a Markdown table of all axes of the settings with more than one main axis."""
     lines = ["| symbol | axis | number | along (x, y, z) |", "|---|---|---|---|"]
     for symbol in ("T", "TXZ", "T222", "O", "I1", "I2", "I3", "I4"):
         axes = list(axes_of(parse_point_group(symbol)))
@@ -96,7 +96,7 @@ def listed() -> str:
 
 
 def main() -> None:
-    """All settings on one sheet, and the table."""
+    """Draw all settings on one sheet, and write the table."""
     picture, text = (Path(name) for name in sys.argv[1:])
     text.write_text(listed(), encoding="utf-8")
     titles = [title for row in SHOWN for title in row]

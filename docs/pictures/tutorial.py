@@ -34,7 +34,7 @@ MARGIN = 10  # voxels of the box that are not shown
 
 
 def type_commands() -> None:
-    """What the tutorial says, as it stands there, where its output is missing."""
+    """Type the tutorial's commands, word by word, if their output is missing."""
     if (WORK / "simulated_locscale.json").exists() and (WORK / "emd3488_locscale.json").exists():
         return
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -47,7 +47,7 @@ def type_commands() -> None:
 
 
 def typed_commands() -> str:
-    """The commands of the tutorial."""
+    """Read the commands of the tutorial."""
     blocks = TUTORIAL.read_text(encoding="utf-8").split("```")[1::2]
     return "\n".join(block.removeprefix("sh\n") for block in blocks if block.startswith("sh\n"))
 
@@ -58,12 +58,12 @@ def read(path: Path) -> np.ndarray:
 
 
 def mean_of_halves() -> np.ndarray:
-    """The simulated input."""
+    """Average the simulated input."""
     return (read(SIMULATED / "half1.mrc") + read(SIMULATED / "half2.mrc")) / 2
 
 
 def surface(values: np.ndarray, region: np.ndarray, voxel: float) -> np.ndarray:
-    """A picture of a contour surface seen from +z, as red, green, blue; `region` is coloured."""
+    """Draw a contour surface seen from +z, as red, green, blue; `region` is coloured."""
     fine = ndimage.zoom(values, FINER, order=1)
     smooth = ndimage.gaussian_filter(fine, 0.45 * FINER)
     level = np.quantile(smooth, 1 - ENCLOSED / (values.size * voxel**3))
@@ -206,7 +206,7 @@ def _in_angstrom(panel: Axes) -> None:
 
 
 def main() -> None:
-    """All pictures into a folder."""
+    """Draw all pictures into a folder."""
     folder = Path(sys.argv[1])
     type_commands()
     draw_real(folder / "tutorial_real.png")

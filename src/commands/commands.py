@@ -254,12 +254,12 @@ def _input_keywords():
 
 
 def _of_core(kind, field, unit=None):
-    """A number with the range that the core has for a parameter."""
+    """Bound a number by the range that the core has for a parameter."""
     _, low, high, own_unit = RANGES[field]
     return _number(kind, low, high, own_unit if unit is None else unit)
 
 
 def _number(kind, low, high, unit):
-    """A number with its range and unit, as ``usage`` shows them."""
+    """Bound a number, with its range and unit as ``usage`` shows them."""
     text = f"{low:g} to {high:.12g} {unit}".rstrip()
     return Bounded(kind, min=low, max=high, name=text, html_name=f"<i>{text}</i>")

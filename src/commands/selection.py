@@ -72,7 +72,7 @@ class Chosen:
         return labels
 
     def remarks(self, session):
-        """What the core cannot say, since it sees copies: of conformers, of a half map alone.
+        """Warn of what the core cannot see in copies: of conformers, of a half map alone.
 
         Returns
         -------
@@ -278,7 +278,7 @@ def _choices(atoms):
 
 
 def _still_open(recorded, still_open, kind, example):
-    """Inputs of an earlier run, all of which must be open."""
+    """Return the inputs of an earlier run, all of which must be open."""
     if len(still_open) < len(recorded):
         raise UserError(
             f"{len(recorded) - len(still_open)} of the {len(recorded)} {kind}s that "
@@ -289,5 +289,5 @@ def _still_open(recorded, still_open, kind, example):
 
 
 def _is_file(path):
-    """Whether a path names one file that is there."""
+    """Test whether a path names one existing file."""
     return isinstance(path, str) and bool(path) and Path(path).is_file()

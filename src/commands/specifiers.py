@@ -60,7 +60,7 @@ class Part:
         return next((model for model in below if isinstance(model, AtomicStructure)), None)
 
     def instead(self):
-        """What is named in place of a map, and a remedy where that tells it."""
+        """Say what was named in place of a map, and a remedy if that shows it."""
         if not self.models:
             if self.text == "sel":
                 return (
@@ -135,15 +135,15 @@ class OneMapArg(Annotation):
         return maps[0], used, rest
 
     def _meant(self, part, session):
-        """Which of the maps that a specifier names are meant."""
+        """Choose which of the maps of a specifier are meant."""
         return part.maps
 
     def _remedy(self, session):
-        """What to give."""
+        """Say what to give."""
         return self.remedy
 
     def _several(self, maps, session):
-        """What to do where several are named."""
+        """Say what to do if several are named."""
         return f"give one of them, for example {self.role} #5"
 
 
@@ -264,7 +264,7 @@ def _refuse_other_than_maps(part, *, alone):
 
 
 def _parse_parts(text, session):
-    """The specifiers at the start of a text, the text used, and the rest."""
+    """Split a text into the specifiers at its start, the text used, and the rest."""
     models, used, rest = ModelsArg.parse(text, session)
     whole = used.strip().strip('"').strip()
     parts = (
@@ -278,7 +278,7 @@ def _parse_parts(text, session):
 
 
 def _parse_part(text, session):
-    """One specifier; None where it is none without its neighbours."""
+    """Parse one specifier; None if it is none without its neighbours."""
     try:
         models, _, rest = ModelsArg.parse(text, session)
     except AnnotationError:

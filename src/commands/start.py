@@ -194,7 +194,7 @@ class Delivery:
         return volume
 
     def _left(self):
-        """The result as it is, since nothing has changed."""
+        """Leave the result as it is, since nothing has changed."""
         if not self.request.keep_folder:
             self.request.folder.remove_in_background()
         kept = results(self.session).of(self.update)
@@ -209,7 +209,7 @@ class Delivery:
         return self.update
 
     def _updated(self, values):
-        """The map to update with its new values; None where there is none, or it was closed."""
+        """Put new values into the map to update; None if there is none, or it was closed."""
         if self.update is None:
             return None
         if self.update.deleted:
@@ -223,7 +223,7 @@ class Delivery:
         return self.update
 
     def _opened(self, like, loaded):
-        """A new map; the inputs are hidden."""
+        """Open a new map; the inputs are hidden."""
         first = self.chosen.maps[0]
         volume = new_volume(
             self.session,
@@ -291,7 +291,7 @@ def _require_fitting(session, update, earlier, frame):
 
 
 def _default_name(session, chosen, update):
-    """The name of a result that was given none: an update keeps it, a further one has a number."""
+    """Name a result that was given no name: an update keeps it, a further one has a number."""
     if update is not None:
         return update.name
     name = f"{chosen.maps[0].name} LocScale"
@@ -302,7 +302,7 @@ def _default_name(session, chosen, update):
 
 
 def _asks_nothing_else(keywords, earlier):
-    """Whether an update is for its values alone, so that it can be left where nothing changed."""
+    """Test whether an update is for its values alone, so that it may be skipped."""
     if earlier is None or any(model.deleted for model in earlier.companions):
         return False
     report = keywords.get("report")
@@ -312,7 +312,7 @@ def _asks_nothing_else(keywords, earlier):
 
 
 def _asked(keywords, earlier):
-    """How to compute and what to write, as it was typed now or for the result to update."""
+    """Collect how to compute and what to write, as typed now or for the result to update."""
     before = {} if earlier is None else earlier.asked
     asked = {name: keywords.get(name) or before.get(name) for name in ("processes", "mpiexec")}
     if asked["processes"] and not keywords.get("processes"):
@@ -329,5 +329,5 @@ def _asked(keywords, earlier):
 
 
 def _size(size):
-    """Number of voxels in words."""
+    """Put a number of voxels in words."""
     return " x ".join(map(str, size))

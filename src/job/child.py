@@ -122,7 +122,7 @@ def describe_end(code):
 
 
 def _event(line):
-    """The JSON object of a line, or None."""
+    """Parse the JSON object of a line; None if it is none."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):

@@ -132,7 +132,7 @@ class LocScaleJob(Task):
         self._last_status = 0.0
 
     def __str__(self):
-        """One line of the Task Manager and of ``taskman list``."""
+        """Return one line of the Task Manager and of ``taskman list``."""
         return (
             f"LocScale job {self.id} on {self.request.title}: {self.stage}, "
             f"{100 * self.fraction:.0f} %"
@@ -204,7 +204,7 @@ class LocScaleJob(Task):
         return self._over.wait(timeout)
 
     def _for_the_user(self, error):
-        """An error of the core as a UserError; others as they are."""
+        """Turn an error of the core into a UserError; leave others as they are."""
         from locscale_hybrid.errors import LocScaleError
 
         if isinstance(error, LocScaleError):
@@ -247,7 +247,7 @@ class LocScaleJob(Task):
         return outcome
 
     def _is_unchanged(self, inputs):
-        """Whether the result to update was made from the same, and by the same program."""
+        """Test whether the result to update was made from the same, by the same program."""
         from locscale_hybrid.parameters import HybridInputs, HybridParameters
         from locscale_hybrid.resume.changes import is_unchanged
 
@@ -296,7 +296,7 @@ class LocScaleJob(Task):
             raise UserError(self._reworded(event.get("message", "the calculation failed")))
 
     def _reworded(self, message):
-        """A message of the core in the words of the command."""
+        """Word a message of the core in terms of the command."""
         return in_command_words(
             message,
             str(self.request.folder.inputs),
@@ -309,7 +309,7 @@ class LocScaleJob(Task):
             raise RunStopped
 
     def _unexpected_end(self, code):
-        """The error for a child that ended without a word of its own."""
+        """Make the error for a child that ended without a word of its own."""
         last = self._child.last_words()
         said = f" Its last words: {last}" if last else ""
         return UserError(

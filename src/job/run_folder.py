@@ -138,7 +138,7 @@ class RunFolder:
 
 
 def _unpacked(content):
-    """The bytes of a file, of which there are not more than there may be."""
+    """Unpack the bytes of a file, up to the allowed number."""
     unpacker = zlib.decompressobj()
     unpacked = unpacker.decompress(content, _LARGEST_FILE)
     if not unpacker.eof:

@@ -39,7 +39,7 @@ def first_conformers(choices):
 
 
 def _are_conformers(one, other):
-    """Whether two choices are the same atoms of one group, at nearly the same places."""
+    """Test whether two choices are the same atoms of one group, at nearly the same places."""
     parents = [choice.structure.parent for choice in (one, other)]
     if parents[0] is not parents[1] or len(one.structure.id) < 2:
         return False
@@ -52,7 +52,7 @@ def _are_conformers(one, other):
 
 
 def _places(atoms):
-    """Where each atom is that is not hydrogen, by chain, residue and name."""
+    """Return the position of each atom that is not hydrogen, by chain, residue and name."""
     atoms = atoms.filter(atoms.element_numbers > 1)
     residues, place = residues_of(atoms)
     keys = list(zip(residues.chain_ids, residues.numbers.tolist(), residues.names, strict=True))

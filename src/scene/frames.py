@@ -41,11 +41,11 @@ class MapFrame:
         return float(np.abs(self._corners() - other._corners()).max())
 
     def same_as(self, other):
-        """Whether both maps have the same voxels at the same places of the scene."""
+        """Test whether both maps have the same voxels at the same places of the scene."""
         return self.size == other.size and self.offset(other) < TOLERANCE * min(self.step)
 
     def describe(self):
-        """The grid in words, for a message."""
+        """Describe the grid in words, for a message."""
         size = " x ".join(map(str, self.size))
         step = ", ".join(f"{edge:.5g}" for edge in self.step)
         origin = ", ".join(f"{x:.5g}" for x in self.origin)

@@ -26,7 +26,7 @@ class InputMap:
 
     @classmethod
     def of(cls, volume):
-        """The full data of an open map, whatever part of it is shown."""
+        """Take the full data of an open map, whatever part of it is shown."""
         data = volume.data
         return cls(
             frame_of(volume),
@@ -41,7 +41,7 @@ class InputMap:
         return file_name(self.frame.name, ".mrc")
 
     def read(self):
-        """All values, float32, [z, y, x]."""
+        """Read all values, float32, [z, y, x]."""
         values = self.cached
         if values is None:
             data = self.data
@@ -124,7 +124,7 @@ class Handover:
         return inputs, enclosed
 
     def _asked(self, values):
-        """What of a map will be scaled."""
+        """Return what part of a map to scale."""
         if self.region is None:
             return values
         from locscale_hybrid.maps.grid import Grid

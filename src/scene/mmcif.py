@@ -62,7 +62,7 @@ class AtomTable:
         return len(self.rows.index)
 
     def column(self, name):
-        """One column, row by row, as text."""
+        """Return one column, row by row, as text."""
         if name in self.residues:
             return np.char.strip(_text(self.residues[name]))[self._residue_rows]
         return np.char.strip(_text(self.atoms[name][self.rows.index]))
@@ -197,7 +197,7 @@ def write_atoms(path, table):
 
 
 def is_same_model(one, other):
-    """Whether two files of `write_atoms` hold the same atoms, to the rounding of a session file."""
+    """Test whether two files of `write_atoms` have the same atoms, but for rounding."""
     texts = [Path(path).read_text(encoding="utf-8").splitlines() for path in (one, other)]
     if len(texts[0]) != len(texts[1]):
         return False
@@ -213,7 +213,7 @@ def is_same_model(one, other):
 
 
 def _is_close(one, other):
-    """Whether two words are coordinates or other decimals that differ by rounding only."""
+    """Test whether two words are decimals that differ by rounding only."""
     try:
         return "." in one and abs(float(one) - float(other)) < SESSION_ROUNDING
     except ValueError:
@@ -221,7 +221,7 @@ def _is_close(one, other):
 
 
 def _text(values):
-    """An array of str, also where it is empty."""
+    """Make an array of str, also if it is empty."""
     return np.array(values, dtype=str) if len(values) else np.zeros(0, dtype="U1")
 
 
@@ -273,7 +273,7 @@ def _scene_places(atoms, residues, residue_of):
 
 
 def _with_alternates(atoms, residues, residue_of):
-    """One row for each atom, and one for each alternate location where there are several."""
+    """Make one row for each atom, and one for each of several alternate locations."""
     several = np.array(atoms.num_alt_locs) > 1
     single = np.flatnonzero(~several)
     columns = [
@@ -309,7 +309,7 @@ def _quoted(values, empty="?"):
 
 
 def _quote(value, empty):
-    """One value as mmCIF writes it."""
+    """Quote one value for mmCIF."""
     if not value:
         return empty
     plain = (

@@ -65,7 +65,7 @@ def chosen_region(volume, keywords):
 
 
 def _in_the_map(low, high, frame):
-    """The corners of what lies in the map, for the log; of a box outside those given."""
+    """Return the corners of the part in the map, for the log; of a box outside, those given."""
     first = np.array(frame.origin)
     last = first + (np.array(frame.size) - 1) * frame.step
     if (low > last).any() or (high < first).any():

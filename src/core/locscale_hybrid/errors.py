@@ -23,7 +23,7 @@ class LocScaleError(Exception):
     code = "failed"
 
     def __str__(self) -> str:
-        """The message on one line; what was typed or read may hold anything."""
+        """Return the message on one line; what was typed or read may contain anything."""
         text = "".join(letter if letter.isprintable() else " " for letter in super().__str__())
         if len(text) <= _LONGEST:
             return text
@@ -49,7 +49,7 @@ class Cancelled(LocScaleError):
 
 
 def shortage(error: BaseException) -> str | None:
-    """The sentence about an exception that means a lack of memory or of threads, else None."""
+    """Word an exception that means a lack of memory or of threads; None for others."""
     if isinstance(error, OSError):
         return MEMORY if error.errno == errno.ENOMEM else None
     if isinstance(error, MemoryError) or (

@@ -31,7 +31,7 @@ class Finding:
     values: Mapping[str, Number] = field(default_factory=lambda: MappingProxyType({}))
 
     def as_dict(self) -> dict[str, object]:
-        """The finding as plain JSON values."""
+        """Return the finding as plain JSON values."""
         return {
             "code": self.code,
             "level": self.level,

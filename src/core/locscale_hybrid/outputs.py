@@ -80,7 +80,7 @@ class OutputPaths:
         )
 
     def within(self, scratch: Path) -> "OutputPaths":
-        """The same with another place for temporary folders."""
+        """Return the same paths with another place for temporary folders."""
         return replace(self, scratch=scratch)
 
     def extra_map(self, kind: str) -> Path:

@@ -145,14 +145,14 @@ class HybridParameters:
         _box("region", self.region)
 
     def as_dict(self) -> dict[str, Any]:
-        """The parameters as plain JSON values."""
+        """Return the parameters as plain JSON values."""
         values = dataclasses.asdict(self)
         values["outputs"] = sorted(self.outputs)
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "HybridParameters":
-        """The parameters of a JSON object; unknown names are refused.
+        """Read the parameters of a JSON object; unknown names are errors.
 
         Raises
         ------
@@ -181,12 +181,12 @@ class HybridParameters:
             ) from None
 
     def to_json(self) -> str:
-        """The parameters as JSON text."""
+        """Return the parameters as JSON text."""
         return json.dumps(self.as_dict(), indent=1, sort_keys=True)
 
 
 def without_effect(inputs: HybridInputs, parameters: HybridParameters) -> list[Finding]:
-    """What was asked for and changes nothing beside the rest."""
+    """Note what was asked for and changes nothing with the other parameters."""
     found = []
     if parameters.scaling == "bands":
         idle = [

@@ -20,10 +20,10 @@ class Listener(Protocol):
     """What shows progress: a terminal, JSON lines, ChimeraX."""
 
     def stage(self, name: str, index: int, of: int) -> None:
-        """A stage begins; `index` counts from 1."""
+        """Report that a stage begins; `index` counts from 1."""
 
     def fraction(self, done: float) -> None:
-        """The whole run is done to `done`, 0 to 1; never falls."""
+        """Report that the whole run is done to `done`, 0 to 1; never falls."""
 
     def finding(self, finding: Finding) -> None:
         """Something the user must see."""
@@ -75,7 +75,7 @@ class Progress:
         self.update(0.0)
 
     def update(self, fraction: float) -> None:
-        """The current stage is done to `fraction`, 0 to 1."""
+        """Report that the current stage is done to `fraction`, 0 to 1."""
         self._check()
         before = sum(_WEIGHTS[: self._stage])
         done = before + _WEIGHTS[self._stage] * min(max(fraction, 0.0), 1.0)
@@ -83,7 +83,7 @@ class Progress:
         self._listener.fraction(self._done)
 
     def part(self, begin: float, end: float) -> Callable[[float], None]:
-        """A function that maps 0..1 of a step onto begin..end of the current stage."""
+        """Make a function that maps 0..1 of a step onto begin..end of the current stage."""
         return lambda fraction: self.update(begin + (end - begin) * fraction)
 
     def found(self, finding: Finding) -> None:

@@ -62,7 +62,7 @@ def estimate(
     volume: float | None = None,
     update: bool = False,
 ) -> Estimate:
-    """Expected time and memory.
+    """Estimate time and memory.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def estimate(
 def estimate_files(
     inputs: HybridInputs, parameters: HybridParameters, processes: int
 ) -> Estimate | None:
-    """The estimate for files, from the header of the first map and the lines of the model.
+    """Estimate time and memory from the header of the first map and the lines of the model.
 
     None where they cannot be read: the run itself then says what is wrong with them.
     """
@@ -164,7 +164,7 @@ def _box(path: Path) -> tuple[tuple[int, int, int], float] | None:
 
 
 def _atoms(path: Path) -> int:
-    """Number of atom lines of a PDB or mmCIF file."""
+    """Count the atom lines of a PDB or mmCIF file."""
     count, tail = 0, b""
     try:
         require_regular(path)

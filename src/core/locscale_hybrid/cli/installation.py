@@ -13,7 +13,7 @@ _LEAST_MEMORY = 400_000_000  # bytes
 
 
 def other_locscale() -> Finding | None:
-    """A note when another program owns the name `locscale`, in this environment or on PATH."""
+    """Note if another program owns the name `locscale`, in this environment or on PATH."""
     use = "use the name locscale-hybrid for this program"
     try:
         version = importlib.metadata.version("locscale")
@@ -62,7 +62,7 @@ def require_room() -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a script starts this program."""
+    """Test whether a script starts this program."""
     try:
         with path.open("rb") as stream:
             start = stream.read(1 << 20)

@@ -111,7 +111,7 @@ def read_job(path: Path) -> Job:
 
 
 def most_processes() -> int:
-    """Number of processes that a run on this machine may have."""
+    """Return the largest number of processes of a run on this machine."""
     return max(_ALWAYS, _PER_CORE * cores())
 
 
@@ -201,14 +201,14 @@ def read_record(path: Path) -> Recorded:
 
 
 def inputs_of(values: Mapping[str, Any], path: Path) -> HybridInputs:
-    """The inputs of a JSON object of paths."""
+    """Read the inputs from a JSON object of paths."""
     names = tuple(field.name for field in dataclasses.fields(HybridInputs))
     refuse_unknown(values, names, path)
     return HybridInputs(**{name: path_in(values, name, path) for name in values})
 
 
 def parameters_of(values: Mapping[str, Any], path: Path) -> HybridParameters:
-    """The parameters of a JSON object, held to their types."""
+    """Read the parameters from a JSON object and check their types."""
     hints = typing.get_type_hints(HybridParameters)
     for name, value in values.items():
         if name in hints and not _fits(value, hints[name]):
@@ -217,7 +217,7 @@ def parameters_of(values: Mapping[str, Any], path: Path) -> HybridParameters:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a JSON value has the type of a field."""
+    """Test whether a JSON value has the type of a field."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, choice) for choice in arguments)
@@ -239,7 +239,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _is_finite(value: float) -> bool:
-    """Whether a number is one that a float can hold."""
+    """Test whether a number is one that a float can represent."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -247,5 +247,5 @@ def _is_finite(value: float) -> bool:
 
 
 def _text(path: Path | None) -> str | None:
-    """A path as JSON has it."""
+    """Write a path as JSON has it."""
     return None if path is None else str(path)

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _asks_for(name: str, words: Sequence[str]) -> bool:
-    """Whether the words hold an option, whatever else is wrong with them."""
+    """Test whether the words include an option, whatever else is wrong with them."""
     names = spellings(build_parser())
     return f"--{name}" in in_long_spelling(words, names)[0]
 
@@ -97,7 +97,7 @@ def _give_up(
 
 
 def _screen(words: Sequence[str]) -> Screen:
-    """The screen that the words ask for, whatever else is wrong with them."""
+    """Make the screen that the words ask for, whatever else is wrong with them."""
     spelled = in_long_spelling(words, spellings(build_parser()))[0]
     following = dict(itertools.pairwise(spelled))
     kind = following.get("--progress")
@@ -150,7 +150,7 @@ def explain(error: BaseException) -> tuple[int, str, str]:
 
 
 def _system_sentence(error: OSError) -> str:
-    """What to do about an error of the system that no stage has put into words."""
+    """Say what to do about an error of the system that no stage has put into words."""
     where = f" at {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
@@ -253,7 +253,7 @@ def _run(
 
 @contextlib.contextmanager
 def _scratch(interruption: Interruption) -> Iterator[Path]:
-    """A temporary folder for this user alone that goes however the run ends, killed too."""
+    """Make a private temporary folder that is removed even if the run is killed."""
     try:
         keeper = FolderKeeper("locscale-")
     except OSError as error:
@@ -271,7 +271,7 @@ def _executor(
     found: Callable[[Finding], None],
     scratch: Path,
 ) -> Executor:
-    """What the scaling runs on."""
+    """Make the executor that the scaling runs on."""
     if world is not None:
         world.found = found
         return world
@@ -297,14 +297,14 @@ def _require_own_run(request: Request, launcher: Launcher) -> None:
 
 
 def _started(launcher: Launcher) -> str:
-    """What a launcher has done, as the beginning of a sentence."""
+    """Say what a launcher has done, as the beginning of a sentence."""
     return f"{launcher.name} started {launcher.size or 'several'} processes"
 
 
 def _about_start(
     request: Request, launcher: Launcher | None, world: CommWorldExecutor | None
 ) -> list[Finding]:
-    """What the user must know about how the program was started."""
+    """Return what the user must know about how the program was started."""
     findings = []
     other = other_locscale()
     if other is not None:
@@ -333,7 +333,7 @@ def _about_start(
 
 
 def _announce(job: Job, executor: Executor, screen: Screen) -> None:
-    """One line with the expected time and memory."""
+    """Print one line with the expected time and memory."""
     expected = estimate_files(job.inputs, job.parameters, executor.workers)
     if expected is None:
         return
@@ -356,7 +356,7 @@ class _ScreenHandler(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line."""
+        """Print one line."""
         self._screen.message(record.getMessage())
 
 

@@ -62,7 +62,7 @@ class Request:
 
 
 def given_options(words: Sequence[str]) -> tuple[argparse.Namespace, list[Finding]]:
-    """The options among the words, and remarks about how they were typed.
+    """Find the options among the words, and remarks about how they were typed.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def given_options(words: Sequence[str]) -> tuple[argparse.Namespace, list[Findin
 
 
 def _without_effect(options: argparse.Namespace) -> list[Finding]:
-    """Notes on options of LocScale 2 that change nothing here, as they were typed."""
+    """Note options of LocScale 2 that change nothing here, as they were typed."""
     known = {option.names[-1]: option for option in LEGACY_OPTIONS}
     found = []
     for name in dict.fromkeys(getattr(options, "no_effect", [])):
@@ -99,18 +99,18 @@ def _without_effect(options: argparse.Namespace) -> list[Finding]:
 
 
 def _no_effect(word: str, reason: str) -> Finding:
-    """The note on an option that changes nothing."""
+    """Note an option that changes nothing."""
     return Finding("no-effect", "note", f"{word} has no effect here, because {reason}")
 
 
 def _typed(given: dict[str, Any], name: str) -> str:
-    """The word with which an option was given; its name where another program gave it."""
+    """Return the word with which an option was given; its name if another program gave it."""
     word: str = given.get("typed", {}).get(f"--{name}", f"--{name}")
     return word
 
 
 def _unknown(word: str, names: dict[str, str]) -> str:
-    """The sentence about a word that means nothing."""
+    """Word the error for an unknown option."""
     if word in REFUSED_COMMANDS:
         return REFUSED_COMMANDS[word]
     if not word.startswith("-") or word == "--":
@@ -131,7 +131,7 @@ def _unknown(word: str, names: dict[str, str]) -> str:
 
 
 def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Request:
-    """The run that the options ask for.
+    """Make the run that the options ask for.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def request_of(options: argparse.Namespace, remarks: Sequence[Finding]) -> Reque
 
 
 def _job(given: dict[str, Any], said: list[Finding]) -> Job:
-    """What the options say, option by option."""
+    """Read the run from the options, option by option."""
     inputs, values = _from_record(given)
     inputs.update(_inputs(given))
     values.update(_parameters(given, said))
@@ -195,7 +195,7 @@ def _job(given: dict[str, Any], said: list[Finding]) -> Job:
 
 
 def _is_stride_of_locscale(given: dict[str, Any], values: dict[str, Any]) -> bool:
-    """Whether a stride is the one with which LocScale 2 moves its network, 16 voxels and so on."""
+    """Test whether a stride is LocScale 2's for its network, 16 voxels and so on."""
     return (
         "stride" in given
         and values.get("scaling", "bands") != "windows"
@@ -204,7 +204,7 @@ def _is_stride_of_locscale(given: dict[str, Any], values: dict[str, Any]) -> boo
 
 
 def _from_record(given: dict[str, Any]) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Inputs and parameters of the record to begin with; files that are given anew excepted."""
+    """Read inputs and parameters from a record, except files that are given again."""
     path = given.get("record", given.get("update"))
     if path is None:
         return {}, {"complete_model": "complete_model" in given}
@@ -304,7 +304,7 @@ def _outputs(words: Sequence[str]) -> list[str]:
 
 
 def _window(given: dict[str, Any], said: list[Finding]) -> dict[str, Any]:
-    """The window in voxels: odd."""
+    """Convert the window to voxels: odd."""
     voxels = given["window_size"]
     if "window" in given:
         raise InputError(

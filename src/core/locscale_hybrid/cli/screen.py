@@ -23,7 +23,7 @@ class Screen(Listener, Protocol):
     """A listener that also shows what is said before, after and in place of the work."""
 
     def message(self, text: str) -> None:
-        """One line of plain text."""
+        """Print one line of plain text."""
 
     def event(self, kind: str, /, **values: object) -> None:
         """Something for programs that read along."""
@@ -31,10 +31,10 @@ class Screen(Listener, Protocol):
     def result(
         self, paths: dict[str, Path], summary: Sequence[tuple[str, str]], seconds: float
     ) -> None:
-        """The run is done."""
+        """Show that the run is done."""
 
     def error(self, code: str, message: str) -> None:
-        """The run has failed or was refused; said once, last."""
+        """Show why the run failed; called once, last."""
 
     def close(self) -> None:
         """Leave the terminal in order."""
@@ -53,31 +53,31 @@ class Lines:
         self._stage, self._next = "", _STEP
 
     def stage(self, name: str, index: int, of: int) -> None:
-        """A line for every stage."""
+        """Print a line for every stage."""
         self._stage = f"{index}/{of} {name}"
         self.message(self._stage)
 
     def fraction(self, done: float) -> None:
-        """A line for every tenth of the run."""
+        """Print a line for every tenth of the run."""
         if done + 1e-9 >= self._next:
             self._next = _STEP * (int(done / _STEP + 1e-9) + 1)
             self.message(f"{100 * done:3.0f} %")
 
     def finding(self, finding: Finding) -> None:
-        """A line that begins with the level."""
+        """Print a line that begins with the level."""
         self.message(f"{finding.level}: {finding.message}")
 
     def message(self, text: str) -> None:
-        """A line."""
+        """Print a line."""
         self._write(self._output, text + "\n")
 
     def event(self, kind: str, /, **values: object) -> None:
-        """Nothing: a person reads."""
+        """Do nothing: a person reads."""
 
     def result(
         self, paths: dict[str, Path], summary: Sequence[tuple[str, str]], seconds: float
     ) -> None:
-        """The numbers that a person reads first, and where everything is."""
+        """Print the numbers that a person reads first, and where everything is."""
         self.message(f"done in {duration(seconds)}")
         rows = [*summary, *((name, str(path)) for name, path in paths.items())]
         width = max(len(name) for name, _ in rows)
@@ -87,14 +87,14 @@ class Lines:
             self.message(f'in ChimeraX: open "{paths["map"]}"')
 
     def error(self, code: str, message: str) -> None:
-        """One sentence on stderr."""
+        """Print one sentence on stderr."""
         self._write(self._errors, f"locscale: {message}\n")
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def _row(self, name: str, value: str) -> str:
-        """A line of the table at the end."""
+        """Print a line of the table at the end."""
         return name + value
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -127,12 +127,12 @@ class Bar(Lines):
             self._draw()
 
     def message(self, text: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self._clear()
         super().message(text)
 
     def error(self, code: str, message: str) -> None:
-        """One sentence on stderr, the bar gone."""
+        """Remove the bar and print one sentence on stderr."""
         self._clear()
         super().error(code, message)
 
@@ -141,7 +141,7 @@ class Bar(Lines):
         self._clear()
 
     def _row(self, name: str, value: str) -> str:
-        """A line of the table, its words wrapped under each other; paths stay whole."""
+        """Print a line of the table, its words wrapped under each other; paths stay whole."""
         width = max(_columns(), len(name) + _NARROWEST)
         return textwrap.fill(
             name + value,
@@ -185,17 +185,17 @@ class JsonLines:
         self._last = -1.0
 
     def stage(self, name: str, index: int, of: int) -> None:
-        """A stage begins."""
+        """Report that a stage begins."""
         self.event("stage", name=name, index=index, of=of)
 
     def fraction(self, done: float) -> None:
-        """Every thousandth of the run."""
+        """Report every thousandth of the run."""
         if done - self._last >= 0.001 or (done >= 1.0 > self._last):
             self._last = done
             self.event("progress", fraction=round(done, 4))
 
     def finding(self, finding: Finding) -> None:
-        """A finding with its numbers."""
+        """Report a finding with its numbers."""
         self.event("finding", **finding.as_dict())
 
     def message(self, text: str) -> None:
@@ -220,7 +220,7 @@ class JsonLines:
         )
 
     def error(self, code: str, message: str) -> None:
-        """An object, and a sentence on stderr."""
+        """Print an object, and a sentence on stderr."""
         self.event("error", code=code, message=message)
         try:
             self._errors.write(f"locscale: {message}\n")
@@ -229,11 +229,11 @@ class JsonLines:
             return
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 def screen_for(kind: str | None, output: TextIO, errors: TextIO) -> Screen:
-    """The screen for ``--progress kind``; None: a bar on a terminal, else lines."""
+    """Make the screen for ``--progress kind``; None: a bar on a terminal, else lines."""
     if kind == "json":
         return JsonLines(output.fileno(), errors)
     if kind == "bar" or (kind is None and output.isatty() and os.environ.get("TERM") != "dumb"):
@@ -271,7 +271,7 @@ def _columns() -> int:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that a person would use."""
+    """Format a time in the unit that a person would use."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:

@@ -45,7 +45,7 @@ class PlacedPair:
     half_1: PlacedAtoms | None
 
     def fits(self, assembly: HybridModel, validated: bool) -> bool:
-        """Whether both can be the atoms of an assembly, and both are there if it is validated."""
+        """Test whether both can be the atoms of an assembly, and both exist if it is validated."""
         both = [self.average] if self.half_1 is None else [self.average, self.half_1]
         return len(both) == 1 + validated and all(atoms.fits(assembly) for atoms in both)
 
@@ -194,5 +194,5 @@ def _mean_of(done: FloatArray, progress: Report) -> Report:
 
 
 def _part(progress: Report, number: int, of: int) -> Report:
-    """Maps 0..1 of one side onto its part of all."""
+    """Map 0..1 of one side onto its part of all."""
     return lambda done: progress((number + done) / of)

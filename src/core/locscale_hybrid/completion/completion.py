@@ -64,7 +64,7 @@ class Completion:
 def assembled(
     model: AtomicModel | None, whole: AtomicModel | None, symmetry: Symmetry | None, grid: Grid
 ) -> tuple[HybridModel, Fringe]:
-    """The assembly of what of a model is in the box, and what of the whole is just outside.
+    """Make the assembly of what of a model is in the box, and what of the whole is just outside.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def refine(
 
 
 def keep_given_b(completion: Completion, hybrid: HybridModel) -> HybridModel:
-    """The model's own B as its file gives them; pseudo-atoms are brought to their level."""
+    """Keep the model's own B from its file; bring pseudo-atoms to their level."""
     given = completion.assembly.b_iso
     n = len(given)
     shift = float(np.median(given - hybrid.b_iso[:n])) if n else 0.0

@@ -56,7 +56,7 @@ def starting_places(
 
 
 def atoms_per_unit(region: Region, symmetry: Symmetry | None) -> int:
-    """Number of pseudo-atoms of one asymmetric unit that a region takes."""
+    """Count the pseudo-atoms of one asymmetric unit that a region takes."""
     order = 1 if symmetry is None else symmetry.order
     return region.n_atoms if order == 1 else int(round(region.n_atoms / order))
 
@@ -152,7 +152,7 @@ def relaxed(
 
 
 def _without_detail(density: Map, d_min: float) -> FloatArray:
-    """The map without what is finer than d_min."""
+    """Remove from the map what is finer than d_min."""
     space = FourierSpace(density.grid)
     coefficients = space.forward(density.values)
     slab = max(1, _SLAB_COEFFICIENTS // (coefficients.shape[1] * coefficients.shape[2]))

@@ -80,7 +80,7 @@ class Region:
         return self.grid.position_of(np.argwhere(self.inside))
 
     def holds(self, positions: DoubleArray) -> BoolArray:
-        """Which positions (n, 3) in Å lie in a voxel of the region, shape (n,)."""
+        """Mark which positions (n, 3) in Å are in a voxel of the region, shape (n,)."""
         voxels = np.rint(self.grid.index_of(positions)).astype(np.intp)
         within = ((voxels >= 0) & (voxels < self.grid.shape)).all(axis=1)
         result = np.zeros(len(voxels), dtype=np.bool_)
@@ -88,7 +88,7 @@ class Region:
         return result
 
     def confined(self, positions: DoubleArray) -> DoubleArray:
-        """The positions (n, 3), those outside moved to the nearest voxel of the region."""
+        """Move positions (n, 3) outside to the nearest voxel of the region."""
         outside = np.flatnonzero(~self.holds(positions))
         result = np.array(positions, dtype=np.float64)
         if not outside.size or not len(self._rim):
@@ -118,7 +118,7 @@ def unmodelled_region(
     *,
     beyond: DoubleArray | None = None,
 ) -> Region:
-    """The density that a model leaves out.
+    """Find the density that a model leaves out.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class _Frame:
     grid: Grid
 
     def values(self, full: FloatArray) -> FloatArray:
-        """The box of a map, by cubic spline where it is refined."""
+        """Cut the box of a map, by cubic spline if it is refined."""
         part = full[self.box]
         if self.factor == 1:
             return part
@@ -188,14 +188,14 @@ class _Frame:
         return np.asarray(ndimage.zoom(part, zoom, order=3, mode="nearest"), dtype=np.float32)
 
     def flags(self, full: BoolArray) -> BoolArray:
-        """The box of a mask, from the nearest voxel."""
+        """Cut the box of a mask, from the nearest voxel."""
         part = full[self.box]
         where = [(np.arange(n) + self.factor // 2) // self.factor for n in self.grid.shape]
         return np.array(part[np.ix_(*where)])
 
 
 def _frame_of(grid: Grid, solid: BoolArray) -> _Frame:
-    """The box around the mask on a grid of at most 1.5 Å."""
+    """Put the box around the mask on a grid of at most 1.5 Å."""
     box = bounding_box(solid, margin_for(grid, MODELLED))
     part = part_of(grid, box)
     factor = int(np.ceil(max(grid.voxel_size) / COARSEST_GRID - 1e-3))
@@ -205,7 +205,7 @@ def _frame_of(grid: Grid, solid: BoolArray) -> _Frame:
 
 
 def _low_passed(density: Map) -> FloatArray:
-    """The map under a Gaussian of 2 Å."""
+    """Smooth the map with a Gaussian of 2 Å."""
     space = FourierSpace(density.grid)
     coefficients = space.forward(density.values)
     for frequency in space.axes:
@@ -214,7 +214,7 @@ def _low_passed(density: Map) -> FloatArray:
 
 
 def _otsu(values: FloatArray) -> float:
-    """The level that parts values into the two most distinct classes.
+    """Find the level that parts values into the two most distinct classes.
 
     References
     ----------

@@ -75,7 +75,7 @@ def settle_pseudo_atoms(
     n_rounds: int = N_ROUNDS,
     progress: Callable[[float], None] = lambda done: None,
 ) -> SettledAtoms:
-    """Rounds of coordinate steps for the pseudo-atoms and B steps for all atoms.
+    """Alternate coordinate steps of the pseudo-atoms with B steps of all atoms.
 
     Parameters
     ----------
@@ -124,13 +124,13 @@ def settle_pseudo_atoms(
 def _coordinates(
     target: Target, atoms: Scatterers, b_iso: DoubleArray, moving: IntArray, crowd: "_Crowd"
 ) -> tuple[float, ...]:
-    """Steps of the crowd at fixed B; the target at the start and after each of them."""
+    """Take steps of the crowd at fixed B; yield the target at the start and after each."""
     still = np.ones(len(atoms), dtype=np.bool_)
     still[moving] = False
     fixed = atoms.coefficients(b_iso, target.band, still)
 
     def shown() -> tuple[ComplexArray, Fit]:
-        """The model and its fit where the crowd stands."""
+        """Return the model and its fit at the present places of the crowd."""
         _show(atoms, moving, crowd)
         model = fixed + atoms.coefficients(b_iso, target.band, moving)
         return model, evaluate(target, model)
@@ -238,7 +238,7 @@ class _Crowd:
         self._project()
 
     def _push(self) -> DoubleArray:
-        """What atoms too close to each other or to a model atom give way, shape (m, 3)."""
+        """Push atoms apart that are too close to each other or to a model atom, shape (m, 3)."""
         push = self._push_of_own()
         if self._fixed is None:
             return push
@@ -251,7 +251,7 @@ class _Crowd:
         return push
 
     def _push_of_own(self) -> DoubleArray:
-        """The part that pseudo-atoms, images included, exert."""
+        """Return the part that pseudo-atoms, images included, exert."""
         everywhere, m = self.everywhere(), len(self.unit)
         pairs = cKDTree(self.unit).sparse_distance_matrix(
             cKDTree(everywhere), LEAST_DISTANCE, output_type="ndarray"
@@ -275,7 +275,7 @@ class _Crowd:
 
 
 def _projectors(symmetry: Symmetry, positions: DoubleArray) -> DoubleArray:
-    """What projects each position (n, 3) onto its axis, or onto the centre where axes meet."""
+    """Make what projects each position (n, 3) onto its axis, or onto the centre if axes meet."""
     axes = symmetry.group.axes
     arm = positions - np.array(symmetry.centre)
     along = arm @ axes.T

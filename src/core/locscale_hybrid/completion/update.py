@@ -69,7 +69,7 @@ class Update:
     validated: bool
 
     def finding(self, kind: Kind) -> Finding:
-        """The statement as a finding."""
+        """Return the statement as a finding."""
         values: dict[str, Number] = {
             "kept": self.warm.kept,
             "dropped": self.warm.dropped,
@@ -78,7 +78,7 @@ class Update:
         return Finding("update", "note", self.statement(kind), values)
 
     def statement(self, kind: Kind) -> str:
-        """What it was an update of, and what that means for its validation."""
+        """Say what it was an update of, and what that means for its validation."""
         warm, previous = self.warm, self.previous
         text = (
             f"an update of {previous.path.name}: of its pseudo-atoms {warm.kept} stay and "
@@ -96,7 +96,7 @@ class Update:
         return text
 
     def as_dict(self) -> dict[str, Any]:
-        """The part of the record."""
+        """Return the part of the record."""
         previous, warm = self.previous, self.warm
         earlier = previous.validation
         return {
@@ -243,7 +243,7 @@ def _shared_out(
 
 
 def _gaps(standing: DoubleArray, points: DoubleArray, share: float) -> BoolArray:
-    """The share of the points that is farthest from atoms that stand."""
+    """Mark the share of the points that is farthest from atoms in place."""
     if not len(standing):
         return np.ones(len(points), dtype=np.bool_)
     distance = np.asarray(cKDTree(standing).query(points)[0])

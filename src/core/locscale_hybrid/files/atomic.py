@@ -45,7 +45,7 @@ def require_regular(path: Path) -> None:
 
 
 def short_name(name: str, most: int) -> str:
-    """The beginning of a name that takes at most so many bytes, cut between two letters."""
+    """Cut a name to at most so many bytes, between two letters."""
     return name.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 

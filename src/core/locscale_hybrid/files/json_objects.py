@@ -76,7 +76,7 @@ def refuse_unknown(values: Mapping[str, Any], names: tuple[str, ...], path: Path
 
 
 def object_in(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """The JSON object under a name; an absent one is empty."""
+    """Return the JSON object under a name; an absent one is empty."""
     value = values.get(name, {})
     if not isinstance(value, dict):
         raise InputError(f"{path}: {name} must be an object, not {json.dumps(value)[:60]}")
@@ -84,7 +84,7 @@ def object_in(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any
 
 
 def optional_in(values: Mapping[str, Any], name: str, kind: type, path: Path) -> Any:
-    """The value under a name, of one type, or None."""
+    """Return the value under a name, of one type, or None."""
     value = values.get(name)
     if value is not None and (
         not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
@@ -94,7 +94,7 @@ def optional_in(values: Mapping[str, Any], name: str, kind: type, path: Path) ->
 
 
 def path_in(values: Mapping[str, Any], name: str, path: Path) -> Path | None:
-    """The path under a name; relative ones count from the file's folder."""
+    """Return the path under a name; relative ones count from the file's folder."""
     value = optional_in(values, name, str, path)
     if value is None:
         return None
@@ -104,7 +104,7 @@ def path_in(values: Mapping[str, Any], name: str, path: Path) -> Path | None:
 
 
 def _can_be_a_name(text: str) -> bool:
-    """Whether a file system takes it: JSON can hold halves of letters, and names of any length."""
+    """Test whether a file system takes it: JSON allows half letters and any length."""
     try:
         parts = os.fsencode(text).split(b"/")
     except UnicodeEncodeError:

@@ -55,7 +55,7 @@ class FscCurve:
         return float("inf") if before == 0 else self._crossing(before, criterion)
 
     def falls(self, criterion: float = HALF_MAP_CRITERION) -> bool:
-        """Whether `resolution` is a crossing, not the last shell of a curve that ends above."""
+        """Test whether `resolution` is a crossing, not the end of a curve that stays above."""
         return bool(self.correlation[-1] < criterion)
 
     def finest(self, criterion: float = HALF_MAP_CRITERION) -> float | None:

@@ -61,7 +61,7 @@ class BandTransform:
         return np.asarray(columns.reshape(-1)[self._place])
 
     def backward(self, packed: ComplexArray, part: Part) -> FloatArray:
-        """A part of the map whose only coefficients are these; float32."""
+        """Transform back a part of the map whose only coefficients are these; float32."""
         nz, ny, nx = self.shape
         at_z, at_y, at_x = part
         placed = np.zeros(nz * len(self._columns), dtype=np.complex64)
@@ -106,7 +106,7 @@ def partial_forward(values: FloatArray, reach: Shape) -> ComplexArray:
 
 
 def partial_backward(spectrum: ComplexArray, shape: Shape, reach: Shape) -> FloatArray:
-    """The map of coefficients that are zero where an index is beyond `reach`; they are used up.
+    """Transform back coefficients that are zero beyond `reach`; they are used up.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _in_place(part: ComplexArray, axis: int, *, inverse: bool) -> None:
 
 
 def _low(length: int, reach: int) -> list[slice]:
-    """Where the indices -reach to reach of an axis lie."""
+    """Select the indices -reach to reach of an axis."""
     if 2 * reach + 1 >= length:
         return [slice(0, length)]
     return [slice(0, reach + 1), slice(length - reach, length)]

@@ -19,7 +19,7 @@ SAMPLING = 2.8  # grid points per finest wavelength: density of atoms is right f
 
 
 def sampling_shape(cell: Vector, d_min: float) -> Shape:
-    """The coarsest FFT-friendly shape of a box, edges (x, y, z) in Å, with SAMPLING at d_min."""
+    """Find the coarsest FFT-friendly shape of a box, edges (x, y, z) in Å, for d_min."""
     x, y, z = (
         int(scipy.fft.next_fast_len(int(np.ceil(edge * SAMPLING / d_min - 1e-6)), real=True))
         for edge in cell
@@ -88,27 +88,27 @@ class Band:
         return np.bincount(self.shell, weighted, self.n_shells).astype(np.float64)
 
     def spread(self, curve: DoubleArray) -> FloatArray:
-        """A curve over the shells of the band, at each coefficient."""
+        """Spread a curve over the shells of the band onto each coefficient."""
         return np.asarray(curve, dtype=np.float32)[self.shell]
 
     def curve(self, shells: DoubleArray) -> DoubleArray:
-        """The part of a curve over all shells of the box that the band covers."""
+        """Cut a curve over all shells of the box to those of the band."""
         part = shells[self.first : self.first + self.n_shells]
         return np.pad(part, (0, self.n_shells - len(part)), mode="edge")
 
     def pack(self, coefficients: ComplexArray, shape: Shape) -> ComplexArray:
-        """The coefficients of the band out of the rfft array of a map of the same box."""
+        """Pick the coefficients of the band out of the rfft array of a map of the same box."""
         sampled = resize(coefficients, shape, self.space.shape)
         return np.asarray(sampled.reshape(-1)[self.index])
 
     def once(self, name: str, function: Callable[[FloatArray], FloatArray]) -> FloatArray:
-        """A function of |s|^2 at each coefficient, computed the first time it is asked for."""
+        """Compute a function of |s|^2 at each coefficient, once."""
         if name not in self._curves:
             self._curves[name] = function(self.s_squared)
         return self._curves[name]
 
     def unpack(self, packed: ComplexArray) -> ComplexArray:
-        """The rfft array of the sampling grid, zero outside the band."""
+        """Make the rfft array of the sampling grid, zero outside the band."""
         nz, ny, nx = self.space.shape
         full = np.zeros(nz * ny * (nx // 2 + 1), dtype=np.complex64)
         full[self.index] = packed

@@ -121,7 +121,7 @@ class FourierSpace:
         return self._sum_of(lambda part: real_product(a[part], b[part]))
 
     def spread(self, curve: NDArray[np.floating]) -> FloatArray:
-        """A curve over shells as a volume of float32; 0 beyond Nyquist."""
+        """Spread a curve over shells as a volume of float32; 0 beyond Nyquist."""
         table = np.append(np.asarray(curve, dtype=np.float32), np.float32(0))
         return table[self.shell_index]
 

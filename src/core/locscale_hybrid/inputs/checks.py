@@ -101,7 +101,7 @@ def check_inputs(
 
 
 def check_resolution(resolution: float, of_reference: float | None = None) -> list[Finding]:
-    """What still makes sense at a resolution in Å, and at that of the reference where one is given.
+    """Check that a resolution in Å makes sense, and that of the reference if it is given.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def check_resolution(resolution: float, of_reference: float | None = None) -> li
 
 
 def _cut_reference(resolution: float, of_reference: float | None) -> list[Finding]:
-    """A reference that ends long before the map does."""
+    """Report a reference that ends long before the map does."""
     if of_reference is None or of_reference <= _CUT * resolution:
         return []
     return [
@@ -147,7 +147,7 @@ def _cut_reference(resolution: float, of_reference: float | None) -> list[Findin
 
 
 def check_content(model: AtomicModel) -> list[Finding]:
-    """What can be seen of a model without its map."""
+    """Check what can be seen of a model without its map."""
     findings = []
     count = len(model)
     if count < _FEW_ATOMS:
@@ -219,7 +219,7 @@ def model_coverage(grid: Grid, solid: BoolArray, positions: DoubleArray) -> floa
 def check_coverage(
     name: str, n_atoms: int, volume: float, coverage: float, *, completed: bool
 ) -> list[Finding]:
-    """Whether a model has enough atoms for the density it shall be the reference of.
+    """Check whether a model has enough atoms for the density of which it is the reference.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def check_coverage(
 def check_fit(
     grid: Grid, average: ComplexArray, model: AtomicModel, *, resolution: float | None = None
 ) -> list[Finding]:
-    """Whether the model lies in the map, has its hand and its magnification.
+    """Check whether the model fits the map, its hand and its magnification.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ def check_fit(
 
 
 def _fit_inside(coarse: CoarseMap, model: AtomicModel, inside: DoubleArray) -> ModelFit | None:
-    """How the atoms in the box fit, where others are outside and these are in place; else None."""
+    """Measure how the atoms in the box fit if others are outside; None if these do not."""
     if not _FEW_ATOMS <= len(inside) < len(model):
         return None
     fit = fit_model(coarse, inside)
@@ -352,7 +352,7 @@ def _finest_band(grid: Grid, resolution: float | None) -> float:
 
 
 def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray, fit: ModelFit) -> _Scale | None:
-    """The better magnification, if there is one beyond what can be told."""
+    """Find the better magnification, if there is one beyond the error."""
     found = best_magnification(coarse, positions, everywhere=not fit.is_found)
     radius = float(np.sqrt(np.square(positions - positions.mean(axis=0)).sum(axis=1).mean()))
     least = _LEAST_SCALE if coarse.finest < _FINE_BAND else _LEAST_COARSE_SCALE
@@ -419,7 +419,7 @@ def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit, scale: _Sca
 def _place_findings(
     grid: Grid, model: AtomicModel, fit: ModelFit, scale: _Scale | None
 ) -> list[Finding]:
-    """A model that is nearly in place, or no better placed than by chance."""
+    """Report a model that is nearly in place, or no better placed than by chance."""
     findings: list[Finding] = []
     length = float(np.linalg.norm(fit.shift))
     values = {
@@ -456,7 +456,7 @@ def _place_findings(
 
 
 def _scale_findings(model: AtomicModel, scale: _Scale | None) -> list[Finding]:
-    """A voxel size that is off."""
+    """Report a voxel size that is off."""
     if scale is None:
         return []
     return [
@@ -470,7 +470,7 @@ def _scale_findings(model: AtomicModel, scale: _Scale | None) -> list[Finding]:
 
 
 def _shift_text(fit: ModelFit) -> str:
-    """A shift and its length, for a message."""
+    """Format a shift and its length, for a message."""
     return f"{_triple(fit.shift, 1)} Å ({np.linalg.norm(fit.shift):.1f} Å in all)"
 
 

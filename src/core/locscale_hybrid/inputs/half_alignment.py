@@ -109,7 +109,7 @@ def align_halves(space: FourierSpace, first: ComplexArray, second: ComplexArray)
 
 
 def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> list[Finding]:
-    """What the user must know about it: halves shifted, or of different hand.
+    """Report halves shifted against each other, or of different hand.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class _Pair:
         return self.space.shell_mean(real_product(self.product, np.conj(turned)))
 
     def aligned(self) -> _Fit:
-        """The shift about which the pair tells most."""
+        """Find the shift at which the pair agrees best."""
         near = self._refined(_information(self.space, self.curve((0.0, 0.0, 0.0))) * self.band)
         if near.agreement > _ALIGNED:
             return near

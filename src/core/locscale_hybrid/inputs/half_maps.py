@@ -164,7 +164,7 @@ def _average_of(half_1: Map, half_2: Map, *, in_place: bool = False) -> Observed
 
 
 def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
-    """One map as observation, with pseudo-halves where its solvent holds noise.
+    """Observe one map, with pseudo-halves if its solvent contains noise.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def observe_one(full_map: Map, rng: np.random.Generator) -> ObservedMaps:
 
 
 def solvent_region(shape: tuple[int, int, int]) -> BoolArray:
-    """The box outside its inscribed ellipsoid, where a centred particle leaves solvent."""
+    """Mark the box outside its inscribed ellipsoid, where a centred particle leaves solvent."""
     squares = [((np.arange(n) - n // 2) / (n / 2)) ** 2 for n in shape]
     z, y, x = np.meshgrid(*squares, indexing="ij", sparse=True)
     return np.asarray(z + y + x > 1.0, dtype=np.bool_)
@@ -203,7 +203,7 @@ def solvent_of(shape: tuple[int, int, int], outer: OuterMask | None) -> BoolArra
 def without_solvent_mean(
     volume: Map, outer: OuterMask | None = None, *, in_place: bool = False
 ) -> Map:
-    """The map with the mean of its solvent at zero; inside the mask that it came with.
+    """Shift the mean of the solvent to zero; inside the mask that the map came with.
 
     In place, it takes no memory of its own.
     """
@@ -374,7 +374,7 @@ def _refuse_same_file(a: MapFile, b: MapFile) -> None:
 
 
 def _is_same(a: Path, b: Path) -> bool:
-    """Whether two paths lead to one file."""
+    """Test whether two paths lead to one file."""
     return a.samefile(b)
 
 

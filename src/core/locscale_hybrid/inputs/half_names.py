@@ -11,7 +11,7 @@ _PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
 
 
 def check_names(inputs: HybridInputs) -> list[Finding]:
-    """A full map whose half maps lie beside it, told by their names."""
+    """Report a full map whose name shows that its half maps are in the same folder."""
     if inputs.full_map is None:
         return []
     partner = partner_of(inputs.full_map)
@@ -38,7 +38,7 @@ def check_names(inputs: HybridInputs) -> list[Finding]:
 
 
 def partner_of(path: Path) -> Path | None:
-    """The other half map, where a name says "half 1" or the like and the other is there."""
+    """Find the other half map, if a name says "half 1" or the like and the other exists."""
     name = partner_name(path.name)
     if name is None:
         return None
@@ -47,7 +47,7 @@ def partner_of(path: Path) -> Path | None:
 
 
 def partner_name(name: str) -> str | None:
-    """The name of the other half map, where a name says "half 1" or the like."""
+    """Name the other half map, if a name says "half 1" or the like."""
     match = _HALF_NAMES.search(name)
     if match is None:
         return None
@@ -56,7 +56,7 @@ def partner_name(name: str) -> str | None:
 
 
 def halves_beside(path: Path) -> tuple[Path, Path] | None:
-    """The two half maps that an EMDB entry names after the full map, where they are there."""
+    """Find the two half maps that an EMDB entry names after the full map, if they exist."""
     stem, dot, endings = path.name.partition(".")
     first, second = (path.with_name(f"{stem}_half_map_{n}{dot}{endings}") for n in (1, 2))
     return (first, second) if first.is_file() and second.is_file() else None

@@ -101,7 +101,7 @@ def _shared(
 
 
 def noise_findings(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
-    """What the user must know about it.
+    """Report what the user must know about it.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _dependent(names: tuple[str, str], shared: float, tail: float) -> Finding:
 
 
 def _at_nyquist(names: tuple[str, str], found: HalfNoise) -> list[Finding]:
-    """An FSC that does not fall."""
+    """Report an FSC that does not fall."""
     if found.tail <= _TAIL_FSC:
         return []
     finest = 1 / float(found.frequency[-1])

@@ -49,7 +49,7 @@ class HalfScale:
     unevenness: float
 
     def differs(self, times: float = 1.0) -> bool:
-        """Whether the halves differ in scale, the factor taken so many times."""
+        """Test whether the halves differ in scale, the factor taken so many times."""
         change = abs(float(np.log(self.factor * times)))
         return change > _NOTICED + self.spread and self.unevenness < _EVEN * change
 
@@ -85,7 +85,7 @@ def half_scale(first: FloatArray, second: FloatArray, grid: Grid) -> HalfScale |
 
 
 def exact_factor(first: FloatArray, second: FloatArray, grid: Grid) -> float:
-    """The scale from all shells, where it is known to differ.
+    """Fit the scale to all shells, if it is known to differ.
 
     If one half was multiplied, its noise was too, and all shells say the same; else those count
     in which the halves agree.
@@ -119,7 +119,7 @@ class _Shells:
 
     @classmethod
     def of(cls, space: FourierSpace, first: FloatArray, second: FloatArray) -> "_Shells":
-        """The shells of two maps, the mean left out."""
+        """Sum the shells of two maps, the mean left out."""
         one, two = (
             space.forward(values - values.mean(dtype=np.float64).astype(np.float32))
             for values in (first, second)
@@ -144,7 +144,7 @@ class _Shells:
         return np.asarray(self.weight * self.fsc**2)
 
     def shared(self, least: float) -> BoolArray:
-        """Where the halves agree."""
+        """Mark where the halves agree."""
         return np.asarray(self.known & (self.fsc > least))
 
     def mean(self, weight: DoubleArray) -> tuple[float, float]:

@@ -61,7 +61,7 @@ def find_turn(space: FourierSpace, first: ComplexArray, second: ComplexArray) ->
     values = coarse.backward(two)
 
     def correlation(image: FloatArray) -> float:
-        """The highest at any shift."""
+        """Return the highest correlation at any shift."""
         product = one * np.conj(coarse.forward(np.ascontiguousarray(image)))
         return float(coarse.backward(product).max()) * coarse.grid.size / power
 
@@ -77,7 +77,7 @@ def find_turn(space: FourierSpace, first: ComplexArray, second: ComplexArray) ->
 
 
 def turned(values: FloatArray, matrix: DoubleArray) -> FloatArray:
-    """A map turned by a signed permutation of (x, y, z), about the middle of its box."""
+    """Turn a map by a signed permutation of (x, y, z), about the middle of its box."""
     of_array = matrix[::-1, ::-1]
     image = np.transpose(values, np.argmax(np.abs(of_array), axis=1))
     reversed_axes = tuple(axis for axis in range(3) if of_array[axis].sum() < 0)
@@ -85,7 +85,7 @@ def turned(values: FloatArray, matrix: DoubleArray) -> FloatArray:
 
 
 def turn_name(matrix: DoubleArray) -> str:
-    """What a signed permutation of (x, y, z) does to a map, in words."""
+    """Name what a signed permutation of (x, y, z) does to a map."""
     moved = [_AXES[i] for i in range(3) if matrix[i, i] == 0]
     if (matrix >= 0).all() and len(moved) == 2:
         return f"with the axes {moved[0]} and {moved[1]} exchanged"

@@ -203,7 +203,7 @@ def best_magnification(
 def _chance_difference(
     coarse: CoarseMap, one: tuple[ComplexArray, float], other: tuple[ComplexArray, float]
 ) -> float:
-    """Standard deviation of the difference between two correlations that are chance.
+    """Return the sd of the difference between two correlations that are chance.
 
     It is taken around the place of the first model, from what that model leaves of the map: other
     parts of the particle, which a small part of it fits here and there, and noise.

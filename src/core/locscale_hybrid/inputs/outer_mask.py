@@ -61,7 +61,7 @@ class OuterMask:
 def outer_mask(
     values: FloatArray, grid: Grid, noise: Callable[[], FloatArray] | None = None
 ) -> OuterMask | None:
-    """The mask that a map came with; None when its corners hold data.
+    """Find the mask that a map came with; None if its corners contain data.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def outer_mask(
 
 
 def _solvent(values: FloatArray, grid: Grid, inside: BoolArray) -> tuple[BoolArray, float]:
-    """The quiet cubes of 8 Å that reach the mask, and their share of the cubes inside.
+    """Find the quiet cubes of 8 Å at the mask, and their share of the cubes inside.
 
     A particle may have quiet cubes too, but not up to the mask.
     """
@@ -145,7 +145,7 @@ def _blocks(
     reduction: np.ufunc,
     prepared: Callable[[NDArray[Any]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """A reduction of the values in blocks of `size` voxels; those at the far ends may be less."""
+    """Reduce the values in blocks of `size` voxels; those at the far ends may be smaller."""
     starts = [np.arange(0, length, size) for length in values.shape]
     planes = []
     for begin in starts[0]:
@@ -165,7 +165,7 @@ def _block_means(
 
 
 def _in_voxels(blocks: BoolArray, size: int, shape: tuple[int, ...]) -> BoolArray:
-    """A choice of blocks as one of voxels."""
+    """Expand a choice of blocks to one of voxels."""
     for axis, length in enumerate(shape):
         blocks = np.take(np.repeat(blocks, size, axis=axis), range(length), axis=axis)
     return blocks

@@ -100,7 +100,7 @@ def spectra_of(observed: ObservedMaps, space: FourierSpace, average: ComplexArra
 def check_quality(
     observed: ObservedMaps, spectra: Spectra, *, resolution: float | None = None
 ) -> list[Finding]:
-    """Findings about the maps as they are.
+    """Check the maps as they are.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def fsc_return(frequency: DoubleArray, fsc: DoubleArray) -> float | None:
 
 
 def _runs_of_three(flags: BoolArray) -> IntArray:
-    """Where three flags in a row are set, the origin left out."""
+    """Mark where three flags in a row are set, the origin left out."""
     return np.asarray(np.flatnonzero(flags[1:-2] & flags[2:-1] & flags[3:]) + 1, dtype=np.intp)
 
 
@@ -217,7 +217,7 @@ def _masked(observed: ObservedMaps) -> list[Finding]:
 
 
 def _outer(observed: ObservedMaps) -> tuple[str, OuterMask | None]:
-    """The mask that the maps came with, or one of two half maps, and the name of that map."""
+    """Find the mask of the maps, or of one of two half maps, and the name of that map."""
     halves = [half for half in (observed.half_1, observed.half_2) if half is not None]
     if observed.kind != "halves":
         return observed.average.name, observed.outer
@@ -228,7 +228,7 @@ def _outer(observed: ObservedMaps) -> tuple[str, OuterMask | None]:
 
 
 def _filtered(name: str, edge: float | None) -> list[Finding]:
-    """A low-pass filter."""
+    """Report a low-pass filter."""
     if edge is None:
         return []
     return [
@@ -245,7 +245,7 @@ def _filtered(name: str, edge: float | None) -> list[Finding]:
 def _sharpened(
     name: str, spectra: Spectra, edge: float | None, resolution: float | None
 ) -> list[Finding]:
-    """A Wilson plot that is flatter than that of any map as reconstructed."""
+    """Report a Wilson plot that is flatter than that of any map as reconstructed."""
     ends = [
         resolution if resolution is not None else spectra.resolution,
         1 / edge if edge is not None else None,
@@ -257,7 +257,7 @@ def _sharpened(
 def sharpened(
     name: str, frequency: DoubleArray, signal: DoubleArray, resolution: float
 ) -> list[Finding]:
-    """Whether amplitudes fall less than those of any map as reconstructed.
+    """Test whether amplitudes fall less than those of any map as reconstructed.
 
     Parameters
     ----------
@@ -288,14 +288,14 @@ def sharpened(
 
 
 def _own_noise(observed: ObservedMaps, spectra: Spectra) -> list[Finding]:
-    """Whether the noise of the halves is their own, and as it was."""
+    """Check whether the noise of the halves is their own, and as it was."""
     if spectra.noise is None or observed.half_1 is None or observed.half_2 is None:
         return []
     return noise_findings((observed.half_1.name, observed.half_2.name), spectra.noise)
 
 
 def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[Finding]:
-    """Whether the halves agree where they must, and only there."""
+    """Check whether the halves agree at low resolution, and only there."""
     assert observed.half_1 is not None and observed.half_2 is not None
     first, second = observed.half_1.name, observed.half_2.name
     frequency, findings = spectra.frequency, []

@@ -60,7 +60,7 @@ class RunInput:
         return None if self.symmetry.is_trivial else self.symmetry
 
     def without_halves(self) -> "RunInput":
-        """What writing needs: half maps take room that a large box does not have."""
+        """Drop the half maps to make room: writing needs none of them."""
         return replace(self, observed=replace(self.observed, half_1=None, half_2=None))
 
 

@@ -80,7 +80,7 @@ def check_symmetry(
 def suggested_symmetry(
     grid: Grid, coefficients: ComplexArray, *, resolution: float | None = None
 ) -> list[Finding]:
-    """The largest point group that a map shows about the middle of its box.
+    """Find the largest point group that a map shows about the middle of its box.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def suggested_symmetry(
 
 
 def low_passed(grid: Grid, coefficients: ComplexArray, resolution: float) -> Map:
-    """The map with half amplitude at `resolution` Å, on a grid of a quarter of that."""
+    """Filter the map to half amplitude at `resolution` Å, on a grid of a quarter of that."""
     shape = coarse_shape(grid, resolution / 4)
     space = FourierSpace(grid.resampled(shape))
     transfer = np.exp(space.s_squared * np.float32(-np.log(2) * resolution**2))
@@ -122,7 +122,7 @@ def low_passed(grid: Grid, coefficients: ComplexArray, resolution: float) -> Map
 
 
 def dense_region(low: Map) -> BoolArray:
-    """Where a low-passed map stands out of its solvent, two voxels dilated."""
+    """Mark where a low-passed map rises above its solvent, two voxels dilated."""
     values = low.values
     solvent = values[solvent_region(low.grid.shape)]
     level = float(np.median(solvent))
@@ -133,7 +133,7 @@ def dense_region(low: Map) -> BoolArray:
 
 
 def thinned(region: BoolArray) -> BoolArray:
-    """An even choice of the voxels of a region, enough to tell a correlation to 0.01."""
+    """Choose voxels of a region evenly, enough for a correlation to 0.01."""
     chosen = np.flatnonzero(region)
     few = np.zeros(region.shape, dtype=np.bool_)
     few.ravel()[chosen[:: max(1, len(chosen) // _SAMPLES)]] = True
@@ -160,7 +160,7 @@ def fitting_groups(low: Map, symmetry: Symmetry, region: BoolArray) -> dict[str,
 def _remedy(
     grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, low: Map, region: BoolArray
 ) -> str:
-    """What would fit: another group, another axis or centre, or none."""
+    """Say what would fit: another group, another axis or centre, or none."""
     groups = fitting_groups(low, symmetry, region)
     best = _largest(groups)
     order = 1 if best is None else parse_point_group(best).order
@@ -179,11 +179,11 @@ def _remedy(
 
 
 def _largest(groups: Mapping[str, float]) -> str | None:
-    """The group with the most operators, the first of several."""
+    """Return the group with the most operators, the first of several."""
     return max(groups, key=lambda symbol: parse_point_group(symbol).order, default=None)
 
 
 def _voxel_text(grid: Grid, position: Vector) -> str:
-    """A position in voxels (x, y, z) of the map, for a message."""
+    """Format a position in voxels (x, y, z) of the map, for a message."""
     index = grid.index_of(np.array(position))[::-1]
     return "({})".format(", ".join(f"{value:.4g}" for value in np.round(index, 2) + 0.0))

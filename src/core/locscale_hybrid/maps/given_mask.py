@@ -22,7 +22,7 @@ def inside(soft: FloatArray) -> BoolArray:
 
 
 def checked_mask(given: Map, observed: Map, corners: BoolArray) -> tuple[FloatArray, list[Finding]]:
-    """The values of a user's mask, 0 to 1, and what the user must know about it.
+    """Check a user's mask; return its values, 0 to 1, and what the user must know about it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def checked_mask(given: Map, observed: Map, corners: BoolArray) -> tuple[FloatAr
 
 
 def _from_0_to_1(given: Map) -> tuple[FloatArray, list[Finding]]:
-    """The values within 0 to 1: without the overshoot of an interpolation, the largest at 1."""
+    """Clip the values to 0 to 1: without the overshoot of an interpolation, the largest at 1."""
     values, name = given.values, given.name
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all() or low < -_RINGING or high > 1 + _RINGING:

@@ -60,7 +60,7 @@ class Grid:
         return nx * a, ny * b, nz * c
 
     def same_as(self, other: "Grid", *, tolerance: float = 1e-3) -> bool:
-        """Whether both grids have the same voxels to `tolerance` of a voxel."""
+        """Test whether both grids have the same voxels to `tolerance` of a voxel."""
         if self.shape != other.shape:
             return False
         edge = np.array(self.voxel_size)
@@ -80,12 +80,12 @@ class Grid:
         return np.asarray((shift / self.voxel_size)[..., ::-1], dtype=np.float64)
 
     def nearest_voxels(self, position: NDArray[np.generic]) -> tuple[IntArray, IntArray, IntArray]:
-        """Indices (z, y, x) of the voxels that hold the positions, wrapped into the box."""
+        """Return indices (z, y, x) of the voxels of the positions, wrapped into the box."""
         index = np.rint(self.index_of(position)).astype(np.intp) % np.array(self.shape)
         return index[..., 0], index[..., 1], index[..., 2]
 
     def resampled(self, shape: Shape) -> "Grid":
-        """The grid of another shape over the same box, voxel [0, 0, 0] in place."""
+        """Make the grid of another shape over the same box, voxel [0, 0, 0] in place."""
         nz, ny, nx = shape
         a, b, c = self.cell
         return replace(self, shape=shape, voxel_size=(a / nx, b / ny, c / nz))

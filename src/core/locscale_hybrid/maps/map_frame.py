@@ -33,7 +33,7 @@ class MapFrame:
         return x, y, z
 
     def grid(self, shape: Shape) -> Grid:
-        """The grid of a box (nz, ny, nx) in this frame.
+        """Make the grid of a box (nz, ny, nx) in this frame.
 
         ORIGIN where any component is non-zero, else NSTART times the voxel, as ChimeraX reads
         an MRC file.
@@ -44,7 +44,7 @@ class MapFrame:
         return Grid(shape, self.voxel_size, (x, y, z))
 
     def holding(self, box: tuple[int, int, int]) -> "MapFrame":
-        """The frame with a cell no shorter than a box (x, y, z), in voxels.
+        """Make the frame with a cell no shorter than a box (x, y, z), in voxels.
 
         That of a single section, as stacks of images have, would be copied into every output.
         """
@@ -59,6 +59,6 @@ class MapFrame:
 
     @classmethod
     def of(cls, grid: Grid) -> "MapFrame":
-        """The frame of a grid that came from no file: its box as cell, its origin as ORIGIN."""
+        """Make the frame of a grid without a file: its box as cell, its origin as ORIGIN."""
         nz, ny, nx = grid.shape
         return cls(grid.cell, (nx, ny, nz), grid.origin, (0, 0, 0))

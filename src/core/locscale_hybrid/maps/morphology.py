@@ -40,7 +40,7 @@ def margin_for(grid: Grid, distance: float) -> tuple[int, int, int]:
 
 
 def part_of(grid: Grid, box: Box) -> Grid:
-    """The grid of a box of voxels, in the frame of the whole."""
+    """Make the grid of a box of voxels, in the frame of the whole."""
     start = np.array([part.start for part in box])
     x, y, z = grid.position_of(start)
     nz, ny, nx = (part.stop - part.start for part in box)
@@ -91,14 +91,14 @@ def _nearest_along(squared: FloatArray, axis: int, edge: float, reach: float) ->
 
 
 def _shifted(axis: int, part: slice) -> Box:
-    """An index of three axes that takes `part` of one."""
+    """Make an index of three axes that takes `part` of one."""
     index = [slice(None)] * 3
     index[axis] = part
     return index[0], index[1], index[2]
 
 
 def opened(inside: BoolArray, voxel_size: Vector, radius: float) -> BoolArray:
-    """What balls of `radius` Å cover that fit inside: necks and specks go."""
+    """Keep what balls of `radius` Å cover that fit inside: necks and specks are removed."""
     core = distance_within(~inside, voxel_size, radius) > radius
     return np.asarray(distance_within(core, voxel_size, radius) <= radius)
 

@@ -165,7 +165,7 @@ def write_map(
 
 
 def _existing(path: str | Path) -> Path:
-    """The absolute path of a file that is there and not empty."""
+    """Return the absolute path of a file that exists and is not empty."""
     file = Path(path).absolute()
     if os.path.isdir(file):
         raise InputError(f"{file} is a folder; give a map file")
@@ -222,7 +222,7 @@ _Stream = _HashedFile | gzip.GzipFile
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[_Stream, _HashedFile]]:
-    """The decompressed bytes of a file, and the file; its damage becomes an InputError."""
+    """Open a file with its bytes decompressed; damage becomes an InputError."""
     try:
         with path.open("rb", buffering=0) as raw:
             packed = raw.read(2) == _GZIP_MAGIC
@@ -339,7 +339,7 @@ def _write_volume(stream: IO[bytes] | gzip.GzipFile, header: bytes, values: Floa
 
 
 def _header_bytes(volume: Map, frame: MapFrame, labels: Sequence[str]) -> bytes:
-    """A little-endian MRC2014 header."""
+    """Make a little-endian MRC2014 header."""
     header = np.zeros((), mrcfile.dtypes.HEADER_DTYPE.newbyteorder("<"))
     nz, ny, nx = volume.grid.shape
     for name, value in zip(("nx", "ny", "nz"), (nx, ny, nz), strict=True):
@@ -378,6 +378,6 @@ def _statistics(values: FloatArray) -> tuple[float, float, float, float]:
 
 
 def box_text(shape: Shape) -> str:
-    """A box for a message, as columns x rows x sections."""
+    """Format a box for a message, as columns x rows x sections."""
     nz, ny, nx = shape
     return f"{nx} x {ny} x {nz}"

@@ -123,7 +123,7 @@ def parse_header(
 
 
 def _decode(raw: bytes, path: Path, notes: list[Finding]) -> Fields:
-    """The header fields in the byte order that makes sense of them."""
+    """Decode the header fields in the byte order that makes sense of them."""
     if len(raw) < HEADER_BYTES:
         raise InputError(
             f"{path} is not an MRC map: it holds {len(raw)} bytes, "
@@ -166,7 +166,7 @@ def _decode(raw: bytes, path: Path, notes: list[Finding]) -> Fields:
 
 
 def _makes_sense(fields: Fields) -> bool:
-    """Whether dimensions and mode can be those of a map."""
+    """Test whether dimensions and mode can be those of a map."""
     sides = [int(fields[name]) for name in ("nx", "ny", "nz")]
     mode = int(fields["mode"])
     return all(0 < side <= _LONGEST_SIDE for side in sides) and 0 <= mode <= 127
@@ -218,7 +218,7 @@ def _layout(
 
 
 def _is_unsigned(fields: Fields) -> bool:
-    """Whether IMOD wrote mode 0 as bytes 0 to 255, which it did before 2012."""
+    """Test whether IMOD wrote mode 0 as bytes 0 to 255, which it did before 2012."""
     extra = np.frombuffer(bytes(fields["extra2"])[40:48], fields.dtype["nx"])
     return bool(extra[0] == _IMOD_STAMP and not extra[1] & 1)
 
@@ -371,7 +371,7 @@ def _sampling(fields: Fields, box: Shape, path: Path, notes: list[Finding]) -> t
 
 
 def _is_even(voxels: DoubleArray) -> bool:
-    """Whether voxels have the same edge along all axes, as far as that is asked for."""
+    """Test whether voxels have the same edge along all axes, as far as required."""
     return bool(voxels.max() / voxels.min() - 1 <= AXIS_TOLERANCE)
 
 
@@ -440,7 +440,7 @@ def _origin(fields: Fields, voxels: Vector, path: Path, notes: list[Finding]) ->
 
 
 def _decimal(value: np.float32) -> float:
-    """The shortest decimal that a float32 stands for: 145.6, not 145.60000610351562."""
+    """Return the shortest decimal of a float32: 145.6, not 145.60000610351562."""
     return float(str(value))
 
 

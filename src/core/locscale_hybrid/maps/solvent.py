@@ -33,7 +33,7 @@ class QuietPart:
 
 
 def present_part(values: FloatArray) -> BoolArray | None:
-    """Where a map is not masked to a constant; None when its corners hold noise.
+    """Mark where a map is not masked to a constant; None if its corners contain noise.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def present_part(values: FloatArray) -> BoolArray | None:
 def quiet_part(
     values: FloatArray, grid: Grid, edge: float, present: BoolArray | None = None
 ) -> QuietPart | None:
-    """The part of a map that is quiet beside its loudest part.
+    """Mark the part of a map that is quiet compared with its loudest part.
 
     Parameters
     ----------
@@ -95,13 +95,13 @@ def _cube(grid: Grid, edge: float) -> tuple[int, ...]:
 
 
 def smoothed(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
-    """The values under a Gaussian of `sigma` Å, wrapped."""
+    """Smooth the values with a Gaussian of `sigma` Å, wrapped."""
     width = [sigma / edge for edge in reversed(grid.voxel_size)]
     return np.asarray(ndimage.gaussian_filter(values, width, mode="wrap"), dtype=np.float32)
 
 
 def _local_sd(values: FloatArray, size: tuple[int, ...]) -> FloatArray:
-    """Standard deviation in a box of `size` voxels around every voxel, mirrored at the borders."""
+    """Compute the sd in a box of `size` voxels around every voxel, mirrored at the borders."""
     variance = ndimage.uniform_filter(np.square(values), size)
     variance -= np.square(ndimage.uniform_filter(values, size))
     np.maximum(variance, 0, out=variance)

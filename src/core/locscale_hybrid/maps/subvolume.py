@@ -55,7 +55,7 @@ def box_of(corners: Corners, grid: Grid) -> Box:
 
 
 def beyond_the_map(corners: Corners, grid: Grid) -> list[Finding]:
-    """The finding that a region goes on outside the map, by more than a voxel."""
+    """Report that a region extends beyond the map, by more than a voxel."""
     low, high = np.array(grid.origin), np.add(grid.origin, grid.cell)
     kept = (*np.maximum(corners[:3], low), *np.minimum(corners[3:], high))
     if np.abs(np.subtract(kept, corners)).max() <= max(grid.voxel_size):
@@ -71,7 +71,7 @@ def beyond_the_map(corners: Corners, grid: Grid) -> list[Finding]:
 
 
 def region_text(corners: Corners) -> str:
-    """A region in words, with its unit."""
+    """Format a region in words, with its unit."""
     spans = [
         f"{name} {low:.4g} to {high:.4g}"
         for name, low, high in zip("xyz", corners[:3], corners[3:], strict=True)
@@ -87,7 +87,7 @@ def within(values: NDArray[_Kind], box: Box) -> NDArray[_Kind]:
 
 
 def grown(box: Box, grid: Grid, width: float) -> Box:
-    """A box with `width` Å more on every side, as far as the map goes."""
+    """Grow a box by `width` Å on every side, up to the borders of the map."""
     z, y, x = (
         slice(
             max(part.start - round(width / voxel), 0), min(part.stop + round(width / voxel), whole)

@@ -13,7 +13,7 @@ from .resolution import Resolution, find_resolution
 
 
 def first_mask(given: RunInput, parameters: HybridParameters) -> Mask:
-    """The mask, at the resolution as it is known without one.
+    """Make the mask, at the resolution as it is known without one.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def coverage(
 
 
 def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding]:
-    """What a run would say of its mask, of the resolution of one map and of the coverage.
+    """Report what a run would say of its mask, of the resolution of one map and of the coverage.
 
     Raises
     ------

@@ -148,7 +148,7 @@ def confidence_mask(
 def _significant(
     observed: ObservedMaps, fdr: float, resolution: float, present: BoolArray | None
 ) -> BoolArray | None:
-    """The voxels that the procedure accepts; None where there is no noise to hold them against."""
+    """Mark the significant voxels; None if there is no noise to compare them with."""
     scores = significance(observed, resolution=resolution, present=present)
     return None if scores is None else scores >= discovery_threshold(scores, fdr, present)
 
@@ -156,7 +156,7 @@ def _significant(
 def _against_solvent(
     observed: ObservedMaps, fdr: float, resolution: float, present: BoolArray | None
 ) -> BoolArray:
-    """What is significant in the average of two halves against its solvent alone."""
+    """Mark what is significant in the average of two halves against its solvent alone."""
     one = ObservedMaps(observed.average, None, None, "single")
     raw = _significant(one, fdr, resolution, present)
     grid = observed.average.grid
@@ -164,7 +164,7 @@ def _against_solvent(
 
 
 def _nothing_found(observed: ObservedMaps, fdr: float) -> str:
-    """The sentence about a map without density."""
+    """Word the error for a map without density."""
     return (
         f"no density rises above the noise of {observed.average.name}: at a false discovery "
         f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³; check that both "
@@ -288,7 +288,7 @@ def _ball_mean(values: FloatArray, grid: Grid, diameter: float) -> FloatArray:
 
 
 def _present_mask(grid: Grid, present: BoolArray | None, wide: bool) -> Mask:
-    """The mask of a map without a noise estimate: all that is not flat."""
+    """Make the mask of a map without a noise estimate: all that is not flat."""
     if present is None:
         whole = np.ones(grid.shape, dtype=bool)
         return Mask(grid, whole, whole.astype(np.float32), "the whole box", (_NO_NOISE,))
@@ -303,7 +303,7 @@ def _present_mask(grid: Grid, present: BoolArray | None, wide: bool) -> Mask:
 
 
 def _looks_masked(present: BoolArray) -> Finding:
-    """The finding that a map comes masked."""
+    """Report that a map comes masked."""
     share = 1 - float(np.count_nonzero(present)) / present.size
     return Finding(
         "masked-input",
@@ -315,7 +315,7 @@ def _looks_masked(present: BoolArray) -> Finding:
 
 
 def _users_mask(user_mask: Map, observed: Map) -> Mask:
-    """The user's mask, held to the grid of the maps."""
+    """Read the user's mask and check its grid."""
     if not user_mask.grid.same_as(observed.grid):
         raise InputError(
             f"mask {user_mask.name} has box {_box_text(user_mask.grid)}, but {observed.name} has "

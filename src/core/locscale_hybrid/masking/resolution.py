@@ -102,7 +102,7 @@ def find_resolution(
 
 
 def _sharpness(observed: ObservedMaps, d_min: float) -> list[Finding]:
-    """Whether one map was sharpened: that takes its resolution, known only now."""
+    """Check whether one map was sharpened: that takes its resolution, known only now."""
     space = FourierSpace(observed.average.grid)
     power = space.power(space.forward(observed.average.values)) / np.maximum(space.count, 1)
     edge = filter_edge(space.frequency, power)
@@ -117,7 +117,7 @@ def _sharpness(observed: ObservedMaps, d_min: float) -> list[Finding]:
 
 
 def _unmasked(half_1: Map, half_2: Map) -> Resolution:
-    """Where the plain half-map FSC crosses; 12 Å where it never rises."""
+    """Find where the plain half-map FSC crosses; 12 Å if it never rises."""
     space = FourierSpace(half_1.grid)
     curve = fourier_shell_correlation(
         space, space.forward(half_1.values), space.forward(half_2.values)
@@ -127,7 +127,7 @@ def _unmasked(half_1: Map, half_2: Map) -> Resolution:
 
 
 def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> Resolution:
-    """Where the half-map FSC crosses, inside the mask and corrected for it."""
+    """Find where the half-map FSC crosses, inside the mask and corrected for it."""
     curves = corrected_fsc(FourierSpace(half_1.grid), half_1.values, half_2.values, mask)
     if asked is not None:
         return Resolution(asked, "given", curves)
@@ -150,7 +150,7 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
 
 
 def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | None:
-    """Where the signal inside a mask fades into the noise of the solvent; None where it does not.
+    """Find where the signal inside a mask fades into the solvent's noise; None if it does not.
 
     A map whose solvent was flattened never comes down to the noise of that solvent, so what is
     found has been found in a map whose particle and solvent have the same noise.
@@ -202,7 +202,7 @@ def solvent_fsc(observed: ObservedMaps, mask: FloatArray) -> FscCurve | None:
 
 
 def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
-    """Where the FSC of map and model crosses, around the model; None where that says nothing."""
+    """Find where the FSC of map and model crosses, around the model; None if that says nothing."""
     curve = model_map_fsc(density, model)
     d_min = curve.resolution(MODEL_CRITERION)
     if not d_min < _WORST_MODEL_FIT:
@@ -252,14 +252,14 @@ def model_map_fsc(density: Map, model: AtomicModel) -> FscCurve:
 
 
 def _even(space: FourierSpace, coefficients: ComplexArray) -> ComplexArray:
-    """The coefficients with unit power in every shell up to Nyquist."""
+    """Scale the coefficients to unit power in every shell up to Nyquist."""
     power = space.shell_mean(squared_modulus(coefficients))
     scale = np.divide(1.0, np.sqrt(power), out=np.zeros_like(power), where=power > 0)
     return np.asarray(coefficients * space.spread(scale))
 
 
 def _from_sampling(density: Map) -> Resolution:
-    """What the voxel size allows, where nothing else is known."""
+    """Return what the voxel size allows, if nothing else is known."""
     voxel = max(density.grid.voxel_size)
     d_min = VOXELS_PER_RESOLUTION * voxel
     finding = Finding(

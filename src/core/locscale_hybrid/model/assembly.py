@@ -71,7 +71,7 @@ def neighbours(symmetry: Symmetry, positions: DoubleArray, reach: float) -> Neig
 
 
 def missing_copies(model: AtomicModel, symmetry: Symmetry, near: Neighbours) -> list[ChainCopy]:
-    """The chain images that complete the assembly, ordered by operator and chain.
+    """Find the chain images that complete the assembly, ordered by operator and chain.
 
     Long chains go first.  An image is left out where `STANDING_FRACTION` of its anchors are
     within 3 Å of anchors that stand, of the model or of an image taken before; of the images
@@ -167,7 +167,7 @@ def _candidates(model: AtomicModel, symmetry: Symmetry) -> Iterator[tuple[int, i
 def _covered(
     near_chain: IntArray, atoms: IntArray, operator: int, standing: BoolArray, symmetry: Symmetry
 ) -> BoolArray:
-    """Which of the atoms' images under an operator are near an atom that stands.
+    """Mark which of the atoms' images under an operator are near an atom in place.
 
     `near_chain` (k, n) is the chain of the model atom near each image; `standing` (k, chains)
     says which image of which chain stands.
@@ -186,7 +186,7 @@ def _anchor_tolerance(model: AtomicModel) -> DoubleArray:
 
 
 def _is_taken(model: AtomicModel, symmetry: Symmetry, near: Neighbours) -> BoolArray:
-    """Whether the place of each atom's image is taken by the model, shape (k, n).
+    """Mark whether the model occupies the place of each atom's image, shape (k, n).
 
     An atom on an axis stands in the place of its own image, unless its occupancy says that it is
     meant to stand there once for each operator.

@@ -28,7 +28,7 @@ _Columns = dict[str, list[str]]  # by name without the prefix, values as they ar
 
 
 def structure_of_block(block: gemmi.cif.Block, path: Path) -> gemmi.Structure:
-    """The structure of a data block with atoms.
+    """Read the structure of a data block with atoms.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from .structure import AtomicModel, atom_positions
 
 
 def cut_to_box(model: AtomicModel, grid: Grid) -> AtomicModel:
-    """The model without the atoms outside the box, in its structure too.
+    """Remove the atoms outside the box, from the model's structure too.
 
     The model as it is where all of it is inside, or nothing: that is for the checks to refuse.
     """

@@ -209,7 +209,7 @@ def _refuse_overlap(
 def _repeats(
     positions: DoubleArray, occupancies: DoubleArray, kind: IntArray, reach: float
 ) -> BoolArray:
-    """Which atoms have an earlier one of the same kind near them, where both do not fit."""
+    """Mark which atoms have an earlier one of the same kind near them, if both do not fit."""
     n = len(positions)
     result = np.zeros(n, dtype=np.bool_)
     if n < 2:
@@ -234,7 +234,7 @@ def _repeats(
 
 
 def _is_dummy(residue: gemmi.Residue) -> bool:
-    """Whether a residue is made of atoms that are none."""
+    """Test whether a residue is made of dummy atoms."""
     if residue.name == _DUMMY:
         return True
     if residue.name not in _PERHAPS_DUMMY:

@@ -51,14 +51,14 @@ _SHOWN = 6
 
 @lru_cache(maxsize=4096)
 def is_polymer_residue(name: str) -> bool:
-    """Whether a component is an amino acid or a nucleotide."""
+    """Test whether a component is an amino acid or a nucleotide."""
     found = gemmi.find_tabulated_residue(name)
     return bool(found.found() and (found.is_amino_acid() or found.is_nucleic_acid()))
 
 
 @lru_cache(maxsize=65536)
 def element_from_names(atom: str, residue: str) -> str | None:
-    """The element that names mean whatever column they stand in; None where that is unclear.
+    """Find the element that names mean in any column; None if that is unclear.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def elements_of(atoms: Sequence[str], residues: Sequence[str], path: Path) -> li
 
 
 def symbol_without_charge(text: str) -> str:
-    """The element symbol at the start of "O1-" or "FE+3"; the text itself where there is none."""
+    """Return the element symbol at the start of "O1-" or "FE+3"; the text itself if none."""
     found = _SYMBOL.match(text)
     if not found or found[0] == text:
         return text
@@ -174,7 +174,7 @@ def symbol_without_charge(text: str) -> str:
 
 
 def _known(letters: str) -> str | None:
-    """The symbol of an element, None where there is no such element."""
+    """Return the symbol of an element, None if there is no such element."""
     if not 0 < len(letters) < 3:
         return None
     symbol = gemmi.Element(letters)
@@ -182,7 +182,7 @@ def _known(letters: str) -> str | None:
 
 
 def _is_left_of_its_column(line: str) -> bool:
-    """Whether a short name of an atom of a polymer begins where two-letter elements do."""
+    """Test whether a short name of a polymer atom begins where two-letter elements do."""
     name = line[12:16]
     return (
         name[:1].isalpha()

@@ -68,7 +68,7 @@ class HybridModel:
     copies: tuple[ChainCopy, ...] = ()
 
     def __len__(self) -> int:
-        """Number of atoms."""
+        """Return the number of atoms."""
         return len(self.positions)
 
     @property
@@ -147,7 +147,7 @@ class HybridModel:
         return average_over_copies(values, self.mates)
 
     def findings(self) -> list[Finding]:
-        """What was done to the model, for the user."""
+        """Report what was done to the model, for the user."""
         if self.symmetry is None or self.source is None:
             return []
         return [_assembly_finding(self, self.symmetry, self.source)]
@@ -160,7 +160,7 @@ def complete_assembly(
     add_copies: bool = True,
     grid: Grid | None = None,
 ) -> HybridModel:
-    """The model and the copies of its chains that its point group asks for.
+    """Add the copies of the model's chains that its point group asks for.
 
     One unit, two of four chains and the whole assembly give the same atoms: the image of a chain
     is added where no chain stands already.
@@ -276,7 +276,7 @@ def write_hybrid(
 
 
 def _without_model(symmetry: Symmetry | None) -> HybridModel:
-    """A hybrid model without an atom."""
+    """Make a hybrid model without an atom."""
     none, index = np.empty(0), np.empty(0, dtype=np.intp)
     mates = None if symmetry is None else np.empty((symmetry.order, 0), dtype=np.intp)
     return HybridModel(
@@ -301,7 +301,7 @@ def _image(symmetry: Symmetry, copy: ChainCopy, positions: DoubleArray) -> Doubl
 def _inside(
     grid: Grid, symmetry: Symmetry, copies: list[ChainCopy], positions: DoubleArray
 ) -> list[ChainCopy]:
-    """Copies without the atoms outside a box; those that have none inside are left out."""
+    """Cut copies to a box; those with no atom inside are left out."""
     cut = [
         replace(copy, atoms=copy.atoms[in_box(grid, _image(symmetry, copy, positions))])
         for copy in copies
@@ -318,7 +318,7 @@ def _with_unit_mates(mates: IntArray, symmetry: Symmetry, m: int) -> IntArray:
 
 
 def _assembly_finding(hybrid: HybridModel, symmetry: Symmetry, source: AtomicModel) -> Finding:
-    """What completing the assembly did."""
+    """Report what completing the assembly did."""
     names = [chain.name for chain in source.structure[0]]
     n_chains = len({names[i] for i in np.unique(source.chain_index)})
     added = len({(copy.operator, names[copy.chain]) for copy in hybrid.copies})
@@ -378,7 +378,7 @@ class PlacedAtoms:
             raise ValueError("atoms are copies of none")
 
     def fits(self, assembly: HybridModel) -> bool:
-        """Whether these can be the atoms of an assembly, with pseudo-atoms after them."""
+        """Test whether these can be the atoms of an assembly, with pseudo-atoms after them."""
         n = len(assembly)
         return (
             len(self.is_pseudo) >= n
@@ -389,7 +389,7 @@ class PlacedAtoms:
 
     @classmethod
     def of(cls, hybrid: HybridModel) -> "PlacedAtoms":
-        """The atoms of a hybrid model."""
+        """Take the atoms of a hybrid model."""
         return cls(
             hybrid.positions,
             hybrid.species,
@@ -402,7 +402,7 @@ class PlacedAtoms:
         )
 
     def copied(self) -> "PlacedAtoms":
-        """The same in memory, where the arrays lie in files."""
+        """Copy into memory what is in files."""
         return replace(
             self,
             positions=np.array(self.positions),
@@ -416,7 +416,7 @@ class PlacedAtoms:
         )
 
     def as_hybrid(self, symmetry: Symmetry | None) -> HybridModel:
-        """A hybrid model that knows no model file."""
+        """Make a hybrid model that knows no model file."""
         return HybridModel(
             self.positions,
             self.species,
@@ -430,7 +430,7 @@ class PlacedAtoms:
         )
 
     def in_assembly(self, assembly: HybridModel) -> HybridModel:
-        """The hybrid model with these atoms."""
+        """Make the hybrid model with these atoms."""
         return replace(
             assembly,
             positions=self.positions,
@@ -445,5 +445,5 @@ class PlacedAtoms:
 
 
 def _are_indices(values: IntArray, n: int) -> bool:
-    """Whether all values are indices of n things."""
+    """Test whether all values are indices of n things."""
     return not values.size or bool(values.min() >= 0 and values.max() < n)

@@ -73,7 +73,7 @@ class _Names:
         self._used = set(used)
 
     def take(self, wanted: str) -> str:
-        """The wanted name, or with the smallest number that makes it new."""
+        """Take the wanted name, or with the smallest number that makes it new."""
         tries = (wanted if i == 1 else f"{wanted}x{i}" for i in count(1))
         name = next(name for name in tries if name not in self._used)
         self._used.add(name)
@@ -156,7 +156,7 @@ def _add_copies(structure: gemmi.Structure, atoms: HybridAtoms, symmetry: Symmet
 
 
 def _transform(symmetry: Symmetry, operator: int) -> gemmi.Transform:
-    """An operator about its centre as gemmi has it."""
+    """Write an operator about its centre as gemmi has it."""
     matrix = symmetry.group.matrices[operator]
     shift = np.array(symmetry.centre) - matrix @ symmetry.centre
     return gemmi.Transform(gemmi.Mat33(matrix.tolist()), gemmi.Vec3(*shift.tolist()))
@@ -224,7 +224,7 @@ def _copy_links(structure: gemmi.Structure, renamed: Mapping[str, str], operator
 def _copied_link(
     link: gemmi.Connection, renamed: Mapping[str, str], operator: int
 ) -> gemmi.Connection:
-    """The same link in copied chains."""
+    """Copy a link to copied chains."""
     new = gemmi.Connection()
     new.name, new.link_id = f"{link.name}_{operator + 1}", link.link_id
     new.type, new.asu, new.reported_distance = link.type, link.asu, link.reported_distance
@@ -234,7 +234,7 @@ def _copied_link(
 
 
 def _copied_helix(helix: gemmi.Helix, renamed: Mapping[str, str]) -> gemmi.Helix:
-    """The same helix in a copied chain."""
+    """Copy a helix to a copied chain."""
     new = gemmi.Helix()
     new.start, new.end = _renamed(helix.start, renamed), _renamed(helix.end, renamed)
     new.pdb_helix_class, new.length = helix.pdb_helix_class, helix.length
@@ -242,7 +242,7 @@ def _copied_helix(helix: gemmi.Helix, renamed: Mapping[str, str]) -> gemmi.Helix
 
 
 def _renamed(address: gemmi.AtomAddress, names: Mapping[str, str]) -> gemmi.AtomAddress:
-    """The same atom in a copied chain."""
+    """Copy an atom's address to a copied chain."""
     return gemmi.AtomAddress(
         names[address.chain_name],
         address.res_id.seqid,

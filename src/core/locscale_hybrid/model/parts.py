@@ -18,7 +18,7 @@ _MOST_ATOMS = 0.5  # share of the atoms that two conformers have in common, at l
 
 
 def structure_in(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
-    """The structure in a text, PDB or mmCIF by content.
+    """Read the structure in a text, PDB or mmCIF by content.
 
     Models, data blocks, and what follows an END record, are parts of one structure unless they are
     conformers of the first.
@@ -52,7 +52,7 @@ def structure_in(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]
 
 
 def _begins_as_cif(text: str) -> bool:
-    """Whether a data block comes first, after blanks and comments."""
+    """Test whether a data block comes first, after blanks and comments."""
     place = 0
     while found := _NOT_BLANK.search(text, place):
         place = found.start()
@@ -65,12 +65,12 @@ def _begins_as_cif(text: str) -> bool:
 
 
 def _has_atom_record(text: str) -> bool:
-    """Whether a line begins as an atom of the PDB format does."""
+    """Test whether a line begins as an atom of the PDB format does."""
     return any(text.startswith(word) or f"\n{word}" in text for word in ("ATOM  ", "HETATM"))
 
 
 def _from_cif(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
-    """The structure of all data blocks that have atoms."""
+    """Read the structure of all data blocks that have atoms."""
     document = gemmi.cif.read_string(text)
     blocks = [
         structure_of_block(block, path)
@@ -87,7 +87,7 @@ def _from_cif(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
 
 
 def _from_pdb(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
-    """The structure of a PDB file, of what follows an END record too."""
+    """Read the structure of a PDB file, of what follows an END record too."""
     text, count = pdb_with_elements(text, path)
     # letters beyond ASCII would be cut apart by the fixed columns
     files = [
@@ -112,7 +112,7 @@ def _from_pdb(text: str, path: Path) -> tuple[gemmi.Structure, list[Finding]]:
 
 
 def _between_ends(text: str) -> list[str]:
-    """The parts of a PDB file that have atoms; END records end them."""
+    """Split a PDB file at END records into the parts that have atoms."""
     parts, begin, place = [], 0, 0
     while (place := text.find("\nEND", place)) >= 0:
         place += 4
@@ -125,7 +125,7 @@ def _between_ends(text: str) -> list[str]:
 
 
 def _models_apart(structure: gemmi.Structure) -> list[gemmi.Structure]:
-    """A structure for each of its models; metadata stay with the first."""
+    """Make a structure for each of its models; metadata stay with the first."""
     others = []
     for index in range(len(structure) - 1, 0, -1):
         other = gemmi.Structure()
@@ -138,7 +138,7 @@ def _models_apart(structure: gemmi.Structure) -> list[gemmi.Structure]:
 def _joined(
     parts: list[gemmi.Structure], name: str, what: str
 ) -> tuple[gemmi.Structure, list[Finding]]:
-    """One structure of several; conformers of the first are left out."""
+    """Join several structures; conformers of the first are left out."""
     first = parts[0]
     if len(parts) == 1:
         return first, []
@@ -177,7 +177,7 @@ def _joined(
 
 
 def are_conformers(one: gemmi.Structure, other: gemmi.Structure) -> bool:
-    """Whether two structures have the same atoms, or most of them, at nearly the same places."""
+    """Test whether two structures have mostly the same atoms at nearly the same places."""
     if not len(one) or not len(other):
         return False
     here, there = _places(one[0]), _places(other[0])
@@ -189,7 +189,7 @@ def are_conformers(one: gemmi.Structure, other: gemmi.Structure) -> bool:
 
 
 def _places(model: gemmi.Model) -> dict[tuple[int, str, str, str], list[float]]:
-    """Where each atom is that is not hydrogen, by chain, residue and name."""
+    """Return the position of each atom that is not hydrogen, by chain, residue and name."""
     return {
         (number, str(residue.seqid), residue.name, atom.name): atom.pos.tolist()
         for number, chain in enumerate(model)

@@ -71,7 +71,7 @@ class AtomicModel:
     findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
-        """Number of scattering atoms."""
+        """Return the number of scattering atoms."""
         return len(self.positions)
 
 
@@ -104,7 +104,7 @@ def read_model(path: str | Path, *, keep_pseudo_atoms: bool = False) -> AtomicMo
 def model_of(
     structure: gemmi.Structure, name: str, *, keep_pseudo_atoms: bool = False
 ) -> AtomicModel:
-    """The scattering atoms of a structure; see `read_model`.
+    """Take the scattering atoms of a structure; see `read_model`.
 
     The structure is taken over: models after the first, and pseudo-atoms that are not kept, are
     deleted from it.
@@ -139,7 +139,7 @@ def model_of(
 
 
 def empty_structure(name: str) -> gemmi.Structure:
-    """A structure with one model and nothing in it."""
+    """Make a structure with one model and nothing in it."""
     structure = gemmi.Structure()
     structure.name = name
     try:
@@ -155,7 +155,7 @@ def atom_positions(structure: gemmi.Structure) -> DoubleArray:
 
 
 def moved_structure(structure: gemmi.Structure, positions: DoubleArray) -> gemmi.Structure:
-    """A copy of a structure with other positions, shape (n, 3), of all atoms of its first model."""
+    """Copy a structure with other positions, shape (n, 3), of all atoms of its first model."""
     copy = structure.clone()
     for site, position in zip(copy[0].all(), positions, strict=True):
         site.atom.pos = gemmi.Position(*position)
@@ -163,7 +163,7 @@ def moved_structure(structure: gemmi.Structure, positions: DoubleArray) -> gemmi
 
 
 def moved_model(model: AtomicModel, positions: DoubleArray) -> AtomicModel:
-    """A model with other positions of all atoms of its structure, those that do not scatter too.
+    """Copy a model with other positions of all atoms, those that do not scatter too.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def moved_model(model: AtomicModel, positions: DoubleArray) -> AtomicModel:
 
 
 def is_pseudo_residue(residue: gemmi.Residue) -> bool:
-    """Whether a residue holds a pseudo-atom of an earlier run.
+    """Test whether a residue is a pseudo-atom of an earlier run.
 
     The PDB format cuts the name to three letters; a residue of that name with a single atom can
     be nothing else.
@@ -280,7 +280,7 @@ def _tabulate(model: gemmi.Model) -> _Table:
 
 
 def _no_atoms() -> _Table:
-    """The table of a model without atoms."""
+    """Make the table of a model without atoms."""
     none, index, no = np.empty(0), np.empty(0, dtype=np.intp), np.empty(0, dtype=np.bool_)
     return _Table(
         np.empty((0, 3)), np.empty(0, dtype=np.str_), index, none, none, index, no, no, index
@@ -288,7 +288,7 @@ def _no_atoms() -> _Table:
 
 
 def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
-    """Which atoms scatter; the others are counted."""
+    """Mark which atoms scatter; the others are counted."""
     total = len(table.elements)
     if not total:
         raise InputError(f"{name} has no atoms; give a model with atoms, or leave it out")
@@ -352,7 +352,7 @@ def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
 def _counted_once(
     table: _Table, kept: BoolArray, structure: gemmi.Structure, name: str, findings: list[Finding]
 ) -> BoolArray:
-    """The scatterers without those that repeat an earlier one in the same place."""
+    """Drop scatterers that repeat an earlier one in the same place."""
     chosen = np.flatnonzero(kept & ~table.is_pseudo)
     repeated, told = repeated_atoms(
         table.positions[chosen],
@@ -370,7 +370,7 @@ def _counted_once(
 
 
 def _with_all_b(table: _Table, kept: BoolArray, name: str, findings: list[Finding]) -> _Table:
-    """The table with the median B where the file gives none that is a number."""
+    """Fill in the median B if the file gives none that is a number."""
     missing = kept & ~np.isfinite(table.b_iso)
     if not missing.any():
         return table
@@ -389,13 +389,13 @@ def _with_all_b(table: _Table, kept: BoolArray, name: str, findings: list[Findin
 
 
 def _has_form_factor(atomic_number: int) -> bool:
-    """Whether electron scattering factors of the element are tabulated."""
+    """Test whether electron scattering factors of the element are tabulated."""
     if not 0 < atomic_number < 119:
         return False
     return gemmi.Element(atomic_number).c4322 is not None
 
 
 def _anchors(named: BoolArray, chains: IntArray) -> BoolArray:
-    """The named atoms, and all atoms of chains that have none."""
+    """Return the named atoms, and all atoms of chains that have none."""
     per_chain = np.bincount(chains, named)
     return np.asarray(named | (per_chain[chains] == 0), dtype=np.bool_)

@@ -33,7 +33,7 @@ _MARKS = {
 
 
 def model_text(path: Path) -> str:
-    """The text of a PDB or mmCIF file, compressed by gzip or not.
+    """Read the text of a PDB or mmCIF file, compressed by gzip or not.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def most_unpacked(size: int) -> int:
 
 
 def _bytes(path: Path) -> bytes | bytearray:
-    """The decompressed bytes of a file."""
+    """Read the decompressed bytes of a file."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(8)
@@ -93,7 +93,7 @@ def _bytes(path: Path) -> bytes | bytearray:
 
 
 def _joined(stream: gzip.GzipFile, most: int, path: Path) -> bytearray:
-    """A decompressed file, in pieces: one read of the whole would take the memory at once."""
+    """Decompress a file in pieces: one read of the whole would take the memory at once."""
     result = bytearray()
     for piece in _pieces(stream):
         result += piece

@@ -17,7 +17,7 @@ _LOWEST_FSC = -0.1
 
 
 def failed_run(folder: str) -> list[Any]:
-    """The log of a run that left no record: its errors, else its output; nothing before it began.
+    """Show the log of a run without a record: its errors, else its output; nothing before it began.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def failed_run(folder: str) -> list[Any]:
 
 
 def findings_table(record: Record, record_path: str) -> list[Any]:
-    """A table of what was found, warnings first; nothing where nothing was found."""
+    """Show a table of the findings, warnings first; nothing if there are none."""
     found = sorted(record["findings"], key=lambda finding: finding["level"] != "warning")
     if not found:
         return []
@@ -48,7 +48,7 @@ def findings_table(record: Record, record_path: str) -> list[Any]:
 
 
 def map_and_model(record: Record, output: str, model: str, folder: str) -> list[Any]:
-    """The result with the hybrid model, in three dimensions, marked where there are warnings."""
+    """Show the result with the hybrid model in 3D, marked if there are warnings."""
     warnings = sum(finding["level"] == "warning" for finding in record["findings"])
     flag = f"Read the warnings among the findings first: {warnings}." if warnings else ""
     models = [model] if os.path.isfile(model) else []
@@ -110,7 +110,7 @@ def fsc_graph(record: Record, record_path: str) -> list[Any]:
 
 
 def html_report(path: str) -> list[Any]:
-    """The report of the run, where it was written."""
+    """Show the report of the run, if it was written."""
     if not os.path.isfile(path):
         return []
     return [
@@ -121,7 +121,7 @@ def html_report(path: str) -> list[Any]:
 
 
 def key_figures(record: Record) -> dict[str, Any]:
-    """The figures of a run that the Pipeliner keeps as metadata; units stand in the names."""
+    """Return the figures of a run that the Pipeliner keeps as metadata; names give units."""
     hybrid, adp = record["hybrid_model"], record["adp"]
     free = None if adp is None else adp["refined_on_half_map_1"]
     return {
@@ -178,7 +178,7 @@ def _fsc_curves(record: Record) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def _without_origin(curve: Record) -> tuple[list[float], list[float]]:
-    """A curve without its origin, which a mean subtracted inside the mask makes meaningless."""
+    """Drop the origin of a curve, which a mean subtracted inside the mask makes meaningless."""
     x: Sequence[float] = curve["frequency_per_angstrom"]
     y: Sequence[float] = curve["fsc"]
     return list(x[1:]), list(y[1:])

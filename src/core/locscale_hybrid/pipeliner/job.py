@@ -134,7 +134,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
     # ---- before the run -------------------------------------------------------------------------
 
     def additional_joboption_validation(self) -> list[Any]:
-        """What single options cannot tell: values out of range, files that exclude each other."""
+        """Check options together: values out of range, files that exclude each other."""
         results = [*self._range_errors(), *self._symmetry_errors(), *self._file_errors()]
         return results or list(self._argument_errors())
 
@@ -147,7 +147,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         self.add_output_node(f"{_STEM}_report.html", NODE_LOGFILE, ["locscale", "report"])
 
     def get_commands(self) -> list[Any]:
-        """The run, and where there is a local B map the script that colours by it."""
+        """Return the run, and for a local B map the script that colours by it."""
         mpi = self.get_nr_mpi() > 1
         launcher = self.get_mpi_command() if mpi else []
         commands = [
@@ -171,7 +171,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
                 self.add_output_node(os.path.basename(path), kind, list(keywords))
 
     def create_results_display(self) -> Sequence[Any]:
-        """Findings, the map with the hybrid model, slices, FSC and the report; or the log."""
+        """Show findings, the map with the hybrid model, slices, FSC and the report; or the log."""
         record = self._record()
         if record is None:
             return failed_run(self.output_dir)
@@ -192,7 +192,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         return {} if record is None else key_figures(record)
 
     def get_onedep_symmetry(self) -> str:
-        """The point group as OneDep spells it: Cn, Dn, T, O or I."""
+        """Spell the point group as OneDep does: Cn, Dn, T, O or I."""
         symbol = "".join(self._text("sym_group").split()).upper()
         return symbol.rstrip("1234") if symbol.startswith("I") else symbol
 
@@ -204,7 +204,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
     # ---- words of the command line --------------------------------------------------------------
 
     def _words(self, *, mpi: bool) -> list[str]:
-        """The command line after the program's name."""
+        """Make the command line after the program's name."""
         words = self._input_words()
         for name, (option, field) in PARAMETERS.items():
             given = self.joboptions[name]
@@ -224,7 +224,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         return [*words, *self.parse_additional_args(), "-o", self._path(".mrc")]
 
     def _input_words(self) -> list[str]:
-        """Maps, model and mask."""
+        """List maps, model and mask."""
         if self._text("input_map"):
             words = ["-em", self._text("input_map")]
         else:
@@ -235,15 +235,15 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         return words + (["-ma", self._text("input_mask")] if self._text("input_mask") else [])
 
     def _text(self, name: str) -> str:
-        """The value of an option that is a text; none is the empty text."""
+        """Return the value of a text option; none is the empty text."""
         return str(self.joboptions[name].value or "")
 
     def _path(self, tail: str) -> str:
-        """A file of this job, from the project folder."""
+        """Return a file of this job, from the project folder."""
         return os.path.join(self.output_dir, _STEM + tail)
 
     def _record(self) -> dict[str, Any] | None:
-        """The record of the run; None where it did not come to its end."""
+        """Read the record of the run; None if it did not finish."""
         try:
             with open(self._path(".json"), encoding="utf-8") as stream:
                 record: dict[str, Any] = json.load(stream)
@@ -254,7 +254,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
     # ---- what is wrong with the options ---------------------------------------------------------
 
     def _error(self, message: str, *names: str) -> Any:
-        """An error of some options."""
+        """Make an error of some options."""
         return JobOptionValidationResult(
             "error", [self.joboptions[name] for name in names], message
         )
@@ -269,7 +269,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
                 yield self._error(str(error), name)
 
     def _symmetry_errors(self) -> Iterator[Any]:
-        """A point group that is unknown."""
+        """Report a point group that is unknown."""
         from ..symmetry.point_groups import parse_point_group
 
         try:
@@ -305,12 +305,12 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
                 )
 
     def _is_copied(self, name: str) -> bool:
-        """Whether the Pipeliner copies an input into the folder of the job."""
+        """Test whether the Pipeliner copies an input into the folder of the job."""
         path = self._text(name)
         return bool(path) and (not file_in_project(path) or path.startswith("DoppioUploads"))
 
     def _argument_errors(self) -> Iterator[Any]:
-        """What the program would say about further options on its command line."""
+        """Report what the program would say about further options on its command line."""
         if not self._text("other_args"):
             return
         try:
@@ -327,7 +327,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
 
 
 def _program(module: str = "") -> list[str]:
-    """The words that start this program, or a module of it, in this Python.
+    """Return the words that start this program, or a module of it, in this Python.
 
     -P: the project folder is no place to import from.
     """
@@ -336,7 +336,7 @@ def _program(module: str = "") -> list[str]:
 
 
 def _beside_python(command: str) -> str | None:
-    """A program of the environment of this Python, whether or not that is on PATH."""
+    """Find a program in the environment of this Python, on PATH or not."""
     return shutil.which(command, path=os.path.dirname(sys.executable))
 
 
@@ -349,7 +349,7 @@ def _prefer_own_mpirun(option: Any) -> None:
 
 
 def _same_file(first: str, second: str) -> bool:
-    """Whether two paths name one file."""
+    """Test whether two paths name one file."""
     if os.path.exists(first) and os.path.exists(second):
         return os.path.samefile(first, second)
     return os.path.abspath(first) == os.path.abspath(second)

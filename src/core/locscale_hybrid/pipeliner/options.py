@@ -45,7 +45,7 @@ Options = dict[str, Any]
 
 
 def job_options() -> Options:
-    """All options of the job but those of running it, by name."""
+    """Make all options of the job but those of running it, by name."""
     return {
         **_maps_and_model(),
         **_further_maps(),
@@ -56,7 +56,7 @@ def job_options() -> Options:
 
 
 def process_option() -> Options:
-    """The number of processes where MPI is not used."""
+    """Offer the number of processes without MPI."""
     return {
         "processes": IntJobOption(
             label="Processes without MPI",
@@ -75,7 +75,7 @@ def process_option() -> Options:
 
 
 def _maps_and_model() -> Options:
-    """What goes in."""
+    """Offer the input files and what is known of them."""
     instead = JobOptionCondition([("input_map", "!=", "")])
     needed = JobOptionCondition([("input_map", "=", "")])
     halves = {
@@ -132,10 +132,10 @@ def _maps_and_model() -> Options:
 
 
 def _further_maps() -> Options:
-    """What comes out beside the two maps, the hybrid model, the record and the report."""
+    """Offer outputs in addition to the two maps, the hybrid model, the record and the report."""
 
     def offer(label: str, help_text: str, *, default: bool = False) -> Any:
-        """A map that is written on request."""
+        """Offer a map that is written on request."""
         return BooleanJobOption(
             label=label, default_value=default, help_text=help_text, jobop_group="Output"
         )
@@ -205,7 +205,7 @@ def _what_limits_the_work() -> Options:
 
 
 def _scaling() -> Options:
-    """How amplitudes are scaled and weighted."""
+    """Offer how amplitudes are scaled and weighted."""
     return {
         "scaling": MultipleChoiceJobOption(
             label="Scaling",

@@ -401,13 +401,13 @@ def _coarse_levels(
     is_pseudo: BoolArray,
     mates: IntArray | None,
 ) -> DoubleArray:
-    """One B for the model and one for the pseudo-atoms."""
+    """Fit one B for the model and one for the pseudo-atoms."""
     b = group_levels(data.average, scatterers, b_iso, (~is_pseudo, is_pseudo))
     return b if mates is None else np.asarray(b[mates].mean(axis=0))
 
 
 def _chosen(scan: tuple[TauTrial, ...], data: RefinementData) -> tuple[float, list[Finding]]:
-    """The tau that half map 2 prefers; the strongest prior when half map 2 holds only noise."""
+    """Choose the tau that half map 2 prefers; the strongest prior if it contains only noise."""
     best = max(scan, key=lambda trial: trial.free)
     # the FSC of noise with anything has the variance 1 / n of its complete coefficients
     noise = _NOISE_ERRORS / float(np.sqrt(data.band.count.sum()))
@@ -443,7 +443,7 @@ def _vertex(scan: tuple[TauTrial, ...]) -> float:
 
 
 def _unvalidated_tau(kind: Kind, tau: float | None) -> tuple[float, list[Finding]]:
-    """The tau that no half map chose, and why."""
+    """Choose the tau without a half map, and say why."""
     reason = "tau was given" if kind == "halves" else "there is one map"
     tau = UNVALIDATED_TAU if tau is None else tau
     return tau, [

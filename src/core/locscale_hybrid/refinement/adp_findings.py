@@ -67,7 +67,7 @@ def free_gain(free: Target, before: ComplexArray, after: ComplexArray) -> FreeGa
 
 
 def preferred_direction(positions: DoubleArray, shift: DoubleArray) -> float:
-    """How much farther atoms shift along one direction than across it, each against its neighbour.
+    """Measure how much farther atoms shift along one direction than across it, against neighbours.
 
     What neighbours have in common, as a domain that stands beside its density, does not count.
 

@@ -34,7 +34,7 @@ def sparse_solver(
     neighbours: Neighbours,
     tau: float,
 ) -> Matrix:
-    """What divides a gradient by the damped sparse Fisher matrix and the prior.
+    """Make what divides a gradient by the damped sparse Fisher matrix and the prior.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def sparse_solver(
     diagonal = own + prior * neighbours.stiffness
 
     def curvature(direction: DoubleArray) -> DoubleArray:
-        """The damped Fisher matrix and the prior times a direction."""
+        """Multiply the damped Fisher matrix and the prior by a direction."""
         strain = neighbours.strain(direction)
         return np.asarray(shared @ direction + own * direction + prior * strain)
 
@@ -67,7 +67,7 @@ def sparse_solver(
 def exact_step(
     curvature: Matrix, solver: Matrix, gradient: DoubleArray, first: DoubleArray
 ) -> DoubleArray:
-    """A step by a few conjugate gradients on the exact matrix.
+    """Find a step by a few conjugate gradients on the exact matrix.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def exact_step(
 def curvature_of(
     target: Target, fit: Fit, model: ComplexArray, scatterers: Scatterers, b_iso: DoubleArray
 ) -> Matrix:
-    """The Gauss-Newton matrix of the target over B, as its product with a step in B.
+    """Make the Gauss-Newton matrix of the target over B, as its product with a step in B.
 
     The scale of each shell follows the step: what is parallel to the model costs nothing.
     """
@@ -115,7 +115,7 @@ def curvature_of(
     power = np.maximum(band.shell_sum(squared_modulus(model)), 1e-30)
 
     def product(step: DoubleArray) -> DoubleArray:
-        """The matrix times a step."""
+        """Multiply the matrix by a step."""
         weighted = Scatterers(
             scatterers.grid, scatterers.positions, scatterers.species, scatterers.occupancies * step
         )

@@ -69,31 +69,31 @@ class _Problem:
     mates: IntArray | None
 
     def prior(self, one: DoubleArray, other: DoubleArray) -> float:
-        """The prior's matrix between two fields of B."""
+        """Multiply the prior's matrix from both sides by a field of B."""
         return float(one @ self.neighbours.strain(other)) / self.tau**2
 
     def at(self, b_iso: DoubleArray) -> "_State":
-        """The target at some B."""
+        """Compute the target at some B."""
         model = self.scatterers.coefficients(b_iso, self.target.band)
         return self.known(b_iso, model, evaluate(self.target, model))
 
     def known(self, b_iso: DoubleArray, model: ComplexArray, fit: Fit) -> "_State":
-        """The same where the model is known."""
+        """Compute the same if the model is known."""
         return _State(b_iso, model, fit, fit.value + self.prior(b_iso, b_iso) / 2)
 
     def moved(self, state: "_State", step: DoubleArray) -> "_State":
-        """The state after a step, which is not trusted beyond half of B, or 30 Å^2 up."""
+        """Return the state after a step, which is limited to half of B, or 30 Å^2 up."""
         share, least = _LONGEST
         b = state.b_iso
         step = np.clip(step, -share * b, np.maximum(share * b, least))
         return self.at(np.clip(b + step, *B_BOUNDS))
 
     def curvature(self, state: "_State") -> Matrix:
-        """The exact matrix of the target and its prior, as its product with a step."""
+        """Make the exact matrix of the target and its prior, as its product with a step."""
         exact = curvature_of(self.target, state.fit, state.model, self.scatterers, state.b_iso)
 
         def product(step: DoubleArray) -> DoubleArray:
-            """The matrix times a step."""
+            """Multiply the matrix by a step."""
             strain = self.neighbours.strain(step)
             return np.asarray(self.averaged(exact(step)) + strain / self.tau**2)
 
@@ -167,7 +167,7 @@ def b_steps(
 
 
 def _next(problem: _Problem, state: _State) -> _State:
-    """The state after a step that lowers the target; the same where none does."""
+    """Return the state after a step that lowers the target; the same if none does."""
     target, b = problem.target, state.b_iso
     gradient = problem.averaged(b_gradient(target, state.fit, problem.scatterers, b))
     gradient += problem.neighbours.strain(b) / problem.tau**2
@@ -176,7 +176,7 @@ def _next(problem: _Problem, state: _State) -> _State:
     )
 
     def solver(right: DoubleArray) -> DoubleArray:
-        """A step for a gradient downhill."""
+        """Find a step for a gradient downhill."""
         return problem.averaged(sparse(right))
 
     step = solver(-gradient)
@@ -193,7 +193,7 @@ def _next(problem: _Problem, state: _State) -> _State:
 
 
 def _lowered(problem: _Problem, state: _State, step: DoubleArray) -> _State:
-    """The state after so much of a step that the target is lower."""
+    """Return the state after so much of a step that the target is lower."""
     for _ in range(_TRIALS):
         trial = problem.moved(state, step)
         if trial.value < state.value:
@@ -234,7 +234,7 @@ def _levelled(
 
 
 def _kept_from_bounds(b_iso: DoubleArray, shift: float) -> float:
-    """A shift of all B that leaves most of them room to either bound.
+    """Shift all B to leave most of them room to either bound.
 
     The scales of the shells take up any level, so that a sharpened map, whose B would be
     negative, is refined like any other: at a level of its own.
@@ -256,7 +256,7 @@ def group_levels(
     *,
     n_steps: int = 3,
 ) -> DoubleArray:
-    """One B for each group of atoms, from the slopes of their scales.
+    """Fit one B for each group of atoms, from the slopes of their scales.
 
     For data that hold too little to tell atoms apart.  Each shell gives every group its own scale
     by least squares; the slope of its logarithm on s^2, 12 Å to d_min, goes into the group's B, or
@@ -280,7 +280,7 @@ def group_levels(
     filled = [group for group in groups if group.any()]
 
     def at(b: DoubleArray) -> tuple[DoubleArray, ComplexArray, Fit]:
-        """Some B within bounds, the part of each group in the model, and the fit of all."""
+        """Return B within bounds, the part of each group in the model, and the fit of all."""
         b = np.clip(b + _kept_from_bounds(b, 0.0), *B_BOUNDS)
         parts = np.stack([scatterers.coefficients(b, band, group) for group in filled])
         return b, parts, evaluate(target, parts.sum(axis=0))
@@ -302,7 +302,7 @@ def group_levels(
 def _group_shifts(
     target: Target, parts: ComplexArray, fit: Fit, groups: Sequence[BoolArray], n: int
 ) -> DoubleArray:
-    """What the slopes of the groups' scales add to B, shape (n,)."""
+    """Return what the slopes of the groups' scales add to B, shape (n,)."""
     band, shift = target.band, np.zeros(n)
     scale, variance = _joint_scales(target, parts, 1 / (2 * fit.weight))
     common = -4 * scale_slope(band, fit, coarsest=np.inf)
@@ -331,7 +331,7 @@ def _joint_scales(
 
 
 def at_bounds(b_iso: DoubleArray) -> tuple[int, int]:
-    """Number of atoms at the lower and at the upper bound of B."""
+    """Count the atoms at the lower and at the upper bound of B."""
     low, high = B_BOUNDS
     return int((b_iso <= low).sum()), int((b_iso >= high).sum())
 

@@ -60,7 +60,7 @@ def displaced(
     start: DoubleArray | None = None,
     n_steps: int = N_STEPS,
 ) -> Displaced:
-    """A copy of the atoms, some of them shifted to where the data and a narrow prior want them.
+    """Copy the atoms, some of them shifted to where the data and a narrow prior want them.
 
     The posterior of a shift: the likelihood times a Gaussian of `SPREAD` about no shift.  No step
     lowers it: one that would is shortened, and where that does not help the shifts stay.
@@ -92,14 +92,14 @@ def displaced(
     home = scatterers.positions[which]
 
     def at(shift: DoubleArray) -> _State:
-        """The target at some shifts."""
+        """Compute the target at some shifts."""
         moved.set_positions(which, home + shift)
         model = moved.coefficients(b_iso, target.band)
         fit = evaluate(target, model)
         return _State(shift, model, fit, fit.value + float(np.square(shift).sum()) / 2 / SPREAD**2)
 
     def lowered(state: _State, step: DoubleArray) -> _State:
-        """The state after so much of a step that the target is lower; the same if nothing is."""
+        """Shorten a step until the target is lower; the same state if it never is."""
         for _ in range(_TRIALS):
             trial = at(state.shift + step)
             if trial.value < state.value:
@@ -128,7 +128,7 @@ def displaced(
 
 
 def _step(gradient: DoubleArray, fisher: DoubleArray) -> DoubleArray:
-    """A short step downhill of limited length; shape (k, 3)."""
+    """Take a short step downhill of limited length; shape (k, 3)."""
     step = -_RELAXATION * gradient / (fisher + 1 / SPREAD**2)[:, None]
     length = np.linalg.norm(step, axis=1, keepdims=True)
     return np.asarray(step * np.minimum(1, _LONGEST_STEP / np.maximum(length, 1e-12)))

@@ -37,7 +37,7 @@ def refined_model(
     folder: Path,
     progress: Report = lambda done: None,
 ) -> tuple[AtomicModel, Finding]:
-    """The model with its coordinates refined, or as it is where half map 2 gainsays.
+    """Refine the coordinates of the model; keep them if half map 2 does not confirm it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def refined_model(
     """
 
     def refined(maps: list[Map], level: float, told: Report) -> AtomicModel:
-        """The model refined against some of the maps."""
+        """Refine the model against some of the maps."""
         return moved_model(
             model,
             refine_coordinates(
@@ -117,7 +117,7 @@ def _free_fsc(assembly: HybridModel, data: RefinementData) -> tuple[float, float
 
 
 def _unit_of(assembly: HybridModel) -> Symmetry | None:
-    """The point group, where the model is one unit of it, so that servalcat can see its images."""
+    """Return the point group if the model is one unit of it, so that servalcat sees its images."""
     whole = assembly.n_atoms == assembly.order * assembly.n_model
     return assembly.symmetry if whole else None
 

@@ -79,7 +79,7 @@ class RefinementData:
         return self.average.band
 
     def with_half(self, number: Literal[1, 2]) -> Target:
-        """One half map as target."""
+        """Take one half map as target."""
         half = self.half_1 if number == 1 else self.half_2
         if half is None:
             raise ValueError("the data have no half maps")
@@ -140,7 +140,7 @@ def evaluate(target: Target, model: ComplexArray) -> Fit:
 
 
 def target_value(target: Target, left: DoubleArray) -> DoubleArray:
-    """The target T for what a model leaves in each shell, sum |F - D Fc|^2, (..., n_shells)."""
+    """Compute the target T from the residual of each shell, sum |F - D Fc|^2, (..., n_shells)."""
     variance = _variance(target, left)
     count = np.maximum(target.band.count, 1)
     return np.asarray((left / (2 * variance) + count / 2 * np.log(variance)).sum(axis=-1))
@@ -269,7 +269,7 @@ def best_length(
 
 
 def _between(target: Target, before: ComplexArray, after: ComplexArray) -> DoubleArray:
-    """The target at each of the lengths."""
+    """Compute the target at each of the lengths."""
     band, a = target.band, _LENGTHS[:, None]
     change = after - before
     cross = band.shell_sum(real_product(target.observed, before)) + a * band.shell_sum(

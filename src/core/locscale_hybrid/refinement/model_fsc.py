@@ -47,7 +47,7 @@ def model_fsc(data: RefinementData, scatterers: Scatterers, b_iso: DoubleArray) 
     model = scatterers.structure_factors(b_iso, space)
 
     def curve_with(volume: Map) -> FscCurve:
-        """The curve of one map, whose coefficients are made for it alone."""
+        """Compute the curve of one map, whose coefficients are made for it alone."""
         return fourier_shell_correlation(space, model, space.forward(volume.values))
 
     average = curve_with(maps.average)
@@ -79,7 +79,7 @@ def with_model_alone(
 
 
 def _is_overfitted(work: float | None, free: float | None) -> bool:
-    """Whether half map 2 is explained much worse than half map 1."""
+    """Test whether half map 2 is explained much worse than half map 1."""
     return work is not None and free is not None and free < _LEAST_FREE * work
 
 

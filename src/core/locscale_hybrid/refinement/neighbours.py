@@ -40,7 +40,7 @@ class Neighbours:
     own: DoubleArray
 
     def matrix(self, off_diagonal: DoubleArray) -> scipy.sparse.csr_matrix:
-        """A sparse matrix of this pattern."""
+        """Make a sparse matrix of this pattern."""
         n = len(self.own)
         start = np.searchsorted(self.row, np.arange(n + 1))
         return scipy.sparse.csr_matrix((off_diagonal, self.column, start), shape=(n, n))

@@ -314,7 +314,7 @@ def refine_coordinates(
 def _prepared(
     structure: gemmi.Structure, volume: Map, symmetry: Symmetry | None
 ) -> gemmi.Structure:
-    """A copy in the box of the map, its first voxel at the origin, with the operators to apply."""
+    """Copy the model into the box of the map, its first voxel at the origin, with operators."""
     origin = np.array(volume.grid.origin)
     shifted = moved_structure(structure, atom_positions(structure) - origin)
     shifted.cell = gemmi.UnitCell(*volume.grid.cell, 90, 90, 90)
@@ -332,13 +332,13 @@ def _prepared(
 
 
 def _shown(observed: ObservedMaps) -> list[Map]:
-    """The half maps, or the one map where there are no real ones."""
+    """Return the half maps, or the one map if there are no real ones."""
     halves = [observed.half_1, observed.half_2] if observed.kind == "halves" else []
     return [half for half in halves if half is not None] or [observed.average]
 
 
 def _write_maps(maps: Sequence[Map], folder: Path) -> list[Path]:
-    """The maps with their first voxel at the origin: servalcat ignores a header's ORIGIN."""
+    """Write the maps with their first voxel at the origin: servalcat ignores ORIGIN."""
     paths = []
     for number, volume in enumerate(maps, 1):
         path = folder / f"{_PREFIX}_map{number}.mrc"
@@ -356,7 +356,7 @@ def _write_atoms(
     occupancies: DoubleArray,
     observed: Map,
 ) -> None:
-    """All atoms in their order, a residue each: restraints on B go by distance alone."""
+    """Write all atoms in order, a residue each: restraints on B go by distance alone."""
     structure = empty_structure("hybrid")
     structure.cell = gemmi.UnitCell(*observed.grid.cell, 90, 90, 90)
     structure.spacegroup_hm = "P 1"
@@ -407,7 +407,7 @@ def _run(words: list[str | Path], folder: Path, progress: Report) -> None:
 
 
 def _read_model(path: Path) -> gemmi.Model:
-    """The model that it wrote."""
+    """Read the model that it wrote."""
     if not path.exists():
         raise StageError(f"servalcat ended without its result {path.name}; run without it")
     return gemmi.read_structure(str(path))[0]
@@ -437,11 +437,11 @@ def _read_positions(path: Path, given: gemmi.Structure) -> DoubleArray:
 
 
 def _atom_name(site: gemmi.CRA) -> _AtomName:
-    """What tells an atom from all others of its model."""
+    """Return what identifies an atom in its model."""
     return site.chain.name, str(site.residue.seqid), site.atom.name, site.atom.altloc
 
 
 def _has_restraints(name: str, library: Path) -> bool:
-    """Whether the library has a file for a residue; names that Windows cannot have are doubled."""
+    """Test whether the library has a file for a residue; names forbidden on Windows are doubled."""
     folder = library / name[:1].lower()
     return (folder / f"{name}.cif").is_file() or (folder / f"{name}_{name}.cif").is_file()

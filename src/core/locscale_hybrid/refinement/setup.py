@@ -25,7 +25,7 @@ _COARSE = 6.0  # Å, beyond which B of single atoms are not refined
 
 
 def working_grid(grid: Grid, d_min: float) -> Grid:
-    """The grid over the same box on which 2.8 to 4.5 voxels span d_min.
+    """Make the grid over the same box on which 2.8 to 4.5 voxels span d_min.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def working_grid(grid: Grid, d_min: float) -> Grid:
 
 
 def refinement_data(observed: ObservedMaps, d_min: float) -> RefinementData:
-    """The observed maps as data of a refinement.
+    """Make the data of a refinement from the observed maps.
 
     Parameters
     ----------
@@ -71,18 +71,18 @@ def refinement_data(observed: ObservedMaps, d_min: float) -> RefinementData:
 
 
 def _packed(band: Band, volume: Map) -> ComplexArray:
-    """The coefficients of a band of a map."""
+    """Pack the coefficients of a band of a map."""
     return band.pack(FourierSpace(volume.grid).forward(volume.values), volume.grid.shape)
 
 
 def _even_fast_length(least: float) -> int:
-    """The next even length with small prime factors."""
+    """Find the next even length with small prime factors."""
     half = int(np.ceil(least / 2 - 1e-6))
     return 2 * int(scipy.fft.next_fast_len(half, real=True))
 
 
 def scatterers_of(hybrid: HybridModel, data: RefinementData) -> Scatterers:
-    """The atoms of a hybrid model in the box of the data."""
+    """Take the atoms of a hybrid model in the box of the data."""
     return Scatterers(data.grid, hybrid.positions, hybrid.species, hybrid.occupancies)
 
 

@@ -80,7 +80,7 @@ class WilsonBands:
         )
 
     def compare(self, model: ComplexArray) -> LocalWilson:
-        """The data against a model, both packed coefficients of the band."""
+        """Compare the data with a model, both packed coefficients of the band."""
         power = np.maximum(self.power(model), 1e-30)
         cross, noise = self._cross, self._noise
         signal = np.maximum(cross, 0)

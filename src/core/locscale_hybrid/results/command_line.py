@@ -31,7 +31,7 @@ _OPTIONS = {
 def command_words(
     inputs: HybridInputs, parameters: HybridParameters, outputs: OutputPaths
 ) -> list[str]:
-    """The words of ``locscale …`` that do this run, whoever started it.
+    """Make the words of ``locscale …`` that do this run, whoever started it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def command_words(
 
 
 def _input_words(inputs: HybridInputs) -> list[str]:
-    """What goes in."""
+    """List the input files with their options."""
     words = []
     if inputs.half_map_1 is not None and inputs.half_map_2 is not None:
         words += ["-hm", _absolute(inputs.half_map_1), _absolute(inputs.half_map_2)]
@@ -86,10 +86,10 @@ def _input_words(inputs: HybridInputs) -> list[str]:
 
 
 def _texts(value: Any) -> list[str]:
-    """A value as it is typed, with all its digits."""
+    """Format a value as it is typed, with all its digits."""
     return [str(part) for part in value] if isinstance(value, tuple) else [str(value)]
 
 
 def _absolute(path: Path) -> str:
-    """A path that means the same in every folder."""
+    """Make a path that means the same in every folder."""
     return os.path.abspath(path)

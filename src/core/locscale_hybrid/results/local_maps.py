@@ -56,7 +56,7 @@ def local_b_factors(
 def provenance(
     grid: Grid, positions: DoubleArray, is_pseudo: BoolArray, inside: BoolArray
 ) -> FloatArray:
-    """Where the reference comes from: 1 the model, 2 pseudo-atoms, 0 neither.
+    """Mark where the reference comes from: 1 the model, 2 pseudo-atoms, 0 neither.
 
     Parameters
     ----------

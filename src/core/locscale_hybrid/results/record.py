@@ -88,7 +88,7 @@ class RunFacts:
 
 
 def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
-    """The record as plain JSON values; units stand in the names.
+    """Make the record as plain JSON values; names give the units.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
 
 
 def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
-    """The few lines that a person reads first."""
+    """Make the few lines that a person reads first."""
     hybrid, adps = facts.hybrid, facts.adps
     lines = [
         ("resolution", f"{facts.resolution.d_min:.2f} Å ({facts.resolution.origin})"),
@@ -203,7 +203,7 @@ def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, st
 
 
 def _observed(grid: Grid, kind: Kind) -> dict[str, Any]:
-    """The maps and their box, as x, y, z."""
+    """Describe the maps and their box, as x, y, z."""
     return {
         "kind": kind,
         "box_voxels": list(reversed(grid.shape)),
@@ -243,7 +243,7 @@ def _hybrid_model(facts: RunFacts) -> dict[str, Any]:
 
 
 def _histogram(hybrid: HybridModel) -> dict[str, list[float] | list[int]]:
-    """Counts of atoms by B."""
+    """Count atoms by B."""
     highest = float(hybrid.b_iso.max()) if len(hybrid) else 1.0
     edges = np.linspace(0.0, highest, _HISTOGRAM_BINS + 1)
     kinds = {"model": ~hybrid.is_pseudo, "pseudo_atoms": hybrid.is_pseudo}
@@ -257,7 +257,7 @@ def _histogram(hybrid: HybridModel) -> dict[str, list[float] | list[int]]:
 
 
 def _adp(adps: RefinedAdps, free: ModelFsc | None) -> dict[str, Any]:
-    """How B was refined and validated."""
+    """Describe how B was refined and validated."""
     return {
         "validated": adps.validated,
         "tau_square_angstrom": adps.tau,
@@ -281,7 +281,7 @@ def _curves(fsc: ModelFsc) -> dict[str, Any]:
 
 
 def _scaling(scaled: ScaledMaps) -> dict[str, Any]:
-    """What local scaling did."""
+    """Describe what local scaling did."""
     return {
         "weight": scaled.policy,
         "statement": scaled.statement,
@@ -320,7 +320,7 @@ def _reseeded(change: SeedChange | None) -> dict[str, float] | None:
 
 
 def _curve(curve: FscCurve) -> dict[str, list[float]]:
-    """A curve as two lists."""
+    """Write a curve as two lists."""
     return {"frequency_per_angstrom": _rounded(curve.frequency), "fsc": _rounded(curve.correlation)}
 
 

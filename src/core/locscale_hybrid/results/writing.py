@@ -147,7 +147,7 @@ def _require_sense(name: str, values: FloatArray) -> None:
 
 
 def _labels(facts: RunFacts) -> list[str]:
-    """What the header of every output map says."""
+    """Write what the header of every output map says."""
     hybrid = facts.hybrid
     atoms = f"{hybrid.n_atoms} atoms" if hybrid.n_atoms else "no model"
     reference = (
@@ -164,7 +164,7 @@ def _labels(facts: RunFacts) -> list[str]:
 
 
 def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
-    """The maps that were asked for beside the two that are always written."""
+    """Yield the maps that were asked for in addition to the two that are always written."""
     asked, scaled = facts.parameters.outputs, facts.scaled
     maps: dict[str, Map] = dict(scaled.volumes)
     half_1, half_2 = (scaled.half_1, scaled.half_2) if "halves" in asked else (None, None)
@@ -230,7 +230,7 @@ class ProcessingFiles:
 
 
 def map_meaning(kind: str) -> str:
-    """What the values of an output map are, for its header; `kind` is its name in the record."""
+    """Describe the values of an output map, for its header; `kind` is its name in the record."""
     if kind.startswith("gain_"):
         return f"local gain in the band at {kind.removeprefix('gain_').removesuffix('A')} A"
     return _MEANINGS[kind]

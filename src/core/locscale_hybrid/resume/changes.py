@@ -21,7 +21,7 @@ def is_same_file(
     record: Path,
     digest: str | None = None,
 ) -> bool:
-    """Whether a file is the one that a record names; also where neither has one.
+    """Test whether a file is the one that a record names; also if neither has one.
 
     `digest` is its SHA-256 where it has been read already.
     """
@@ -34,7 +34,7 @@ def is_same_file(
 
 
 def is_unchanged(inputs: HybridInputs, parameters: HybridParameters) -> bool:
-    """Whether all is as in the run that the inputs name: files, parameters and program.
+    """Test whether the run that the inputs name had the same files, parameters and program.
 
     A test of the result that was made need not be made again; one that was not is a change.
 
@@ -86,7 +86,7 @@ def require_change(inputs: HybridInputs, parameters: HybridParameters) -> None:
 
 
 def _lacks_validation(values: Mapping[str, Any], path: Path) -> bool:
-    """Whether half map 2 was not asked, as in most updates."""
+    """Test whether half map 2 was not used, as in most updates."""
     if values.get("update") is None:
         return False
     return not optional_in(object_in(values, "update", path), "validated_anew", bool, path)

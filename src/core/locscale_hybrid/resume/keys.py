@@ -110,7 +110,7 @@ def parameters_before_scaling() -> list[str]:
 def _of_parameters(
     inputs: HybridInputs, parameters: HybridParameters, kind: Kind
 ) -> dict[str, Any]:
-    """The parameters as JSON values, without those that change no kept result."""
+    """Return the parameters as JSON values, without those that change no kept result."""
     values = {
         field.name: getattr(parameters, field.name)
         for field in dataclasses.fields(parameters)
@@ -127,7 +127,7 @@ def _of_parameters(
 
 
 def _program(inputs: HybridInputs, parameters: HybridParameters) -> dict[str, str]:
-    """What computes: other versions may round otherwise."""
+    """Return the versions of what computes: others may round differently."""
     versions = {"program": __version__}
     other_engine = parameters.refiner == "servalcat" or inputs.monomer_library is not None
     for library in (*_LIBRARIES, *(["servalcat"] if other_engine else [])):

@@ -120,7 +120,7 @@ def find_previous(
     model: AtomicModel | None,
     digests: Mapping[str, str] | None = None,
 ) -> PreviousRun | Finding:
-    """The earlier run that the inputs name, or why the new one cannot start from it.
+    """Find the earlier run that the inputs name, or why the new one cannot start from it.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def require_repeatable(record: Path) -> None:
 
 
 def model_file_entry(path: Path | None) -> dict[str, str] | None:
-    """What a record says about the file of its hybrid model."""
+    """Return what a record says about the file of its hybrid model."""
     if path is None or not path.is_file():
         return None
     return {"path": str(path), "sha256": sha256(path)}
@@ -213,7 +213,7 @@ def model_file_entry(path: Path | None) -> dict[str, str] | None:
 def _other_input(
     values: Mapping[str, Any], inputs: HybridInputs, path: Path, digests: Mapping[str, str]
 ) -> str | None:
-    """The first file that is another one than the earlier run's."""
+    """Find the first file that differs from the earlier run's."""
     entries = object_in(values, "inputs", path)
     if not entries:
         raise InputError(f"{path} names no input: this is no record of a run")
@@ -231,7 +231,7 @@ def _other_input(
 
 
 def _start_of(values: Mapping[str, Any], path: Path) -> Path | None:
-    """The record that an update started from, where it is still what it was."""
+    """Read the record that an update started from, if it is still what it was."""
     entry = _part(_part(values, "inputs", path), "previous_record", path)
     start = path_in(entry, "path", path)
     is_there = start is not None and start.is_file() and sha256(start) == entry.get("sha256")
@@ -241,7 +241,7 @@ def _start_of(values: Mapping[str, Any], path: Path) -> Path | None:
 def _other_parameters(
     values: Mapping[str, Any], parameters: HybridParameters, path: Path
 ) -> str | None:
-    """The parameters of the hybrid model that differ."""
+    """List the parameters of the hybrid model that differ."""
     recorded = {**HybridParameters().as_dict(), **object_in(values, "parameters", path)}
     asked = json.loads(json.dumps(parameters.as_dict()))
     told = [
@@ -256,7 +256,7 @@ def _other_parameters(
 
 
 def _told(name: str, value: Any) -> str:
-    """The value of a parameter in words."""
+    """Put the value of a parameter in words."""
     if value is None:
         return _UNSET.get(name, "none")
     if isinstance(value, bool):
@@ -267,7 +267,7 @@ def _told(name: str, value: Any) -> str:
 
 
 def _unfit_model(values: Mapping[str, Any], path: Path) -> str | None:
-    """Why the hybrid model cannot be had."""
+    """Say why the hybrid model cannot be used."""
     if _model_entry(values, path) is None:
         return (
             "that run kept no hybrid model; give it --outputs model, or -op, to make updates quick"
@@ -286,18 +286,18 @@ def _missing_file(values: Mapping[str, Any], path: Path) -> str | None:
 
 
 def _model_entry(values: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
-    """What a record says about the file of its hybrid model."""
+    """Return what a record says about the file of its hybrid model."""
     entry = _part(_part(values, "hybrid_model", path), "file", path)
     return entry if {"path", "sha256"} <= set(entry) else None
 
 
 def _part(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """The JSON object under a name; empty where it is absent or null."""
+    """Return the JSON object under a name; empty if it is absent or null."""
     return {} if values.get(name) is None else object_in(values, name, path)
 
 
 def _model_path(entry: Mapping[str, Any], record: Path) -> Path | None:
-    """The file of the hybrid model, where it was written or beside its record."""
+    """Find the file of the hybrid model, where it was written or next to its record."""
     written = path_in(entry, "path", record)
     if written is None:
         return None
@@ -308,7 +308,7 @@ def _model_path(entry: Mapping[str, Any], record: Path) -> Path | None:
 
 
 def _previous(values: Mapping[str, Any], path: Path, model: AtomicModel | None) -> PreviousRun:
-    """The earlier run, from its record and its hybrid model."""
+    """Make the earlier run from its record and its hybrid model."""
     file = _model_path(_model_entry(values, path) or {}, path)
     assert file is not None
     atoms = read_model(file, keep_pseudo_atoms=True)
@@ -331,7 +331,7 @@ def _previous(values: Mapping[str, Any], path: Path, model: AtomicModel | None) 
 
 
 def _shifted(values: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
-    """Whether half map 2 gained from shifts of the model's atoms when it was asked last."""
+    """Test whether shifts of the model's atoms improved the fit to half map 2 when last tried."""
     if update and not update.get("validated_anew"):
         return bool(update.get("model_shifted"))
     findings = values.get("findings")
@@ -343,7 +343,7 @@ def _shifted(values: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
 def _validation(
     adp: Mapping[str, Any], update: Mapping[str, Any], digest: str, path: Path
 ) -> EarlierValidation | None:
-    """The last rerun on half map 1 alone, of this record or of one before it."""
+    """Return the last rerun on half map 1 alone, of this record or of one before it."""
     own = _part(adp, "refined_on_half_map_1", path)
     older = _part(update, "earlier_validation", path)
     made_by = optional_in(older, "record_sha256", str, path)
@@ -355,7 +355,7 @@ def _validation(
 
 
 def _number(values: Mapping[str, Any], name: str, path: Path) -> float | None:
-    """The number under a name, or None."""
+    """Return the number under a name, or None."""
     value = values.get(name)
     if isinstance(value, int):
         return float(value)

@@ -90,7 +90,7 @@ class StageStore:
         compute: Callable[[], _T],
         fits: Callable[[_T], bool] = lambda kept: True,
     ) -> _T:
-        """The result under a key, computed where there is no sound one.
+        """Load the result under a key, or compute it if there is no sound one.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class StageStore:
     def _load(
         self, kind: type[_T], key: StageKey, folder: Path, fits: Callable[[_T], bool]
     ) -> _T | None:
-        """The kept result; None where there is none or it is damaged."""
+        """Load the kept result; None if there is none or it is damaged."""
         path = folder / f"{key.name}.json"
         try:
             result: _T = _read_result(kind, key, path)

@@ -103,7 +103,7 @@ def _common(steps: Steps, mean: FloatArray, difference: FloatArray) -> DoubleArr
 
 
 def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
-    """Steps between the 1 % and 99.95 % quantiles of the score, what is over, the scores of all.
+    """Bin the score between its 1 % and 99.95 % quantiles; return steps, the rest, all scores.
 
     What is over takes the place of the score: a large box has few arrays to spare.
     """
@@ -122,7 +122,7 @@ def _score_steps(score: FloatArray) -> tuple[Steps, FloatArray, DoubleArray]:
 def _signal_curve(
     steps: Steps, scores: DoubleArray, common: DoubleArray, evidence: BandEvidence
 ) -> FloatArray:
-    """The factor r at every step of the score.
+    """Compute the factor r at every step of the score.
 
     At each node of the curve the halves' product is weighed against a general curve, each by
     the inverse of its variance: a band without signal gets the general curve, not its own noise.

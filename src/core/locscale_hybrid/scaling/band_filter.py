@@ -51,7 +51,7 @@ class BandFilter:
 
     @classmethod
     def of_grid(cls, grid: Grid, window: float) -> "BandFilter":
-        """The bands of `window` Å on a grid."""
+        """Make the bands of `window` Å on a grid."""
         n_bands = number_of_bands(grid, window)
         t = np.sqrt(FourierSpace(grid).s_squared)
         t *= np.float32(window)
@@ -84,7 +84,7 @@ class BandFilter:
         return np.asarray(coefficients.ravel()[self.order], dtype=np.complex64)
 
     def piece(self, band: int) -> slice:
-        """Where the coefficients of a band lie in sorted order."""
+        """Select the coefficients of a band in sorted order."""
         return slice(int(self.starts[max(band - 1, 0)]), int(self.starts[band + 1]))
 
     def hat(self, band: int) -> FloatArray:
@@ -96,17 +96,17 @@ class BandFilter:
         return np.asarray(np.maximum(1 - offset, 0), dtype=np.float32)
 
     def component(self, coefficients: ComplexArray, band: int) -> FloatArray:
-        """A band of a map in real space, from its sorted coefficients."""
+        """Transform a band of a map into real space, from its sorted coefficients."""
         piece = self.piece(band)
         return self.backward(coefficients[piece] * self.hat(band), piece)
 
     def root_component(self, coefficients: ComplexArray, band: int) -> FloatArray:
-        """A map filtered by the root of a band's hat: `finish` makes the band of it."""
+        """Filter a map by the root of a band's hat: `finish` makes the band of it."""
         piece = self.piece(band)
         return self.backward(coefficients[piece] * np.sqrt(self.hat(band)), piece)
 
     def finish(self, values: FloatArray, band: int) -> FloatArray:
-        """The band of a root component, also after a weight: nothing is left outside the band."""
+        """Make the band of a root component, also after a weight: nothing remains outside it."""
         piece = self.piece(band)
         part = partial_forward(values, self._reach(piece)).ravel()[self.order[piece]]
         return self.backward(part * np.sqrt(self.hat(band)), piece)
@@ -114,7 +114,7 @@ class BandFilter:
     def low_component(
         self, coefficients: ComplexArray, n_low: int, curve: FloatArray
     ) -> FloatArray:
-        """The sum of bands 0..n_low-1 times a curve, in real space.
+        """Sum bands 0..n_low-1 times a curve, in real space.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class BandFilter:
         return self.backward(coefficients[piece] * weight, piece)
 
     def low_piece(self, n_low: int) -> slice:
-        """Where the coefficients of bands 0..n_low-1 lie in sorted order."""
+        """Select the coefficients of bands 0..n_low-1 in sorted order."""
         return slice(0, int(self.starts[n_low]))
 
     def backward(self, part: ComplexArray, piece: slice) -> FloatArray:
@@ -150,7 +150,7 @@ class BandFilter:
         return min(z, nz // 2), min(y, ny // 2), min(x, nx // 2)
 
     def modes_per_volume(self, band: int) -> float:
-        """Number of independent values of a band per Å^3 of a region much wider than a window.
+        """Count independent values of a band per Å^3 of a region much wider than a window.
 
         White noise averaged over m of them has local power with a variance of 2 power^2 / m.
         """
@@ -159,7 +159,7 @@ class BandFilter:
         return float(power.sum() ** 2 / fourth.sum() * (t[1] - t[0]) / self.window**3)
 
     def modes_within(self, band: int, sigma: float) -> float:
-        """Number of independent values of a band that a Gaussian of `sigma` Å averages.
+        """Count independent values of a band that a Gaussian of `sigma` Å averages.
 
         From the correlation of the band's noise at a distance, as the Gaussian is no wider than
         that reaches.
@@ -188,7 +188,7 @@ class BandFilter:
 
     @classmethod
     def load(cls, folder: Path, grid: Grid, window: float) -> "BandFilter":
-        """The filter that `save` wrote; its arrays stay in the file."""
+        """Load the filter that `save` wrote; its arrays stay in the file."""
         order, position, starts = (
             np.load(folder / f"{name}.npy", mmap_mode="r")
             for name in ("order", "position", "starts")
@@ -197,7 +197,7 @@ class BandFilter:
 
 
 def number_of_bands(grid: Grid, window: float) -> int:
-    """Number of bands of `window` Å on a grid."""
+    """Count the bands of `window` Å on a grid."""
     return int(np.ceil(window / (2 * min(grid.voxel_size)) - 1e-6)) + 1
 
 
@@ -236,7 +236,7 @@ def work_box(region: BoolArray, margin: int, multiple: int = 4) -> Box:
 
 
 def grid_of_box(grid: Grid, box: Box) -> Grid:
-    """The grid of a piece of a map."""
+    """Make the grid of a piece of a map."""
     nz, ny, nx = (int(part.stop - part.start) for part in box)
     a, b, c = grid.voxel_size
     x, y, z = grid.origin

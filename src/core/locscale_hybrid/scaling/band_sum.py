@@ -79,7 +79,7 @@ def coarsest_gain(work: BandWork) -> LowGain:
 
 
 def low_maps(work: BandWork, low: LowGain, n_low: int) -> FloatArray:
-    """The coarsest bands, scaled: of the average and of half the difference."""
+    """Scale the coarsest bands: of the average and of half the difference."""
     curve = low.curve(work.filter.position[work.filter.low_piece(n_low)])
     names = ["average", "difference"] if work.has_noise else ["average"]
     maps = np.empty((len(names), *work.filter.grid.shape), dtype=np.float32)
@@ -97,7 +97,7 @@ def low_maps(work: BandWork, low: LowGain, n_low: int) -> FloatArray:
 
 
 def unscaled_maps(work: BandWork) -> FloatArray:
-    """The sum of the bands that get no weight, without gain."""
+    """Sum the bands that get no weight, without gain."""
     bands = range(work.options.n_low, work.filter.n_bands)
     first = next((band for band in bands if work.options.is_weighted(band)), work.filter.n_bands)
     curve = np.ones(1, dtype=np.float32)
@@ -137,7 +137,7 @@ class _Ladder:
         ]
 
     def _first(self, n_low: int) -> RunningScale:
-        """The scaled map of the `n_low` coarsest bands."""
+        """Make the scaled map of the `n_low` coarsest bands."""
         values, difference = low_maps(self._work, coarsest_gain(self._work), n_low)
         amplitude = np.sqrt(self._work.local.power(difference))
         return RunningScale(values.copy(), amplitude)  # a view would keep both maps
@@ -164,5 +164,5 @@ class _Ladder:
 
 
 def _part(report: Report, begin: float, end: float) -> Report:
-    """Maps 0..1 of a step onto begin..end."""
+    """Map 0..1 of a step onto begin..end."""
     return lambda fraction: report(begin + (end - begin) * fraction)

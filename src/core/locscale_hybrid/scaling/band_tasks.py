@@ -58,7 +58,7 @@ class BandOptions:
         return float(self.window / np.sqrt(12))
 
     def is_weighted(self, band: int) -> bool:
-        """Whether a band gets an adaptive weight."""
+        """Test whether a band gets an adaptive weight."""
         return self.adaptive and self.window < FINEST_UNWEIGHTED * self.resolution * band
 
 
@@ -103,7 +103,7 @@ class BandWork:
         return "difference" in self.coefficients
 
     def components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
-        """A band of the average, and half the difference of the halves', in rows of `room`."""
+        """Write a band of the average and of half the difference into rows of `room`."""
         room[0] = self.filter.component(self.coefficients["average"], band)
         if not self.has_noise:
             return room[0], None
@@ -111,7 +111,7 @@ class BandWork:
         return room[0], room[1]
 
     def root_components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The same of root components."""
+        """Write the same of root components."""
         for row, name in zip(room, ("average", "difference"), strict=True):
             row[...] = self.filter.root_component(self.coefficients[name], band)
         return room[0], room[1]
@@ -170,7 +170,7 @@ class BandWork:
         return mean, difference
 
     def is_noise(self, band: int) -> bool:
-        """Whether a measured band shows no signal, as a whole or anywhere."""
+        """Test whether a measured band shows no signal, as a whole or anywhere."""
         gain = self.gain(band)
         return gain.doubt == 1 and not gain.weight.any()
 
@@ -216,7 +216,7 @@ class BandWork:
 
     @classmethod
     def load(cls, folder: Path) -> "BandWork":
-        """The work that `save` and `save_plan` wrote; its arrays stay in their files."""
+        """Load the work that `save` and `save_plan` wrote; its arrays stay in their files."""
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         grid = Grid(tuple(plan["shape"]), tuple(plan["voxel_size"]), tuple(plan["origin"]))
         rules = GainRules(plan["cap"], plan["noise_weight"])
@@ -286,7 +286,7 @@ def weigh_band(work: BandWork, slot: int) -> None:
 
 
 def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence:
-    """What the weight of a band's root component is made of."""
+    """Collect what the weight of a band's root component is made of."""
     band = work.bands[slot]
     observed, _, noise = (np.asarray(row) for row in work.slots["powers"][band])
     deviation = np.asarray(work.slots["deviation"][slot])

@@ -99,7 +99,7 @@ class BandGain:
         return self.ratio * self.weight
 
     def times(self, factor: float) -> "BandGain":
-        """The gain of a map that is smaller by a factor."""
+        """Return the gain of a map that is smaller by a factor."""
         return replace(
             self, ratio=self.ratio * np.float32(factor), global_ratio=self.global_ratio * factor
         )
@@ -138,7 +138,7 @@ def local_gain(power: BandPower, inside: FloatArray, modes: Modes, rules: GainRu
 
 
 def silent_places(reference: FloatArray, inside: FloatArray) -> BoolArray:
-    """Where the reference has no power to speak of, compared with its power inside."""
+    """Mark where the reference has hardly any power, compared with its power inside."""
     values = reference[inside > 0]
     if not values.size:
         return np.zeros(reference.shape, dtype=np.bool_)
@@ -154,7 +154,7 @@ def common_share(power: BandPower, inside: FloatArray) -> float:
 
 
 def doubt_of(common: float, modes: Modes) -> float:
-    """Whether a band may be noise alone: 1 below 2 standard deviations of C^2, 0 above 4."""
+    """Return whether a band may be noise alone: 1 below 2 standard deviations of C^2, 0 above 4."""
     deviation = 2 / np.sqrt(max(modes.inside, modes.local) + _PRIOR_MODES)
     return float(np.clip(2 - common / (2 * deviation), 0, 1))
 
@@ -182,7 +182,7 @@ def noise_weight(power: BandPower, common: float, modes: Modes, doubt: float) ->
 
 
 def number_of_low_bands(window: float, n_bands: int) -> int:
-    """How many bands are coarser than 12 Å and share one gain."""
+    """Count the bands that are coarser than 12 Å and share one gain."""
     return min(max(int(np.ceil(window / LOWEST_RESOLUTION - 1e-6)), 1), n_bands - 1)
 
 

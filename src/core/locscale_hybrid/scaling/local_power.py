@@ -35,11 +35,11 @@ class Planes:
     least: float
 
     def part(self, planes: slice) -> FloatArray:
-        """Some planes."""
+        """Compute some planes."""
         return self._product(self.matrix[planes], self.rows)
 
     def sparse(self, step: int) -> FloatArray:
-        """Every so many-th voxel along every axis."""
+        """Take every so many-th voxel along every axis."""
         return self._product(
             self.matrix[::step], np.ascontiguousarray(self.rows[:, ::step, ::step])
         )
@@ -57,11 +57,11 @@ class WholePlanes:
     values: FloatArray
 
     def part(self, planes: slice) -> FloatArray:
-        """Some planes."""
+        """Compute some planes."""
         return self.values[planes]
 
     def sparse(self, step: int) -> FloatArray:
-        """Every so many-th voxel along every axis."""
+        """Take every so many-th voxel along every axis."""
         return self.values[::step, ::step, ::step]
 
 
@@ -116,7 +116,7 @@ class LocalAverage:
         return np.asarray(means @ self._blocks[2].T, dtype=np.float32)
 
     def spread(self, coarse: FloatArray) -> FloatArray:
-        """A coarse array on the voxels, by cubic interpolation."""
+        """Interpolate a coarse array on the voxels, by cubic splines."""
         if self.block == 1:
             return coarse
         z, y, x = self._matrices
@@ -134,7 +134,7 @@ class LocalAverage:
         return Planes(z, np.asarray(rows, dtype=np.float32), least)
 
     def _smooth(self, coarse: FloatArray) -> FloatArray:
-        """The Gaussian, on the coarse grid."""
+        """Apply the Gaussian, on the coarse grid."""
         smooth = ndimage.gaussian_filter(coarse, self._sigma, mode="wrap", truncate=_TRUNCATE)
         return np.asarray(smooth, dtype=np.float32)
 

@@ -83,7 +83,7 @@ class _Job:
         return int(_FADE * self.window / self.observed.average.grid.step)
 
     def part(self, values: FloatArray) -> FloatArray:
-        """A map in the box; where a region cuts through density it fades out at the faces."""
+        """Cut a map to the box; at faces that cut through density it fades out."""
         if self.region is None:
             return values[self.box]
         cut = np.array(values[self.box], dtype=np.float32)
@@ -235,7 +235,7 @@ def _refuse_other_grids(
 
 
 def _box(mask: FloatArray, grid: Grid, window: float, block: int, region: Box | None) -> Box:
-    """The part of the map that is worked on."""
+    """Choose the part of the map to scale."""
     if block == 1:
         nz, ny, nx = grid.shape
         return slice(0, nz), slice(0, ny), slice(0, nx)
@@ -246,7 +246,7 @@ def _box(mask: FloatArray, grid: Grid, window: float, block: int, region: Box | 
 
 
 def _surroundings(job: _Job) -> FloatArray:
-    """The mask in the box of a region, without the rim where the maps fade out."""
+    """Cut the mask to the box of a region, without the rim where the maps fade out."""
     mask = np.zeros_like(job.mask)
     mask[job.box] = job.part(job.mask)
     return mask
@@ -282,7 +282,7 @@ def _band_work(job: _Job) -> tuple[BandWork, float]:
 
 
 def _bands_in_hand(work: BandWork, executor: Executor) -> int:
-    """How many bands are worked on at a time."""
+    """Choose how many bands to process at a time."""
     n_bands = work.filter.n_bands - work.options.n_low
     size = work.filter.grid.size
     if executor.workers == 1:
@@ -293,7 +293,7 @@ def _bands_in_hand(work: BandWork, executor: Executor) -> int:
 
 
 def _by_bands(job: _Job, runner: BandRunner, slope: float, progress: Progress) -> _Scaled:
-    """The linear maps by the smoothed power of bands; their gains hold the slope too."""
+    """Scale the linear maps by the smoothed power of bands; their gains contain the slope too."""
     work = runner.work
     result = sum_bands(runner, progress.part(0.05, 0.85))
     fade_out(result.maps, job.box, job.mask.shape, job.fade)
@@ -304,7 +304,7 @@ def _by_bands(job: _Job, runner: BandRunner, slope: float, progress: Progress) -
 
 
 def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
-    """The linear maps by radial profiles in windows; they end with the mask."""
+    """Scale the linear maps by radial profiles in windows; they end with the mask."""
     work = runner.work
     maps, gains = _before_windows(job, runner, progress)
     for name in ("maps", "prefix"):  # boxes of the bands, which are done
@@ -338,7 +338,7 @@ def _by_windows(job: _Job, runner: BandRunner, progress: Progress) -> _Scaled:
 def _before_windows(
     job: _Job, runner: BandRunner, progress: Progress
 ) -> tuple[FloatArray, dict[int, BandGain]]:
-    """The maps that windows scale, weighted band by band, and what the bands say about noise."""
+    """Make the maps that windows scale, weighted band by band, and what bands say about noise."""
     if job.rules.noise_weight or job.policy == "adaptive":
         result = sum_bands(runner, progress.part(0.05, 0.35))
         return result.maps, result.gains
@@ -379,7 +379,7 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled, symmetry: Symmetry | No
     output = restore_amplitudes(linear * weight, region, given.reference, grid, job.resolution)
 
     def embed(values: FloatArray, group: Symmetry | None = symmetry) -> Map:
-        """A box in the whole map, averaged over the group."""
+        """Put a box into the whole map, averaged over the group."""
         full = np.zeros(whole.grid.shape, dtype=np.float32)
         full[box] = job.asked(values)
         placed = whole.with_values(full)
@@ -409,7 +409,7 @@ def _looking(job: _Job, work: BandWork, scaled: _Scaled, symmetry: Symmetry | No
 
 
 def _volumes(job: _Job, work: BandWork, scaled: _Scaled) -> dict[str, FloatArray]:
-    """The local-gain and local-resolution volumes that were asked for."""
+    """Make the local-gain and local-resolution volumes that were asked for."""
     volumes: dict[str, FloatArray] = {}
     if "gain" in job.parameters.outputs:
         for band in shown_bands(scaled.gains, job.window, job.resolution):
@@ -424,7 +424,7 @@ def _volumes(job: _Job, work: BandWork, scaled: _Scaled) -> dict[str, FloatArray
 
 
 def _label(job: _Job) -> str:
-    """What a map file says about the scaling."""
+    """Say what a map file says about the scaling."""
     size = f"{job.window:.4g} A"
     how = f"bands {size}" if job.parameters.scaling == "bands" else f"windows {size}"
     noise = "" if job.rules.noise_weight else ", no noise weight"
@@ -432,7 +432,7 @@ def _label(job: _Job) -> str:
 
 
 def _findings(job: _Job, silent_share: float) -> list[Finding]:
-    """What the user must know about this scaling."""
+    """Report what the user must know about this scaling."""
     alone = (
         ""
         if parse_point_group(job.parameters.point_group).is_trivial

@@ -112,7 +112,7 @@ class ScaledMaps:
 def band_reports(
     gains: Mapping[int, BandGain], window: float, inside: FloatArray
 ) -> tuple[BandReport, ...]:
-    """One line per band.
+    """Write one line per band.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def band_reports(
 
 
 def shown_bands(gains: Mapping[int, BandGain], window: float, resolution: float) -> list[int]:
-    """The three bands whose local gain is worth a map: the coarsest, d_min, and between them."""
+    """Choose three bands for local-gain maps: the coarsest, d_min, and between them."""
     first = min(gains)
     last = min(max(round(window / resolution), first), max(gains))
     return sorted({first, (first + last) // 2, last})

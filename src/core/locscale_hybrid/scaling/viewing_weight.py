@@ -89,7 +89,7 @@ class WeightInput:
 
 
 def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
-    """The weight policy that the input allows.
+    """Choose the weight policy that the input allows.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def gaussian(values: FloatArray, grid: Grid, sigma: float) -> FloatArray:
 def restore_amplitudes(
     values: FloatArray, weight: FloatArray, reference: FloatArray, grid: Grid, resolution: float
 ) -> FloatArray:
-    """The weighted map with its reference's power inside, by one factor per shell.
+    """Give the weighted map its reference's power inside, by one factor per shell.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def _power_within(space: FourierSpace, values: FloatArray, region: FloatArray) -
 
 
 def _centred(values: FloatArray, region: FloatArray) -> FloatArray:
-    """A map inside a soft region, its mean there subtracted."""
+    """Cut a map to a soft region and subtract its mean there."""
     total = float(region.sum(dtype=np.float64))
     mean = float((values * region).sum(dtype=np.float64)) / total
     return np.asarray((values - np.float32(mean)) * region)

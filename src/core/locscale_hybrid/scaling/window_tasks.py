@@ -115,7 +115,7 @@ def measure_windows(
 
 
 def measure_windows_task(folder: Path, index: int) -> None:
-    """The profiles of one task, written into their rows."""
+    """Write the profiles of one task into their rows."""
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     maps = [
         np.load(folder / f"window_{name}.npy", mmap_mode="r") for name in ("observed", "reference")

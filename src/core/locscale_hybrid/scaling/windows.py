@@ -100,12 +100,12 @@ def window_edge(grid: Grid, parameters: HybridParameters) -> float:
 
 
 def _odd_up(n: int) -> int:
-    """The smallest odd number not below n."""
+    """Return the smallest odd number not below n."""
     return n + 1 - n % 2
 
 
 def padded(values: FloatArray, edge: int, stride: int) -> FloatArray:
-    """The box continued by itself so that every window lies in it."""
+    """Continue the box by itself so that every window is inside."""
     half = edge // 2
     return np.pad(values, (half, half + stride), mode="wrap")
 
@@ -204,13 +204,13 @@ class ShellComponents:
         return np.asarray(spectrum.real, dtype=np.float32)
 
     def _placed(self, part: NDArray[_Number], axis: int) -> NDArray[_Number]:
-        """The box along an axis, with the middle of a part at its beginning and zeros elsewhere."""
+        """Place the box along an axis, the middle of a part at its beginning, zeros elsewhere."""
         missing = [(0, 0)] * 3
         missing[axis] = (0, self._shape[axis] - self._edge)
         return np.roll(np.pad(part, missing), -(self._edge // 2), axis=axis)
 
     def of(self, coefficients: ComplexArray, transfer: FloatArray) -> FloatArray:
-        """A component in real space."""
+        """Transform a component into real space."""
         values = scipy.fft.irfftn(coefficients * transfer, self._shape, overwrite_x=True)
         return np.asarray(values, dtype=np.float32)
 
@@ -292,6 +292,6 @@ def _radius(edge: int) -> DoubleArray:
 
 
 def _hann(edge: int) -> FloatArray:
-    """A Hann window, 1 at the centre and above 0 at the ends."""
+    """Make a Hann window, 1 at the centre and above 0 at the ends."""
     profile = np.cos(np.pi * (np.arange(edge) - edge // 2) / (edge + 1)) ** 2
     return np.asarray(profile, dtype=np.float32)

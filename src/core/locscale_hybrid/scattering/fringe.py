@@ -27,7 +27,7 @@ class Fringe:
     occupancies: DoubleArray
 
     def __len__(self) -> int:
-        """Number of atoms."""
+        """Return the number of atoms."""
         return len(self.positions)
 
     def within(self, grid: Grid, reach: float) -> "Fringe":
@@ -37,7 +37,7 @@ class Fringe:
 
 
 def in_box(grid: Grid, positions: DoubleArray, *, margin: float = 0.0) -> BoolArray:
-    """Which positions are in the box, voxels taken as boxes about their centres.
+    """Mark which positions are in the box, voxels taken as boxes about their centres.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ class Sources:
     first: tuple[int, int, int] = (0, 0, 0)
 
     def __len__(self) -> int:
-        """Number of points."""
+        """Return the number of points."""
         return len(self.positions)
 
 
@@ -92,7 +92,7 @@ def gather(sources: Sources, field: FloatArray, voxel_size: Vector) -> DoubleArr
 
 
 def gather_gradient(sources: Sources, field: FloatArray, voxel_size: Vector) -> DoubleArray:
-    """Derivative of `gather` with respect to the positions, shape (n, 3), (x, y, z), per Å."""
+    """Differentiate `gather` by the positions, shape (n, 3), (x, y, z), per Å."""
     result = np.empty((len(sources), 3))
     for batch in _batches(sources, voxel_size):
         box = _cut(field, batch.box)
@@ -108,7 +108,7 @@ def gather_gradient(sources: Sources, field: FloatArray, voxel_size: Vector) -> 
 
 
 def extent(sources: Sources, shape: Shape, voxel_size: Vector) -> tuple[slice, slice, slice]:
-    """The part (z, y, x) of a periodic grid that holds all of the sources.
+    """Find the part (z, y, x) of a periodic grid that contains all of the sources.
 
     The whole of an axis where one reaches over its end.
     """
@@ -164,7 +164,7 @@ class _Batch:
 
 
 def _over_z(rows: FloatArray, box: FloatArray) -> FloatArray:
-    """A box summed over z with the weights of each row, shape (rows, ny, nx)."""
+    """Sum a box over z with the weights of each row, shape (rows, ny, nx)."""
     _, ny, nx = box.shape
     return np.asarray((rows @ box.reshape(len(box), -1)).reshape(-1, ny, nx))
 
@@ -176,7 +176,7 @@ def _over_plane(planes: FloatArray, along_y: FloatArray, along_x: FloatArray) ->
 
 
 def _reaches(sources: Sources) -> DoubleArray:
-    """How far each source is drawn, Å."""
+    """Return how far each source is drawn, Å."""
     return np.asarray(sources.reach * np.sqrt(sources.widths.max(axis=1) / (8 * np.pi**2)))
 
 
@@ -190,7 +190,7 @@ def _limits(
 
 
 def _cut(field: FloatArray, box: _Box) -> FloatArray:
-    """A box out of a periodic field; `box` may reach over the ends."""
+    """Cut a box out of a periodic field; `box` may reach over the ends."""
     if all(axis[0] >= 0 and axis[-1] < n for axis, n in zip(box, field.shape, strict=True)):
         z, y, x = (slice(axis[0], axis[-1] + 1) for axis in box)
         return field[z, y, x]
@@ -205,7 +205,7 @@ def _add(values: FloatArray, box: _Box, summed: FloatArray) -> None:
 
 
 def _pieces(begin: int, end: int, size: int) -> list[tuple[slice, slice]]:
-    """A range of a periodic axis in pieces that do not wrap: of the axis, and of the range."""
+    """Split a range of a periodic axis into pieces that do not wrap: of axis and of range."""
     cuts = [begin, *range((begin // size + 1) * size, end, size), end]
     return [
         (slice(a % size, a % size + b - a), slice(a - begin, b - begin)) for a, b in pairwise(cuts)
@@ -213,7 +213,7 @@ def _pieces(begin: int, end: int, size: int) -> list[tuple[slice, slice]]:
 
 
 def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
-    """The sources in batches of neighbours, in a fixed order."""
+    """Split the sources into batches of neighbours, in a fixed order."""
     if not len(sources):
         return
     reaches = _reaches(sources)
@@ -228,7 +228,7 @@ def _batches(sources: Sources, voxel_size: Vector) -> Iterator[_Batch]:
 def _neighbourhoods(
     places: bytes, margin: float, terms: int, voxel_size: Vector
 ) -> tuple[IntArray, ...]:
-    """Indices of points that lie close together, the points given as the bytes of an array."""
+    """Group indices of points close to each other, the points given as bytes of an array."""
     return tuple(_halved(np.frombuffer(places).reshape(-1, 3), margin, terms, voxel_size))
 
 

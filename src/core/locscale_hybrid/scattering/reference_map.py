@@ -99,13 +99,13 @@ def reference_map(
 
 
 def _reach(b_iso: DoubleArray) -> float:
-    """How far the density of an atom reaches, Å."""
+    """Return how far the density of an atom extends, Å."""
     b = float(np.quantile(b_iso, _MOST)) if b_iso.size else 0.0
     return min(float(_DEVIATIONS * np.sqrt((b + _FORM_FACTOR_WIDTH) / (8 * np.pi**2))), FRINGE)
 
 
 def _with_room(grid: Grid, positions: DoubleArray, reach: float) -> Grid:
-    """The grid with room beyond its far faces, so that nothing that reaches over one comes back.
+    """Extend the grid beyond its far faces, so that nothing that crosses one wraps around.
 
     The grid as it is where nothing does.
     """

@@ -144,7 +144,7 @@ class _Drawing:
     sources: list[tuple[IntArray, Sources]]
 
     def extent(self, grid: Grid) -> Part:
-        """The part of a grid that the atoms are drawn in."""
+        """Find the part of a grid that the atoms are drawn in."""
         parts = [
             extent(sources, grid.shape, grid.voxel_size)
             for _, sources in self.sources
@@ -161,7 +161,7 @@ class _Drawing:
         return z, y, x
 
     def within(self, part: Part) -> "_Drawing":
-        """The same for an array that begins with the first voxel of a part."""
+        """Shift the atoms to an array that begins with the first voxel of a part."""
         z, y, x = (axis.start for axis in part)
         return replace(
             self,
@@ -204,11 +204,11 @@ class Scatterers:
         self.kinds: tuple[str, ...] = tuple(str(name) for name in names)
 
     def __len__(self) -> int:
-        """Number of atoms."""
+        """Return the number of atoms."""
         return len(self.positions)
 
     def members(self, kind: str) -> IntArray:
-        """Indices of the atoms of a species."""
+        """Return indices of the atoms of a species."""
         return np.flatnonzero(self._kind == self.kinds.index(kind))
 
     def set_positions(self, which: NDArray[np.generic], positions: ArrayLike) -> None:
@@ -250,7 +250,7 @@ class Scatterers:
     def coefficients(
         self, b_iso: DoubleArray, band: Band, which: NDArray[np.generic] | None = None
     ) -> ComplexArray:
-        """The coefficients of a band, packed, in the scale of the band's sampling grid.
+        """Compute the coefficients of a band, packed, in the scale of the band's sampling grid.
 
         Parameters
         ----------
@@ -289,7 +289,7 @@ class Scatterers:
     def contract_gradient(
         self, packed: ComplexArray, b_iso: DoubleArray, band: Band, which: IntArray
     ) -> DoubleArray:
-        """Derivative of `contract` with respect to the positions of `which`, shape (k, 3)."""
+        """Differentiate `contract` by the positions of `which`, shape (k, 3)."""
         drawing, field = _field_around(self._draw(b_iso, band.d_min, which), packed, band)
         result = np.empty((len(self), 3))
         for members, sources in drawing.sources:
@@ -304,7 +304,7 @@ class Scatterers:
         *,
         reach: float = _BAND_REACH,
     ) -> _Drawing:
-        """Sources of the atoms, grouped by number of Gaussians, and the common shift in B."""
+        """Make sources of the atoms, grouped by number of Gaussians, and the common shift in B."""
         shift = _needed_width(d_min) - float(b_iso.min(initial=400.0))
         chosen = np.ones(len(self), dtype=bool)
         if which is not None:
@@ -324,7 +324,7 @@ class Scatterers:
         return _Drawing(shift, groups)
 
     def _density(self, drawing: _Drawing, grid: Grid, shape: Shape) -> FloatArray:
-        """The drawn density, occupancies included, in a box of so many voxels of a grid."""
+        """Draw the density, occupancies included, in a box of so many voxels of a grid."""
         values = np.zeros(shape, dtype=np.float32)
         for members, sources in drawing.sources:
             weighted = sources.amplitudes * self.occupancies[members, None]
@@ -335,7 +335,7 @@ class Scatterers:
 def _field_around(
     drawing: _Drawing, packed: ComplexArray, band: Band
 ) -> tuple[_Drawing, FloatArray]:
-    """A field without the shift in B around the atoms, and the atoms relative to that part."""
+    """Remove the shift in B from a field around the atoms; return atoms relative to that part."""
     part = drawing.extent(band.grid)
     field = band.transform.backward(packed * _band_factor(band, drawing.shift), part)
     return drawing.within(part), field
@@ -392,7 +392,7 @@ def _along_z(rows: ComplexArray, nz: int) -> ComplexArray:
 
 
 def _kept(values: ComplexArray, size: int, axis: int) -> ComplexArray:
-    """The `size` lowest frequencies of a complex axis, in FFT order."""
+    """Keep the `size` lowest frequencies of a complex axis, in FFT order."""
     positive = (size + 1) // 2
     chosen = np.concatenate(
         [np.arange(positive), np.arange(values.shape[axis] - (size - positive), values.shape[axis])]

@@ -76,7 +76,7 @@ def fitting_settings(
     *,
     least: float = LEAST_CORRELATION,
 ) -> list[FittingSetting]:
-    """Settings of as many operators as possible that fit a map.
+    """Find settings of as many operators as possible that fit a map.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class _Search:
         return float(np.square(self.values, dtype=np.float64).sum())
 
     def fit(self, candidate: _Candidate, asked: Symmetry) -> FittingSetting | None:
-        """The candidate about the centre asked for, or about another; None if it does not fit."""
+        """Fit the candidate about the given centre, or about another; None if it does not fit."""
         order, symbol = candidate.group.order, candidate.symbol
         here = Symmetry(candidate.group, asked.centre)
         correlation = self.least_correlation(here)
@@ -179,7 +179,7 @@ class _Search:
         )
 
     def least_correlation(self, symmetry: Symmetry) -> float:
-        """The least correlation of the operators, or the first that is too low."""
+        """Return the least correlation of the operators, or the first that is too low."""
         turns = voxel_turns(symmetry, self.grid)[1:]
         found = correlations_under(
             self.values,
@@ -192,7 +192,7 @@ class _Search:
         return float(found.min())
 
     def centred(self, symmetry: Symmetry) -> Symmetry | None:
-        """The same group about the centre that brings images onto the map, if there is one.
+        """Find the same group about the centre that brings images onto the map, if there is one.
 
         An image about a wrong centre is the map shifted by (R^-1 - 1)(wrong - right).
         """
@@ -236,7 +236,7 @@ def _coarse_shape(grid: Grid) -> Shape:
 
 
 def _two_operators(group: PointGroup) -> list[int]:
-    """An operator, and one about the axis that is most across the first's, if there is one."""
+    """Choose an operator, and one about the axis most across the first's, if there is one."""
     across = np.abs(group.axes @ group.axes[0])
     other = int(np.argmin(across))
     return [1] if across[other] > 0.999 else [1, 1 + other]
@@ -256,7 +256,7 @@ def _peak(values: FloatArray) -> DoubleArray:
 
 
 def _candidates(asked: PointGroup) -> Iterator[_Candidate]:
-    """Groups that may be meant by one asked for, that one first."""
+    """List groups that may be meant by one asked for, that one first."""
     kind, number = asked.symbol[0], asked.symbol[1:]
     if kind in "CD" and number.isdigit():
         fold = int(number)
@@ -271,7 +271,7 @@ def _candidates(asked: PointGroup) -> Iterator[_Candidate]:
 
 
 def _in_settings(group: PointGroup) -> Iterator[_Candidate]:
-    """A group as its symbol has it, and as it may lie otherwise."""
+    """List a group as its symbol has it, and in its other settings."""
     symbol = group.symbol
     yield _Candidate(group, symbol, symbol, f"give {symbol} as the point group")
     if symbol[0] in "CD":

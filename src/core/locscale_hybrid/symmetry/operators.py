@@ -83,7 +83,7 @@ class Symmetry:
         return np.asarray(back / self.order, dtype=np.float64)
 
     def asymmetric_unit(self, positions: DoubleArray) -> BoolArray:
-        """Which positions (n, 3) lie in one asymmetric unit, shape (n,).
+        """Mark which positions (n, 3) are in one asymmetric unit, shape (n,).
 
         A position is in it when no image of it lies farther along one generic direction; a
         position on an axis is there as often as its images are, once.
@@ -98,7 +98,7 @@ class Symmetry:
         return result
 
     def multiplicity(self, positions: DoubleArray, radius: float = AXIS_RADIUS) -> IntArray:
-        """How many operators leave each position (n, 3) where it is, shape (n,).
+        """Count the operators that leave each position (n, 3) in place, shape (n,).
 
         An operator does when its axis passes within `radius` Å: 1 off the axes, n on an n-fold
         axis, the order of the group at the centre.
@@ -126,7 +126,7 @@ class Symmetry:
 
 
 def symmetry_of(grid: Grid, symbol: str, centre_voxels: Vector | None = None) -> Symmetry:
-    """The point group of a symbol about the centre of a grid.
+    """Make the point group of a symbol about the centre of a grid.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def symmetry_of(grid: Grid, symbol: str, centre_voxels: Vector | None = None) ->
 
 
 def voxel_turns(symmetry: Symmetry, grid: Grid) -> list[Turn]:
-    """The operators in voxels and array order, in the order of the group."""
+    """Return the operators in voxels and array order, in the order of the group."""
     voxel = np.array(grid.voxel_size)
     scaled = symmetry.group.matrices * voxel / voxel[:, None]
     centre = grid.index_of(np.array(symmetry.centre))
@@ -164,7 +164,7 @@ def voxel_turns(symmetry: Symmetry, grid: Grid) -> list[Turn]:
 
 
 def preserves_grid(symmetry: Symmetry, grid: Grid) -> bool:
-    """Whether every operator maps voxels onto voxels, so that averaging needs no interpolation."""
+    """Test whether operators map voxels onto voxels: averaging then needs no interpolation."""
     return all(turn.is_exact for turn in voxel_turns(symmetry, grid))
 
 
@@ -261,7 +261,7 @@ def _correlation(a: FloatArray, b: FloatArray) -> float:
 
 
 def _coset_representatives(group: PointGroup, in_subgroup: Sequence[bool]) -> list[int]:
-    """One operator r of every coset r H of the subgroup H, the identity first."""
+    """Choose one operator r of every coset r H of the subgroup H, the identity first."""
     members = np.flatnonzero(in_subgroup)
     cosets = group.products[:, members].min(axis=1)
     return [int(i) for i in np.unique(cosets, return_index=True)[1]]

@@ -81,7 +81,7 @@ class PointGroup:
         return self.index_of(self.matrices.transpose(0, 2, 1))
 
     def index_of(self, matrices: DoubleArray) -> IntArray:
-        """Which operators these matrices (..., 3, 3) are.
+        """Find which operators these matrices (..., 3, 3) are.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class PointGroup:
         return np.asarray(axes / np.linalg.norm(axes, axis=1, keepdims=True), dtype=np.float64)
 
     def turned(self, rotation: DoubleArray, symbol: str) -> "PointGroup":
-        """The same group in the setting that `rotation` turns this one into."""
+        """Return the same group in the setting that `rotation` turns this one into."""
         return PointGroup(symbol, _tidy(rotation @ self.matrices @ rotation.T))
 
 
@@ -123,7 +123,7 @@ def rotation(axis: Vector, degrees: float) -> DoubleArray:
 
 
 def parse_point_group(symbol: str) -> PointGroup:
-    """The point group that a symbol stands for.
+    """Parse the symbol of a point group.
 
     Parameters
     ----------
@@ -206,12 +206,12 @@ def _tetrahedral_xz() -> PointGroup:
 
 
 def _cyclic_permutation() -> DoubleArray:
-    """The turn by 120° about (1, 1, 1): x to y, y to z, z to x."""
+    """Return the turn by 120° about (1, 1, 1): x to y, y to z, z to x."""
     return np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
 
 
 def _closure(generators: list[DoubleArray]) -> DoubleArray:
-    """All products of the generators, the identity first, in a fixed order."""
+    """Return all products of the generators, the identity first, in a fixed order."""
     found = [np.eye(3)]
     seen = {_key(found[0])}
     for matrix in found:  # grows while it is walked
@@ -224,7 +224,7 @@ def _closure(generators: list[DoubleArray]) -> DoubleArray:
 
 
 def _key(matrix: DoubleArray) -> tuple[int, ...]:
-    """A name for a matrix that does not depend on rounding."""
+    """Return a name for a matrix that does not depend on rounding."""
     return tuple(np.rint(matrix.ravel() * 1e5).astype(int).tolist())
 
 

@@ -115,7 +115,7 @@ class Turn:
         return np.where(self.inside(slab), values, np.float32(0))
 
     def interpolated_planes(self, coefficients: FloatArray, slab: slice) -> FloatArray:
-        """The same of a turn that keeps planes, from coefficients within planes; 3 times faster."""
+        """Turn with planes kept, from coefficients within planes; 3 times faster."""
         values = np.empty_like(coefficients[slab])
         for result, plane in zip(values, coefficients[slab], strict=True):
             ndimage.affine_transform(
@@ -130,7 +130,7 @@ class Turn:
         return np.where(self.inside(slab), values, np.float32(0))
 
     def inside(self, slab: slice) -> BoolArray:
-        """Which voxels of the planes `slab` are read from inside the box."""
+        """Mark which voxels of the planes `slab` are read from inside the box."""
         z, y, x = (np.arange(n, dtype=np.float64) for n in self.shape)
         result = np.ones((1, 1, 1), dtype=np.bool_)
         for row, offset, n in zip(self.matrix, self.offset, self.shape, strict=True):
@@ -139,7 +139,7 @@ class Turn:
         return np.broadcast_to(result, (len(z[slab]), *self.shape[1:]))
 
     def inside_at(self, index: NDArray[np.generic]) -> BoolArray:
-        """Which of the indices (n, 3) are read from inside the box."""
+        """Mark which of the indices (n, 3) are read from inside the box."""
         at = np.asarray(index, dtype=np.float64) @ self.matrix.T + self.offset
         return np.asarray(((at >= -0.5) & (at <= np.array(self.shape) - 0.5)).all(axis=1))
 
@@ -208,14 +208,14 @@ def sum_of_images(
 
 
 def _common_unit(values: FloatArray, n_terms: int) -> float:
-    """A power of two of which sums of `n_terms` rounded values are exact in float64."""
+    """Return a power of two of which sums of `n_terms` rounded values are exact in float64."""
     largest = max(abs(float(values.max())), abs(float(values.min())))
     bits = _EXACT_BITS - n_terms.bit_length()
     return float(2.0 ** (np.frexp(largest)[1] - bits)) if largest > 0 else 1.0
 
 
 def _is_signed_permutation(matrix: DoubleArray) -> bool:
-    """Whether there is one entry of 1 or -1 in every row and column, and 0 elsewhere."""
+    """Test whether every row and column has one entry of 1 or -1, and 0 elsewhere."""
     size = np.abs(matrix)
     return bool((size.sum(0) == 1).all() and (size.sum(1) == 1).all())
 

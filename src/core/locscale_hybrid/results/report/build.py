@@ -22,7 +22,7 @@ def local_b_map(facts: RunFacts) -> Map:
 
 
 def provenance_map(facts: RunFacts) -> Map:
-    """Where the reference comes from: 1 model, 2 pseudo-atoms, 0 neither."""
+    """Mark where the reference comes from: 1 model, 2 pseudo-atoms, 0 neither."""
     hybrid, mask = facts.hybrid, facts.mask
     values = provenance(mask.grid, hybrid.positions, hybrid.is_pseudo, mask.solid)
     return Map(values, mask.grid, "provenance")

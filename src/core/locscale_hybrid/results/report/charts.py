@@ -42,7 +42,7 @@ class Figure:
 
 
 def charts_of(record: Record) -> list[Figure]:
-    """All charts that the record has curves for."""
+    """Draw all charts that the record has curves for."""
     found = [
         _half_map_fsc(record),
         _hybrid_fsc(record),
@@ -110,7 +110,7 @@ def _work_and_free(record: Record) -> Figure | None:
 
 
 def _fsc_curve(label: str, curve: Record, style: int) -> Curve:
-    """A curve without its origin, which a mean subtracted inside the mask makes meaningless."""
+    """Drop the origin of a curve, which a mean subtracted inside the mask makes meaningless."""
     return Curve(
         label, _numbers(curve["frequency_per_angstrom"])[1:], _numbers(curve["fsc"])[1:], style
     )
@@ -163,7 +163,7 @@ def _amplitudes(record: Record) -> Figure:
 
 
 def _decades(curves: Sequence[DoubleArray]) -> Axis:
-    """An axis for logarithms of amplitudes."""
+    """Make an axis for logarithms of amplitudes."""
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves])
     if not values.size:
         values = np.zeros(1)
@@ -204,7 +204,7 @@ def _gains(record: Record) -> Figure | None:
 
 
 def _about_gains(record: Record) -> list[str]:
-    """What the gains of this run hold."""
+    """Say what the gains of this run include."""
     said = ["What each band was multiplied by inside the mask."]
     if record["scaling"]["weight"] == "adaptive":
         said.append(
@@ -244,7 +244,7 @@ def _b_histogram(record: Record) -> Figure | None:
 
 
 def _limit(record: Record) -> Mark:
-    """The resolution of the run."""
+    """Return the resolution of the run."""
     d_min = record["resolution"]["d_min_angstrom"]
     return Mark(f"{d_min:.2f} Å", x=1 / d_min)
 
@@ -255,5 +255,5 @@ def _log10(values: DoubleArray) -> DoubleArray:
 
 
 def _numbers(values: Sequence[float]) -> DoubleArray:
-    """A list of the record as an array."""
+    """Return a list of the record as an array."""
     return np.array(values, dtype=np.float64)

@@ -68,12 +68,12 @@ def write_report(path: Path, page: str) -> None:
 
 
 def _section(title: str, content: str) -> str:
-    """A headed part of the page."""
+    """Make a headed part of the page."""
     return f"<section><h2>{escape(title)}</h2>\n{content}</section>\n"
 
 
 def _findings(findings: Iterable[Mapping[str, Any]]) -> str:
-    """Findings, warnings first."""
+    """List the findings, warnings first."""
     ordered = sorted(findings, key=lambda finding: finding["level"] != "warning")
     if not ordered:
         return "<p>None: nothing about the input or the result was odd.</p>"
@@ -86,7 +86,7 @@ def _findings(findings: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> str:
-    """A table of two columns."""
+    """Make a table of two columns."""
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>'
         for name, text in rows
@@ -113,7 +113,7 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _command(record: Mapping[str, Any]) -> str:
-    """The command line, and the shorter one that reads the record."""
+    """Show the command line, and the shorter one that reads the record."""
     again = shlex.join(["locscale", "--from", record["outputs"]["record"]])
     lines: list[list[str]] = [[]]
     for word in record["command"]:
@@ -128,7 +128,7 @@ def _command(record: Mapping[str, Any]) -> str:
 
 
 def _files(record: Mapping[str, Any]) -> str:
-    """What went in with its hash, what came out, what it ran on."""
+    """List input files with their hashes, output files, and what it ran on."""
     rows = [
         (name.replace("_", " "), f"{entry['path']} — SHA-256 {entry['sha256']}")
         for name, entry in record["inputs"].items()
@@ -155,7 +155,7 @@ def _timings(record: Mapping[str, Any]) -> str:
     )
 
     def row(cells: tuple[str, str, str], kind: str = "") -> str:
-        """One line."""
+        """Make one line."""
         return (
             f'<tr{kind}><th scope="row">{escape(cells[0])}</th><td class="number">{cells[1]}'
             f'</td><td class="number">{cells[2]}</td><td></td></tr>'

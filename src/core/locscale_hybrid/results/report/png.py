@@ -44,7 +44,7 @@ def encode_png(pixels: ByteArray) -> bytes:
 
 
 def data_uri(pixels: ByteArray) -> str:
-    """The image as an address that holds the image itself."""
+    """Make an address that contains the image itself."""
     return "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode("ascii")
 
 

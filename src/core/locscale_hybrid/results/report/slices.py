@@ -98,7 +98,7 @@ def ramp_colours(values: FloatArray, highest: float, shown: BoolArray) -> ByteAr
 
 
 def _view_name(axis: int, grid: Grid, centre: Sequence[int]) -> str:
-    """Which slice it is; axis 0 looks along z."""
+    """Say which slice it is; axis 0 looks along z."""
     normal = _AXES[2 - axis]
     across, up = (name for name in _AXES if name != normal)
     place = float(grid.position_of(np.array(centre))[2 - axis])
@@ -109,7 +109,7 @@ def _view_name(axis: int, grid: Grid, centre: Sequence[int]) -> str:
 
 
 def _images(panel: Panel, box: Box, centre: Sequence[int]) -> list[ByteArray]:
-    """The three sections as pixels, the first row at the top."""
+    """Draw the three sections as pixels, the first row at the top."""
     cuts = [
         np.take(panel.values, centre[axis], axis=axis)[
             tuple(side for other, side in enumerate(box) if other != axis)
@@ -127,7 +127,7 @@ def _images(panel: Panel, box: Box, centre: Sequence[int]) -> list[ByteArray]:
 
 
 def _averaged_down(cut: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most `_MOST_PIXELS` along an edge."""
+    """Average to at most `_MOST_PIXELS` along an edge."""
     factor = -(-max(cut.shape) // _MOST_PIXELS)
     if factor == 1:
         return cut
@@ -137,7 +137,7 @@ def _averaged_down(cut: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _picture(panel: Panel, image: ByteArray, view: int, part: Grid, widest: float) -> str:
-    """One image, its width to the scale of the table."""
+    """Make one image, its width to the scale of the table."""
     edges = [part.cell[i] for i in range(3) if i != 2 - view]  # across, up
     normal = _AXES[2 - view]
     return (
@@ -149,13 +149,13 @@ def _picture(panel: Panel, image: ByteArray, view: int, part: Grid, widest: floa
 
 
 def _highest(panel: Panel) -> float:
-    """The value at the upper end of the colours."""
+    """Find the value at the upper end of the colours."""
     shown = panel.values[panel.values > 0]
     return float(np.quantile(shown, 0.98)) if shown.size else 1.0
 
 
 def _scale_of(panel: Panel) -> str:
-    """What the colours mean."""
+    """Explain the colours."""
     if panel.look != "local B":
         return ""
     stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in RAMP)

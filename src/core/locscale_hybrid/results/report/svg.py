@@ -124,7 +124,7 @@ Item = Curve | Area | Bars | Mark
 
 
 def linear_axis(label: str, low: float, high: float, *, n_ticks: int = 6) -> Axis:
-    """An axis with round numbers, widened to the next tick where that is near."""
+    """Make an axis with round numbers, widened to the next tick if that is near."""
     if not high > low:
         high = low + 1.0
     raw = (high - low) / n_ticks
@@ -141,7 +141,7 @@ def linear_axis(label: str, low: float, high: float, *, n_ticks: int = 6) -> Axi
 
 
 def resolution_axis(highest: float, *, lowest: float = 0.0) -> Axis:
-    """An axis linear in spatial frequency, 1/Å, with resolutions in Å along it."""
+    """Make an axis linear in spatial frequency, 1/Å, with resolutions in Å along it."""
     spacing = _TICK_SPACING / (WIDTH - _LEFT - _RIGHT) * (highest - lowest)
     ticks: list[tuple[float, str]] = []
     for resolution in _RESOLUTIONS:
@@ -152,7 +152,7 @@ def resolution_axis(highest: float, *, lowest: float = 0.0) -> Axis:
 
 
 def decade_axis(label: str, low: float, high: float) -> Axis:
-    """An axis of decimal logarithms with powers of ten along it."""
+    """Make an axis of decimal logarithms with powers of ten along it."""
     first, last = int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9))
     step = max(1, (last - first) // 6 + 1)
     return Axis(
@@ -202,7 +202,7 @@ def chart(title: str, x: Axis, y: Axis, items: Sequence[Item]) -> str:
 
 
 def legend(items: Sequence[Item]) -> str:
-    """The names of curves, areas and bars beside a sample of each, as an HTML list."""
+    """List the names of curves, areas and bars with a sample of each, as HTML."""
     entries = []
     for item in items:
         if isinstance(item, Mark) or not item.label:
@@ -219,7 +219,7 @@ def legend(items: Sequence[Item]) -> str:
 
 
 def hash_of(text: str) -> int:
-    """A number for a text, the same in every process."""
+    """Return a number for a text, the same in every process."""
     value = 0
     for letter in text.encode():
         value = (value * 31 + letter) % (1 << 32)
@@ -245,7 +245,7 @@ class _Frame:
 
 
 def _draw(frame: _Frame, item: Curve | Area | Bars) -> str:
-    """One item."""
+    """Draw one item."""
     if isinstance(item, Curve):
         path = _path(frame.across(item.x), frame.down(item.y))
         return (
@@ -266,7 +266,7 @@ def _draw(frame: _Frame, item: Curve | Area | Bars) -> str:
 
 
 def _kind(item: Area | Bars) -> str:
-    """The class of an area."""
+    """Return the class of an area."""
     return "area" if isinstance(item, Area) else "bar"
 
 
@@ -288,7 +288,7 @@ def _dashes(style: int) -> str:
 
 
 def _mark(frame: _Frame, mark: Mark) -> str:
-    """A line across the chart and its word; at the edge that is free."""
+    """Draw a line across the chart and its word; at the edge that is free."""
     if mark.x is not None:
         x = float(frame.across(mark.x))
         anchor, shift = ("end", -4) if x > WIDTH - _RIGHT - _MARK_ROOM else ("start", 4)

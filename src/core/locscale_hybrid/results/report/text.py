@@ -17,7 +17,7 @@ def deeds(record: Record) -> list[str]:
 
 
 def _material(record: Record) -> str:
-    """Maps, box and atoms."""
+    """Describe maps, box and atoms."""
     files, seen = record["inputs"], record["observed"]
     box = " × ".join(str(n) for n in seen["box_voxels"])
     voxel = sum(seen["voxel_size_angstrom"]) / 3
@@ -55,7 +55,7 @@ def _material(record: Record) -> str:
 
 
 def _refinement(record: Record) -> str:
-    """How B came about."""
+    """Describe how B was refined."""
     adp, resolution = record["adp"], record["resolution"]
     limit = f"{resolution['d_min_angstrom']:.2f} Å ({resolution['origin']})"
     if adp is None:
@@ -77,7 +77,7 @@ def _refinement(record: Record) -> str:
 
 
 def _scaling(record: Record) -> str:
-    """How the map was scaled."""
+    """Describe how the map was scaled."""
     asked, scaling = record["parameters"], record["scaling"]
     size = (
         f"{asked['window_voxels']} voxels"
@@ -97,7 +97,7 @@ def _scaling(record: Record) -> str:
 
 
 def _is_unjudged(record: Record) -> bool:
-    """Whether it is an update of which half map 2 was not asked."""
+    """Test whether it is an update that was not validated on half map 2."""
     update = record["update"]
     return (
         update is not None
@@ -107,7 +107,7 @@ def _is_unjudged(record: Record) -> bool:
 
 
 def _update_row(record: Record) -> Rows:
-    """What an update started from."""
+    """Say what an update started from."""
     update = record["update"]
     if update is None:
         return []
@@ -122,7 +122,7 @@ def _update_row(record: Record) -> Rows:
 
 
 def table_rows(record: Record) -> Rows:
-    """The numbers that a person looks for first."""
+    """List the numbers that a person looks for first."""
     resolution, mask = record["resolution"], record["mask"]
     model, adp, change = record["hybrid_model"], record["adp"], record["reseed_check"]
     rows = [
@@ -232,7 +232,7 @@ def timing_rows(record: Record) -> list[tuple[str, str, str]]:
 
 
 def caveats(record: Record) -> list[str]:
-    """What to be careful about in this run; nothing that does not apply to it."""
+    """List what to be careful about in this run; nothing that does not apply to it."""
     adp, b_floor = record["adp"], record["parameters"]["b_floor"]
     linear, looking = (PurePath(record["outputs"][name]).name for name in ("linear", "map"))
     said = [
@@ -269,7 +269,7 @@ def caveats(record: Record) -> list[str]:
 
 
 def _unjudged(earlier: Mapping[str, Any] | None) -> str:
-    """The caveat of an update that half map 2 has not judged."""
+    """Word the caveat of an update that was not validated on half map 2."""
     was = (
         ""
         if earlier is None
@@ -321,7 +321,7 @@ def _limits(record: Record) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    """A text that begins with a capital and has no full stop."""
+    """Begin a text with a capital and drop its full stop."""
     return text[:1].upper() + text[1:].rstrip(".")
 
 
@@ -331,5 +331,5 @@ def _name(entry: Record) -> str:
 
 
 def _counted(n: int, what: str) -> str:
-    """A number of things."""
+    """Format a number of things."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
