@@ -10,13 +10,14 @@ from chimerax.map import Volume
 from ..keywords import ALIASES, chosen_parameters, output_kinds, python_name
 from ..results.manager import ModelChoice, results
 from ..scene.conformers import first_conformers
+from ..scene.following import swap
 from ..scene.frames import frame_of, map_label
 from ..scene.handover import hand_over
 from ..scene.mmcif import by_structure
 from ..scene.region import chosen_region
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Chosen:
     """What of the session goes into a run.
 
@@ -37,6 +38,16 @@ class Chosen:
     weight: object = None
     library: str | None = None
     found: tuple = ()
+
+    @property
+    def volumes(self):
+        """Every map of it."""
+        return [*self.maps, self.mask, self.weight]
+
+    def replace_volume(self, old, new):
+        """Take a map that has the data of one that was closed."""
+        for name in ("maps", "mask", "weight"):
+            setattr(self, name, swap(getattr(self, name), old, new))
 
     @property
     def atoms(self):

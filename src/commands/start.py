@@ -15,6 +15,7 @@ from ..results.manager import ResultRecord, results
 from ..results.opening import load_maps, result_files
 from ..results.saved_files import output_path, saved_path
 from ..results.shell_line import name_sources, shell_line
+from ..scene.following import following, swap
 from ..scene.frames import map_label
 from ..scene.handover import new_values, new_volume
 from ..settings import settings
@@ -123,7 +124,7 @@ def stop_all(session):
     return len(jobs)
 
 
-@dataclass
+@dataclass(eq=False)
 class Delivery:
     """Turns the outcome of a run into models; called on the main thread.
 
@@ -150,6 +151,20 @@ class Delivery:
     saved: object
     labels: dict
     source_files: dict
+
+    def __post_init__(self):
+        """Follow the maps during the run."""
+        following(self.session).watch(self)
+
+    @property
+    def volumes(self):
+        """The maps that the result will refer to."""
+        return [self.update, *self.chosen.volumes]
+
+    def replace_volume(self, old, new):
+        """Take a map that has the data of one that was closed."""
+        self.update = swap(self.update, old, new)
+        self.chosen.replace_volume(old, new)
 
     def __call__(self, outcome):
         """Open the result, keep its record, write the log; return the Volume."""
@@ -189,6 +204,7 @@ class Delivery:
         )
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove_in_background()
+        self.request.folder.is_orphan = False
         results(session).add(kept)
         log_text.log_record(session.logger, kept, findings=False)  # they are in the log already
         return volume
@@ -197,6 +213,8 @@ class Delivery:
         """Leave the result as it is, since nothing has changed."""
         if not self.request.keep_folder:
             self.request.folder.remove_in_background()
+        if self.update.deleted:
+            return None
         kept = results(self.session).of(self.update)
         if kept is not None:  # other maps or models may have been named that hold the same
             kept.maps, kept.models, kept.inputs = self.chosen.maps, self.chosen.models, self.labels

@@ -181,7 +181,7 @@ class LocScaleJob(Task):
         finally:
             if self._child is not None:
                 self._child.stop()
-            if outcome is None and not self.request.keep_folder:
+            if outcome is None and not self._keeps_folder:
                 self.request.folder.remove_soon()
             self._over.set()
         self._post(self._finish, outcome, failure)
@@ -202,6 +202,11 @@ class LocScaleJob(Task):
     def wait_until_over(self, timeout):
         """Wait until no process of the run is left; return whether that is so."""
         return self._over.wait(timeout)
+
+    @property
+    def _keeps_folder(self):
+        """Whether the folder belongs to a result that is open, so that a failure leaves it."""
+        return self.request.keep_folder and not self.request.folder.is_orphan
 
     def _for_the_user(self, error):
         """Turn an error of the core into a UserError; leave others as they are."""
@@ -358,7 +363,7 @@ class LocScaleJob(Task):
         except Exception as error:
             failure = error
         self.ended = True
-        if self.result is None and not self.request.keep_folder:
+        if self.result is None and not self._keeps_folder:
             self.request.folder.remove_in_background()  # the result could not be shown
         if self.id in session.tasks:
             session.tasks.remove(self)

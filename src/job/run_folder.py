@@ -35,6 +35,7 @@ class RunFolder:
         atexit.register(self.remove)
         self._keeper = None
         self.packed = {}
+        self.is_orphan = False  # its result was closed while a run was using it
 
     def guard(self):
         """See to it that the folder goes also when ChimeraX is killed; for a thread.
@@ -126,7 +127,7 @@ class RunFolder:
 
     def remove_in_background(self):
         """Delete everything in a thread: files of a large map take longer than a frame."""
-        threading.Thread(target=self.remove).start()
+        threading.Thread(target=self.remove_soon).start()
 
     def remove_soon(self, seconds=8.0):
         """Delete everything, once processes that still write to it have ended; for a thread."""

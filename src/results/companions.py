@@ -40,7 +40,8 @@ def open_companions(session, like, volume, loaded, earlier, *, copied):
     if not made and not structures:
         _close_stale(session, volume, list(old.values()))
         return []
-    group = _group(session, volume, old.values())
+    is_new = any(kind not in old for kind in (*made, *structures))
+    group = _group(session, volume, old.values()) if is_new else None
     models = []
     for kind, values in made.items():
         if kind in old:

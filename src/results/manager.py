@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 
 from chimerax.core.state import StateManager
+from chimerax.map import Volume
 
-from ..job.job import stop_jobs
+from ..job.job import running_jobs, stop_jobs
+from ..scene.following import following, swap
 from ..scene.frames import map_label
 
 STATE_VERSION = 1
@@ -33,7 +35,7 @@ class ModelChoice:
         return map_label(self.structure) + ("" if self.atoms is None else " (chosen atoms)")
 
 
-@dataclass
+@dataclass(eq=False)  # one is itself alone, also where maps are followed
 class ResultRecord:
     """One result.
 
@@ -88,6 +90,22 @@ class ResultRecord:
     packed: dict = field(default_factory=dict)
     asked: dict = field(default_factory=dict)
     saved_map: str = ""
+
+    @property
+    def volumes(self):
+        """Every map that belongs to it."""
+        more = [model for model in self.companions if isinstance(model, Volume)]
+        return [self.volume, *self.maps, self.mask, self.weight, *more]
+
+    def replace_volume(self, old, new):
+        """Take a map that has the data of one that was closed."""
+        for name in ("volume", "maps", "mask", "weight", "companions"):
+            setattr(self, name, swap(getattr(self, name), old, new))
+
+    @property
+    def is_open(self):
+        """Whether its map is among the open models."""
+        return self.volume.id is not None and not self.volume.deleted
 
     @property
     def open_maps(self):
@@ -172,17 +190,24 @@ class LocScaleResults(StateManager):
     """The results of a session; closing the session ends its jobs."""
 
     def __init__(self, session):
-        self.records = []
+        self._kept = []
         self._session = session
         self._handlers = [
-            session.triggers.add_handler("remove models", self._models_closed),
+            session.triggers.add_handler("remove models", self._models_removed),
             session.triggers.add_handler("app quit", self._quit),
         ]
+        following(session).when_settled(self._forget_closed)
+
+    @property
+    def records(self):
+        """The records of the results that are open, the oldest first."""
+        return [kept for kept in self._kept if kept.is_open]
 
     def add(self, record):
         """Keep the record of a new result, or of an updated one."""
-        self.records = [kept for kept in self.records if kept.volume is not record.volume]
-        self.records.append(record)
+        self._kept = [kept for kept in self._kept if kept.volume is not record.volume]
+        self._kept.append(record)
+        following(self._session).watch(record)
 
     def of(self, volume):
         """Return the record of a map, None where it is no result."""
@@ -191,7 +216,7 @@ class LocScaleResults(StateManager):
     @property
     def newest(self):
         """The record of the last result that is open, or None."""
-        return self.records[-1] if self.records else None
+        return next(reversed(self.records), None)
 
     def take_snapshot(self, session, flags):
         """Save what `ResultRecord.as_state` keeps."""
@@ -203,26 +228,34 @@ class LocScaleResults(StateManager):
         manager = cls(session)
         for state in data["records"]:
             if state["volume"] is not None:
-                manager.records.append(ResultRecord.from_state(state))
+                manager.add(ResultRecord.from_state(state))
         return manager
 
     def reset_state(self, session):
         """Close the session: end its jobs, forget its results."""
         stop_jobs(session)
-        if any(kept.models for kept in self.records):
+        if any(kept.models for kept in self._kept):
             _free_cycles()
-        for kept in self.records:
-            _remove_folder(kept)
-        self.records = []
+        for kept in self._kept:
+            if kept.folder is not None:
+                kept.folder.remove_in_background()
+        self._kept = []
 
-    def _models_closed(self, _trigger, models):
-        """Forget results that were closed; they are not marked as deleted yet."""
-        if any(choice.structure in models for kept in self.records for choice in kept.models):
+    def _models_removed(self, _trigger, models):
+        """Free what would crash ChimeraX later; what is closed for good is known afterwards."""
+        if any(choice.structure in models for kept in self._kept for choice in kept.models):
             _free_cycles()
-        gone = [kept for kept in self.records if kept.volume in models]
-        for kept in gone:
-            _remove_folder(kept)
-            self.records.remove(kept)
+
+    def _forget_closed(self):
+        """Forget results that were closed, and delete their files."""
+        gone = [kept for kept in self._kept if kept.volume.deleted]
+        self._kept = [kept for kept in self._kept if kept not in gone]
+        in_use = [kept.folder for kept in self._kept]
+        for folder in [kept.folder for kept in gone if kept.folder not in (None, *in_use)]:
+            if any(job.request.folder is folder for job in running_jobs(self._session)):
+                folder.is_orphan = True  # the run deletes it, unless it opens a new map
+            else:
+                folder.remove_in_background()
 
     def _quit(self, _trigger, _data):
         """Leave no process behind."""
@@ -253,9 +286,3 @@ def _free_cycles():
     structure is freed once too often.
     """
     gc.collect()
-
-
-def _remove_folder(record):
-    """Delete the files of a result."""
-    if record.folder is not None:
-        record.folder.remove_in_background()

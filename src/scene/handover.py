@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from chimerax.core.errors import UserError
 from chimerax.geometry import Place
+from chimerax.map import Volume
 
 from .frames import MapFrame, frame_of, map_label, require_same_grid
 from .mmcif import AtomTable, atom_table, write_atoms
@@ -228,8 +229,15 @@ def new_volume(session, like, values, name, *, look_of=None, level=None, shown=T
     if level is not None:
         volume.set_parameters(surface_levels=[level])
     if look_of is not None:
+        # a map of another tool shows a box around what is looked at, or a zone
+        is_plain = type(look_of) is Volume
         volume.copy_settings_from(
-            look_of, copy_style=False, copy_thresholds=False, copy_xform=False
+            look_of,
+            copy_style=False,
+            copy_thresholds=False,
+            copy_xform=False,
+            copy_region=is_plain,
+            copy_zone=is_plain,
         )
     volume.position = like.position if look_of is None else look_of.scene_position
     volume.display = shown
@@ -238,13 +246,32 @@ def new_volume(session, like, values, name, *, look_of=None, level=None, shown=T
 
 
 def new_values(volume, values):
-    """Put other values into an open map; level, colours and what hangs on it stay."""
-    array = getattr(volume.data, "array", None)
-    if array is not None and array.shape == values.shape and array.flags.writeable:
-        array[...] = values
-        volume.data.values_changed()
+    """Put other values into an open map; level, colours and what hangs on it stay.
+
+    The array is exchanged, never written into: another tool may be contouring it in a thread.
+    """
+    data = volume.data
+    array = getattr(data, "array", None)
+    if array is not None and (array.shape, array.dtype) == (values.shape, values.dtype):
+        data.array = values
     else:  # it came from a file, or was saved to one
-        volume.replace_data(_grid_data(volume.data, values, volume.name))
+        volume.replace_data(_grid_data(data, values, volume.name))
+        _hand_on_callbacks(data, volume.data)
+        data = volume.data
+    for callback in list(data.change_callbacks):
+        try:
+            callback("values changed")
+        except Exception as error:  # it may be another tool's, and the values are there
+            volume.session.logger.info(
+                f"{map_label(volume)} has its new values, but a tool that uses it failed: {error!r}"
+            )
+
+
+def _hand_on_callbacks(old, new):
+    """Have those that follow the values of a map follow them in its new data."""
+    for callback in list(old.change_callbacks):
+        old.remove_change_callback(callback)
+        new.add_change_callback(callback)
 
 
 def _grid_data(like, values, name):
