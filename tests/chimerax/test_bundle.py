@@ -46,7 +46,16 @@ def test_bundle_declares_what_the_core_needs_and_no_mpi(session):
         line.split(" ")[0].split(">")[0]
         for line in importlib.metadata.requires("ChimeraX-LocScale")
     }
-    assert {"numpy", "scipy", "mrcfile", "gemmi", "cattrs"} <= declared
+    assert {
+        "numpy",
+        "scipy",
+        "mrcfile",
+        "gemmi",
+        "cattrs",
+        "psutil",
+        "filelock",
+        "threadpoolctl",
+    } <= declared
     assert not declared & {"mpi4py", "mpich"}
 
 

@@ -404,6 +404,9 @@ def test_child_needs_the_declared_packages_alone(case, tmp_path):
         "cattrs",
         "attr",
         "attrs",
+        "psutil",
+        "filelock",
+        "threadpoolctl",
         "typing_extensions",
         "packaging",
     ):

@@ -21,7 +21,19 @@ from .launchers import IS_WINDOWS, launcher_of
 from .tasks import GRACE
 from .threads import THREAD_VARIABLES
 
-PACKAGES = ("locscale_hybrid", "numpy", "scipy", "mrcfile", "gemmi", "cattrs", "attrs", "mpi4py")
+PACKAGES = (
+    "locscale_hybrid",
+    "numpy",
+    "scipy",
+    "mrcfile",
+    "gemmi",
+    "cattrs",
+    "attrs",
+    "psutil",
+    "filelock",
+    "threadpoolctl",
+    "mpi4py",
+)
 _CREATE_NEW_PROCESS_GROUP, _CREATE_NO_WINDOW = 0x200, 0x8000000  # of Windows
 _LAUNCHER = (
     "PMI",
