@@ -24,7 +24,7 @@ bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -no
 
 .PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
         test-servalcat test-3.11 test-oldest test-long fuzz messages bench lint types imports docs wheel bundle clean venv venv-dev \
-        venv-chimerax venv-openmpi venv-pipeliner picture pictures architecture validation
+        venv-chimerax venv-openmpi venv-pipeliner picture pictures architecture options validation
 
 help:
 	@echo 'make demo            run the example on shipped and simulated data (under two minutes)'
@@ -47,6 +47,7 @@ help:
 	@echo 'make picture         the picture of the README, into docs/images/result.png'
 	@echo 'make pictures        the pictures of the manual, of the example: all in docs/images'
 	@echo 'make architecture    the figure and the table of packages, from the imports'
+	@echo 'make options         the tables of options and the texts of the command page of ChimeraX'
 	@echo 'make validation      the figures of the manual, measured anew on simulated cases (an hour)'
 	@echo 'make wheel bundle    pip wheel and sdist; ChimeraX bundle wheel; into dist/'
 	@echo 'make clean           remove what make made, the environments included'
@@ -188,6 +189,9 @@ bench: .venv/.ready-dev
 
 architecture: .venv/.ready
 	$(python) docs/pictures/architecture.py docs/images/architecture.svg docs/tables/packages.md
+
+options: .venv/.ready
+	$(python) docs/pictures/options.py
 
 validation: .venv/.ready-docs
 	$(python) benchmarks/bias.py --docs docs

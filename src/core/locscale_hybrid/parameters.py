@@ -49,24 +49,32 @@ _SHOWN = 1e100  # a number from here on is not written out
 
 @dataclass(frozen=True)
 class HybridInputs:
-    """The files of a run: two half maps or one full map, and what goes with them.
+    """The files of a run: two half maps or one full map, and what belongs to them.
+
+    The texts are also those of the command line's help, the manual and the Pipeliner: see
+    `option_texts`.
 
     Parameters
     ----------
     half_map_1, half_map_2 : Path, optional
-        Two unfiltered half maps; both or neither.
+        Read two half maps that were not filtered, sharpened or masked.
     full_map : Path, optional
-        One map in place of the two.
+        Read one full map instead of two half maps. Use it only if you have no half maps,
+        because nothing is cross-validated then.
     model : Path, optional
-        Atomic model, PDB or mmCIF; without it the whole mask is filled with pseudo-atoms.
+        Read an atomic model, PDB or mmCIF; it may be incomplete. Without a model, pseudo-atoms
+        fill the whole mask.
     mask : Path, optional
-        Bounds the work in place of the confidence mask.
+        Read your own mask, with values from 0 to 1. Use it if the automatic mask is too large or
+        too small, or if the maps are already masked.
     weight_map : Path, optional
-        Weight of the output, 0 to 1, for the policy FILE.
+        Read the weight of the display map from a file, with values from 0 to 1.
     monomer_library : Path, optional
-        Folder of restraints; where it is given, the coordinates of the model are refined first.
+        Refine the coordinates of the model first, by servalcat with the restraints in this folder
+        (a CCP4 monomer library). They are kept only if half map 2 confirms them. Use it if the
+        model was never refined against this map.
     previous_record : Path, optional
-        Record of an earlier run on the same maps, whose hybrid model the run starts from.
+        Start from the hybrid model of the run with this record; take over no option of it.
     """
 
     half_map_1: Path | None = None
@@ -103,34 +111,105 @@ class HybridInputs:
 class HybridParameters:
     """Parameters that change the result.
 
-    Parameters carry their unit in the comment beside them; everything has the default that a
-    command line without options uses.
+    The texts are also those of the command line's help, the manual and the Pipeliner: see
+    `option_texts`.  The command line alone completes the model only on request.
+
+    Parameters
+    ----------
+    complete_model : bool, default True
+        Add pseudo-atoms to density that the model does not explain. Turn it off only if the model
+        is complete.
+    point_group : str, default C1
+        Set the point group of the reconstruction, for example C4, D2, T, O or I. Change it when
+        the map was reconstructed with symmetry.
+    symmetry_centre : three floats, x, y, z in voxels, default: the middle of the box
+        Set the point at which the symmetry axes meet. Change it when the map was cropped around
+        another point.
+    resolution : float, 1 to 30 Å, default: measured
+        Set the resolution of the map. Change it when you know it and distrust the measured value.
+    voxel_size : float, 0.1 to 20 Å, default: from the header
+        Set the voxel size. Change it when the header of the map is wrong.
+    region : six floats, Å, default: the whole map
+        Scale only a box, given by its low and its high corner (x, y, z) in the coordinates of the
+        model. The map is 0 elsewhere. Change it when you want a quick look.
+    model_resolution : float, 1 to 30 Å, default: no limit
+        Cut off the reference map at this resolution. Change it when you trust the model only to
+        that resolution.
+    fdr : float, 1e-06 to 0.5, default 0.01
+        Set the false discovery rate of the mask. Change it when the mask contains noise (lower)
+        or lacks weak density (higher).
+    scaling : {bands, windows}, default bands
+        Choose how local amplitudes are measured: "bands" smooths the power of frequency bands,
+        "windows" uses the moving cube of LocScale and is slower. Change it when you compare with
+        LocScale.
+    window : float, 5 to 100 Å, default 25
+        Set the edge of the region that determines the gain in its middle. Change it when the gain
+        should follow the map more closely (lower, but noisier) or be smoother (higher).
+    window_voxels : int, 5 to 401 voxels, default: from `window`
+        Set the same edge in voxels, an odd number. Change it when you repeat a run of another
+        program.
+    stride : int, 1 to 8 voxels, default 1
+        Set the distance between windows; only with `scaling` windows. Change it when a run takes
+        too long: 1 is exact, 3 differs by about 1%.
+    taper : {none, hann}, default none
+        Fade out windows near their edges; only with `scaling` windows. Change it when the edges
+        of windows are visible in the map.
+    weight : {adaptive, smooth, soft, fdr, none, file}, default adaptive
+        Choose how noise is weighted down in the display map: "adaptive" by band (half maps only),
+        "smooth" by local signal, "soft" by voxel, "fdr" by the mask, "none" not at all, or a map
+        file with the weight. Change it when you compare display maps; the linear map stays the same.
+    noise_weight : bool, default True
+        Weight each band by its signal in the half maps. Turn it off only to compare with LocScale
+        of 2017, because that gain amplifies noise.
+    refiner : {own, servalcat, none}, default own
+        Choose what refines the B factors. Change it when they were already refined against this
+        map ("none"), or when you compare with servalcat, which is installed separately.
+    b_steps : int, 1 to 100, default 3
+        Set the number of B-factor steps in the final fit. Change it when a warning says that B
+        factors have not converged.
+    b_floor : float, 0 to 200 Å², default 10
+        Set the B factor of the best-ordered 1% of the model. Change it when the whole map looks
+        too sharp (higher) or too smooth (lower).
+    neighbour_tau : float, 0.5 to 200 Å², default: cross-validated
+        Set the restraint weight: how much B factors of adjacent atoms may differ. Lower values are
+        smoother. Change it when several runs must use the same restraint weight.
+    seed : int, 0 to 1000000000, default 1
+        Set the seed of the starting positions of the pseudo-atoms. Change it when you want to see
+        what depends on chance.
+    outputs : set of str, default: none
+        Write further maps: linear, halves, localB, gain, resolution, provenance, mask, reference,
+        model. Use it if you want to know why a region looks as it does.
+    reseed_check : bool, default False
+        Repeat the run with another seed and report how much the map changes. Use it before you
+        interpret a weak feature.
+    validate : bool, default False
+        Cross-validate an update against half map 2, as every full run is. Use it before you rely
+        on the result of an update.
     """
 
-    complete_model: bool = True  # fill what the model leaves out with pseudo-atoms
-    point_group: str = "C1"  # Schoenflies symbol: C1, C4, D2, T, O, I, I1, ...
-    symmetry_centre: tuple[float, float, float] | None = None  # voxels (x, y, z); None: n // 2
-    resolution: float | None = None  # Å, None: measured
-    voxel_size: float | None = None  # Å, overrides the header
-    # Å in the frame of the map, x y z of the low and the high corner; None: all is scaled
+    complete_model: bool = True
+    point_group: str = "C1"
+    symmetry_centre: tuple[float, float, float] | None = None
+    resolution: float | None = None
+    voxel_size: float | None = None
     region: tuple[float, float, float, float, float, float] | None = None
-    model_resolution: float | None = None  # Å, the reference is cut off there
-    fdr: float = 0.01  # false discovery rate of the mask
+    model_resolution: float | None = None
+    fdr: float = 0.01
     scaling: Scaling = "bands"
-    window: float = 25.0  # Å, edge of the cubic scaling window
-    window_voxels: int | None = None  # voxels, in place of window; odd
-    stride: int = 1  # voxels between windows, 1 is exact
+    window: float = 25.0
+    window_voxels: int | None = None
+    stride: int = 1
     taper: Taper = "none"
-    weight: str = "adaptive"  # one of WEIGHTS, or "file" with HybridInputs.weight_map
-    noise_weight: bool = True  # C_k in the gain
+    weight: str = "adaptive"
+    noise_weight: bool = True
     refiner: Refiner = "own"
-    b_steps: int = 3  # B steps of the final fit
-    b_floor: float = 10.0  # Å^2, B of the best-ordered 1 % of the model
-    neighbour_tau: float | None = None  # Å^2, None: chosen on half map 2
+    b_steps: int = 3
+    b_floor: float = 10.0
+    neighbour_tau: float | None = None
     seed: int = 1
     outputs: frozenset[str] = frozenset()
     reseed_check: bool = False
-    validate: bool = False  # half map 2 judges an update too, as it does every full run
+    validate: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no run can do."""

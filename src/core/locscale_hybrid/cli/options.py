@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 from ..errors import InputError
 from ..findings import Finding
 from ..outputs import require_file_name
-from ..parameters import OUTPUTS, REFINERS, SCALINGS, TAPERS, WEIGHTS
+from ..parameters import REFINERS, SCALINGS, TAPERS
+from .help_texts import add_help_texts
 from .legacy import LEGACY_OPTIONS, REFUSED_OPTIONS
 
 USAGE = """locscale -hm HALF1 HALF2 [-mc MODEL --complete_model] [-o OUT] […]
@@ -99,42 +100,17 @@ def build_parser() -> Parser:
     _add_repeat(parser.add_argument_group("repeating and resuming"))
     _add_messages(parser.add_argument_group("messages"))
     _add_hidden(parser)
+    add_help_texts(parser)
     return parser
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
     """What goes in."""
-    group.add_argument(
-        "-hm",
-        "--halfmap_paths",
-        nargs=2,
-        type=_file,
-        metavar=("HALF1", "HALF2"),
-        help="two half maps, unfiltered",
-    )
-    group.add_argument(
-        "-em",
-        "--emmap_path",
-        type=_file,
-        metavar="MAP",
-        help="one full map in their place; nothing is then validated on half maps",
-    )
-    group.add_argument(
-        "-mc",
-        "--model_coordinates",
-        type=_file,
-        metavar="MODEL",
-        help="atomic model, PDB or mmCIF, may be incomplete; without it the whole "
-        "mask is filled with pseudo-atoms",
-    )
-    group.add_argument(
-        "--complete_model",
-        action="store_true",
-        help="fill what the model leaves out with pseudo-atoms",
-    )
-    group.add_argument(
-        "-p", "--apix", type=_positive, metavar="Å", help="voxel size in place of the header's"
-    )
+    group.add_argument("-hm", "--halfmap_paths", nargs=2, type=_file, metavar=("HALF1", "HALF2"))
+    group.add_argument("-em", "--emmap_path", type=_file, metavar="MAP")
+    group.add_argument("-mc", "--model_coordinates", type=_file, metavar="MODEL")
+    group.add_argument("--complete_model", action="store_true")
+    group.add_argument("-p", "--apix", type=_positive, metavar="Å")
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
@@ -144,126 +120,55 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--outfile",
         type=_output,
         metavar="OUT",
-        help="the sharpened map, default locscale_output.mrc; the linear map and "
-        "the record lie beside it",
+        help="Write the sharpened map to this file (default locscale_output.mrc). The names of all "
+        "other files follow from it.",
     )
-    group.add_argument(
-        "--outputs", nargs="+", metavar="NAME", help=f"further maps: {', '.join(OUTPUTS)}, or all"
-    )
-    group.add_argument("--print_report", action="store_true", help="write an HTML report")
+    group.add_argument("--outputs", nargs="+", metavar="NAME")
+    group.add_argument("--print_report", action="store_true", help="Write an HTML report.")
 
 
 def _add_symmetry(group: argparse._ArgumentGroup) -> None:
     """Point groups."""
-    group.add_argument(
-        "-sym", "--symmetry", metavar="GROUP", help="point group: C1 (default), C4, D2, T, O, I, …"
-    )
-    group.add_argument(
-        "--symmetry_centre",
-        nargs=3,
-        type=_number,
-        metavar=("X", "Y", "Z"),
-        help="its centre in voxels, default the middle voxel of the box",
-    )
+    group.add_argument("-sym", "--symmetry", metavar="GROUP")
+    group.add_argument("--symmetry_centre", nargs=3, type=_number, metavar=("X", "Y", "Z"))
 
 
 def _add_resolution(group: argparse._ArgumentGroup) -> None:
     """What limits the work."""
-    group.add_argument(
-        "-res",
-        "--ref_resolution",
-        type=_positive,
-        metavar="Å",
-        help="resolution, in place of the measured one",
-    )
-    group.add_argument(
-        "-mres",
-        "--model_resolution",
-        type=_positive,
-        metavar="Å",
-        help="cut the reference map off there",
-    )
-    group.add_argument(
-        "-fdr",
-        "--fdr_threshold",
-        type=_positive,
-        metavar="Q",
-        help="false discovery rate of the mask, default 0.01",
-    )
-    group.add_argument("-ma", "--mask", type=_file, metavar="MAP", help="your own mask")
+    group.add_argument("-res", "--ref_resolution", type=_positive, metavar="Å")
+    group.add_argument("-mres", "--model_resolution", type=_positive, metavar="Å")
+    group.add_argument("-fdr", "--fdr_threshold", type=_positive, metavar="Q")
+    group.add_argument("-ma", "--mask", type=_file, metavar="MAP")
 
 
 def _add_scaling(group: argparse._ArgumentGroup) -> None:
     """How amplitudes are scaled and noise is weighted."""
+    group.add_argument("--scaling", choices=SCALINGS)
+    group.add_argument("--window", type=_positive, metavar="Å")
+    group.add_argument("-wn", "--window_size", type=_count, metavar="N")
+    group.add_argument("--stride", type=_whole, metavar="N")
+    group.add_argument("--taper", choices=TAPERS)
     group.add_argument(
-        "--scaling", choices=SCALINGS, help="bands (default), or windows, LocScale's definition"
+        "--region", nargs=6, type=_number, metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1")
     )
-    group.add_argument(
-        "--window", type=_positive, metavar="Å", help="edge of the scaling window, default 25"
-    )
-    group.add_argument("-wn", "--window_size", type=_count, metavar="N", help="the same in voxels")
-    group.add_argument(
-        "--stride",
-        type=_whole,
-        metavar="N",
-        help="voxels between windows, default 1, which is exact",
-    )
-    group.add_argument("--taper", choices=TAPERS, help="taper of windows, default none")
-    group.add_argument(
-        "--region",
-        nargs=6,
-        type=_number,
-        metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
-        help="scale this box alone, for a quick look: two corners in Å, in the "
-        "coordinates of the model; the map is 0 elsewhere",
-    )
-    group.add_argument(
-        "--weight",
-        metavar="HOW",
-        help=f"weight of the map: {', '.join(WEIGHTS)}, or a map file; default "
-        "adaptive with half maps",
-    )
-    group.add_argument(
-        "--no_noise_weight", action="store_true", help="leave the noise out of the gain"
-    )
+    group.add_argument("--weight", metavar="HOW")
+    group.add_argument("--no_noise_weight", action="store_true")
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
     """The hybrid model."""
-    group.add_argument("--refiner", choices=REFINERS, help="of the B factors, default own")
-    group.add_argument("--skip_refine", action="store_true", help="the same as --refiner none")
+    group.add_argument("--refiner", choices=REFINERS)
     group.add_argument(
-        "--refine_coordinates",
-        type=_file,
-        metavar="MONLIB",
-        help="refine the model itself first, by servalcat with the restraints of "
-        "this monomer library; half map 2 decides whether that is taken",
+        "--skip_refine",
+        action="store_true",
+        help="Do not refine B factors; the same as --refiner none.",
     )
-    group.add_argument(
-        "-ref_it",
-        "--refmac_iterations",
-        type=_whole,
-        metavar="N",
-        help="B steps of the final fit, default 3",
-    )
-    group.add_argument(
-        "--b_floor",
-        type=_number,
-        metavar="Å²",
-        help="B of the best-ordered atoms, default 10; higher is smoother",
-    )
-    group.add_argument(
-        "--neighbour_tau",
-        type=_positive,
-        metavar="Å²",
-        help="allowed difference of B between neighbours; default: chosen on half map 2",
-    )
-    group.add_argument(
-        "--seed", type=_whole, metavar="N", help="of the places of the pseudo-atoms, default 1"
-    )
-    group.add_argument(
-        "--reseed_check", action="store_true", help="report how much the result depends on the seed"
-    )
+    group.add_argument("--refine_coordinates", type=_file, metavar="MONLIB")
+    group.add_argument("-ref_it", "--refmac_iterations", type=_whole, metavar="N")
+    group.add_argument("--b_floor", type=_number, metavar="Å²")
+    group.add_argument("--neighbour_tau", type=_positive, metavar="Å²")
+    group.add_argument("--seed", type=_whole, metavar="N")
+    group.add_argument("--reseed_check", action="store_true")
 
 
 def _add_processes(group: argparse._ArgumentGroup) -> None:
@@ -273,13 +178,19 @@ def _add_processes(group: argparse._ArgumentGroup) -> None:
         "--number_processes",
         type=_whole,
         metavar="N",
-        help="processes; default: all cores that this process may use",
+        help="Use this many processes (default: all cores that this process may use).",
     )
     group.add_argument(
-        "-mpi", "--mpi", action="store_true", help="share the work with the ranks of mpirun or srun"
+        "-mpi",
+        "--mpi",
+        action="store_true",
+        help="Share the run among the ranks of mpirun or srun.",
     )
     group.add_argument(
-        "--mpiexec", type=_file, metavar="PROGRAM", help="the mpiexec with which -np starts ranks"
+        "--mpiexec",
+        type=_file,
+        metavar="PROGRAM",
+        help="Start the processes of -np with this mpiexec.",
     )
 
 
@@ -290,51 +201,43 @@ def _add_repeat(group: argparse._ArgumentGroup) -> None:
         "--output_processing_files",
         type=_file,
         metavar="FOLDER",
-        help="job folder that is kept, with the results of the stages",
+        help="Keep the job folder here, with the results of all stages.",
     )
     group.add_argument(
-        "--resume", action="store_true", help="use what is in the job folder (default OUT_locscale)"
+        "--resume",
+        action="store_true",
+        help="Reuse the results in the job folder (default: OUT_locscale).",
     )
     group.add_argument(
         "--from",
         type=_file,
         metavar="RECORD",
         dest="record",
-        help="repeat the run of this record; further options change it",
+        help="Repeat the run of this record; further options change it.",
     )
     group.add_argument(
         "--update",
         type=_file,
         metavar="RECORD",
-        help="the same for a model edited since: quick, as it starts from the "
-        "hybrid model that the run kept (--outputs model, or -op)",
+        help="Repeat the run of this record with an edited model. This is fast, because it starts "
+        "from the hybrid model of that run, kept by --outputs model or -op.",
     )
-    group.add_argument(
-        "--warm_start",
-        type=_file,
-        metavar="RECORD",
-        dest="previous_record",
-        help="start from that hybrid model, but take no option over",
-    )
-    group.add_argument(
-        "--validate",
-        action="store_true",
-        help="in an update: have half map 2 judge the hybrid model anew",
-    )
-    group.add_argument("--check", action="store_true", help="check the input only")
+    group.add_argument("--warm_start", type=_file, metavar="RECORD", dest="previous_record")
+    group.add_argument("--validate", action="store_true")
+    group.add_argument("--check", action="store_true", help="Check the input only.")
 
 
 def _add_messages(group: argparse._ArgumentGroup) -> None:
     """What is said."""
-    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+    group.add_argument("-v", "--verbose", action="store_true", help="Show more messages.")
     group.add_argument(
         "--progress",
         choices=("bar", "lines", "json"),
-        help="bar (on a terminal), lines, or one JSON object a line",
+        help="Show progress as a bar (default on a terminal), as lines, or as one JSON object a line.",
     )
-    group.add_argument("--debug", action="store_true", help="show tracebacks")
-    group.add_argument("--version", action="store_true", help="print the version")
-    group.add_argument("-h", "--help", action="store_true", help="print this")
+    group.add_argument("--debug", action="store_true", help="Show tracebacks.")
+    group.add_argument("--version", action="store_true", help="Print the version.")
+    group.add_argument("-h", "--help", action="store_true", help="Print this help.")
 
 
 def _add_hidden(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from pipeliner.job_options import (
 )
 from pipeliner.nodes import NODE_ATOMCOORDS, NODE_DENSITYMAP, NODE_MASK3D
 
+from ..option_texts import option_texts
 from ..parameters import REFINERS, SCALINGS, WEIGHTS, HybridParameters
 
 # Job option -> option of the command line, field of `HybridParameters`.
@@ -74,6 +75,12 @@ def process_option() -> Options:
     }
 
 
+def _help(field: str, *, default: str = "") -> str:
+    """Return the text of an input or a parameter, in the labels of this job."""
+    text = option_texts()[field].worded({"scaling": "Scaling", "window": "Scaling window"})
+    return text.sentences() + (f" Default: {default}." if default else "")
+
+
 def _maps_and_model() -> Options:
     """Offer the input files and what is known of them."""
     instead = JobOptionCondition([("input_map", "!=", "")])
@@ -103,30 +110,26 @@ def _maps_and_model() -> Options:
             deactivate_if=JobOptionCondition(
                 [("input_halfmap1", "!=", ""), ("input_halfmap2", "!=", "")]
             ),
-            help_text="Default: blank. Only where there are no half maps: nothing is then "
-            "validated, and the program says so in its findings.",
+            help_text=_help("full_map", default="blank"),
         ),
         "input_model": InputNodeJobOption(
             label="Atomic model",
             node_type=NODE_ATOMCOORDS,
             pattern=_MODELS,
             default_value="",
-            help_text="The model as far as it is built, in the frame of the map. Its B factors are "
-            "not used. Default: blank, the whole mask is filled with pseudo-atoms.",
+            help_text=_help("model", default="blank"),
         ),
         "complete_model": BooleanJobOption(
             label="Fill what the model leaves out?",
             default_value=True,
-            help_text="Default: Yes, density without a model gets pseudo-atoms. No: the model is "
-            "taken as complete, and density without it is scaled by the global curve.",
+            help_text=_help("complete_model", default="Yes"),
         ),
         "sym_group": StringJobOption(
             label="Symmetry group",
             default_value=_DEFAULTS.point_group,
-            help_text="Point group about the middle voxel of the box: C1 (default), C4, D2, T, O, "
-            "I, … Give it when the map was reconstructed with it: a model of one subunit is then "
-            "completed, and the result has the symmetry. Another centre: "
-            "'--symmetry_centre X Y Z' (voxels) under Additional arguments.",
+            help_text=_help("point_group")
+            + " If the axes meet elsewhere than at the middle voxel, add '--symmetry_centre X Y Z' "
+            "(voxels) under Additional arguments.",
         ),
     }
 
@@ -177,9 +180,7 @@ def _what_limits_the_work() -> Options:
             pattern=_MAPS,
             default_value="",
             jobop_group="Advanced options",
-            help_text="Values 0 to 1 on the grid of the map. Default: blank, the mask is where "
-            "density rises above the noise. Give one when the findings say that the mask is too "
-            "large or too small.",
+            help_text=_help("mask", default="blank"),
         ),
         "resolution": FloatJobOption(
             label="Resolution (Å)",
@@ -188,8 +189,7 @@ def _what_limits_the_work() -> Options:
             suggested_max=12,
             step_value=0.1,
             jobop_group="Advanced options",
-            help_text="Å. Default: blank, measured where the FSC of the half maps falls to 0.143. "
-            "Give it for a full map, or where the measured one is wrong.",
+            help_text=_help("resolution"),
         ),
         "fdr": FloatJobOption(
             label="False discovery rate of the mask",
@@ -198,8 +198,7 @@ def _what_limits_the_work() -> Options:
             suggested_max=0.1,
             step_value=0.001,
             jobop_group="Advanced options",
-            help_text="Share of solvent voxels among those of the mask, no unit. Default: 0.01. "
-            "Raise it when weak parts are outside the mask; no effect with a mask of your own.",
+            help_text=_help("fdr"),
         ),
     }
 
@@ -212,9 +211,7 @@ def _scaling() -> Options:
             choices=list(SCALINGS),
             default_value=_DEFAULTS.scaling,
             jobop_group="Advanced options",
-            help_text="bands (default): power in bands of resolution, smooth and fast. windows: "
-            "the definition of LocScale, radial profiles in a window around each voxel, "
-            "slower; to compare with it.",
+            help_text=_help("scaling"),
         ),
         "window": FloatJobOption(
             label="Scaling window (Å)",
@@ -223,8 +220,7 @@ def _scaling() -> Options:
             suggested_max=50,
             step_value=1,
             jobop_group="Advanced options",
-            help_text="Å, edge of the region over which amplitudes are averaged. Default: 25. "
-            "Smaller follows local order more closely and is noisier.",
+            help_text=_help("window"),
         ),
         "stride": IntJobOption(
             label="Voxels between windows",
@@ -234,15 +230,14 @@ def _scaling() -> Options:
             step_value=1,
             jobop_group="Advanced options",
             deactivate_if=JobOptionCondition([("scaling", "=", "bands")]),
-            help_text="Voxels. Default: 1, exact. 2 makes windows eight times faster.",
+            help_text=_help("stride"),
         ),
         "weight": MultipleChoiceJobOption(
             label="Weight of the map for looking",
             choices=list(WEIGHTS),
             default_value=_DEFAULTS.weight,
             jobop_group="Advanced options",
-            help_text="adaptive (default), smooth, soft, fdr or none. soft looks cleanest and "
-            "invents detail; the linear map is never weighted in this way.",
+            help_text=_help("weight"),
         ),
     }
 
@@ -255,8 +250,7 @@ def _hybrid_model() -> Options:
             choices=list(REFINERS),
             default_value=_DEFAULTS.refiner,
             jobop_group="Advanced options",
-            help_text="own (default). servalcat where it is installed, to compare. none takes the "
-            "B factors of the model's file: only when they were refined against this map.",
+            help_text=_help("refiner"),
         ),
         "b_floor": FloatJobOption(
             label="B of the best-ordered atoms (Å²)",
@@ -265,8 +259,7 @@ def _hybrid_model() -> Options:
             suggested_max=60,
             step_value=5,
             jobop_group="Advanced options",
-            help_text="Å². Default: 10. The level of all B is known to about ±15 Å² only: raise it "
-            "when the result is too sharp all over, lower it when too smooth.",
+            help_text=_help("b_floor"),
         ),
         "seed": IntJobOption(
             label="Seed",
@@ -275,7 +268,6 @@ def _hybrid_model() -> Options:
             suggested_max=9999,
             step_value=1,
             jobop_group="Advanced options",
-            help_text="Of the starting places of the pseudo-atoms, no unit. Default: 1. The same "
-            "seed gives the same bytes; another shows what depends on chance.",
+            help_text=_help("seed"),
         ),
     }
