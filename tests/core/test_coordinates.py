@@ -29,9 +29,10 @@ from locscale_hybrid.errors import StageError
 from locscale_hybrid.inputs.half_maps import observe_halves, observe_one
 from locscale_hybrid.maps.mrc import write_map
 from locscale_hybrid.model.structure import atom_positions, model_of, moved_structure, read_model
-from locscale_hybrid.refinement import coordinates, servalcat
+from locscale_hybrid.refinement import coordinates
 from locscale_hybrid.refinement.coordinates import refined_model
-from locscale_hybrid.refinement.servalcat import (
+from locscale_hybrid.refinement.servalcat import program
+from locscale_hybrid.refinement.servalcat.program import (
     refine_coordinates,
     require_library,
     require_restraints,
@@ -238,9 +239,9 @@ def test_a_model_that_comes_back_without_an_atom_is_an_error(
         del model[0][0][7]
         model.make_mmcif_document().write_file(str(folder / "servalcat.mmcif"))
 
-    monkeypatch.setattr(servalcat, "_run", run)
+    monkeypatch.setattr(program, "_run", run)
     for check in ("require_servalcat", "require_library", "require_restraints"):
-        monkeypatch.setattr(servalcat, check, lambda *given: None)
+        monkeypatch.setattr(program, check, lambda *given: None)
     lost = len(true_structure[0][0][7])
     with pytest.raises(StageError, match=rf"without {lost} of \d+ atoms \(A/8/N/"):
         refine_coordinates(

@@ -12,7 +12,8 @@ from locscale_hybrid import HybridInputs, HybridParameters, InputError, output_p
 from locscale_hybrid.inputs.half_maps import observe_halves
 from locscale_hybrid.maps.mrc import write_map
 from locscale_hybrid.model.structure import model_of
-from locscale_hybrid.refinement.servalcat import refine_b
+from locscale_hybrid.refinement.servalcat.program import refine_b
+from locscale_hybrid.scattering.scatterers import Scatterers
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, ORIGIN = (54, 56, 60), 1.1, (12.5, -40.0, 7.0)
@@ -26,6 +27,10 @@ def case():
     return observe_halves(first, second), model_of(structure, "model")
 
 
+def atoms_of(model, observed):
+    return Scatterers(observed.average.grid, model.positions, model.elements, model.occupancies)
+
+
 def test_without_servalcat_one_sentence_names_the_install_command(case, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     observed, model = case
@@ -34,15 +39,7 @@ def test_without_servalcat_one_sentence_names_the_install_command(case, tmp_path
         match=r"servalcat is not installed in this Python: pip install "
         r"servalcat, or leave out --refiner servalcat",
     ):
-        refine_b(
-            observed,
-            model.positions,
-            model.elements,
-            model.b_iso,
-            model.occupancies,
-            d_min=3.0,
-            folder=tmp_path,
-        )
+        refine_b(observed, atoms_of(model, observed), model.b_iso, d_min=3.0, folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -77,10 +74,8 @@ def test_servalcat_finds_the_true_b_in_a_box_with_an_origin(case, tmp_path):
     told = []
     b_iso = refine_b(
         observed,
-        model.positions,
-        model.elements,
+        atoms_of(model, observed),
         np.full(len(model), 100.0),
-        model.occupancies,
         d_min=3.0,
         folder=tmp_path,
         progress=told.append,

@@ -35,7 +35,7 @@ from .progress import Progress, Timings
 from .refinement.adp import RefinedAdps
 from .refinement.coordinates import refined_model
 from .refinement.model_fsc import ModelFsc, overfitting
-from .refinement.servalcat import require_engine, require_restraints
+from .refinement.servalcat.program import require_engine, require_restraints
 from .refinement.setup import refinement_data
 from .results.amplitudes import amplitude_curves
 from .results.record import RunFacts, summary_of

@@ -22,7 +22,7 @@ from ..refinement.b_steps import b_steps
 from ..refinement.likelihood import RefinementData, Target
 from ..refinement.model_fsc import ModelFsc, model_fsc, with_model_alone
 from ..refinement.neighbours import neighbours_of
-from ..refinement.servalcat import refine_b
+from ..refinement.servalcat.program import refine_b
 from ..refinement.setup import _COARSE, _START_B, fitted_b, scatterers_of
 from ..scattering.fringe import Fringe, in_box
 from ..symmetry.operators import Symmetry
@@ -143,10 +143,8 @@ def refine(
     if completion.parameters.refiner == "servalcat":
         b = refine_b(
             data.observed,
-            hybrid.positions,
-            hybrid.species,
+            scatterers,
             hybrid.b_iso,
-            hybrid.occupancies,
             d_min=data.d_min,
             folder=folder,
             progress=progress,

@@ -19,7 +19,7 @@ from ..model.structure import AtomicModel, moved_model
 from ..symmetry.operators import Symmetry
 from .likelihood import RefinementData, Target
 from .model_fsc import model_fsc
-from .servalcat import refine_coordinates
+from .servalcat.program import refine_coordinates
 from .setup import fitted_b, scatterers_of
 
 _log = logging.getLogger(__name__)

@@ -9,38 +9,32 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import InputError, StageError
-from ..inputs.half_maps import ObservedMaps
-from ..maps.grid import DoubleArray, Map
-from ..maps.mrc import write_map
-from ..model.structure import atom_positions, empty_structure, moved_structure
-from ..parallel.processes import PACKAGES, child_environment, python_executable, start, stop
-from ..parameters import HybridInputs, HybridParameters
-from ..symmetry.operators import Symmetry
+from ...errors import InputError, StageError
+from ...inputs.half_maps import ObservedMaps
+from ...maps.grid import DoubleArray, Map
+from ...parallel.processes import PACKAGES, child_environment, python_executable, start, stop
+from ...parameters import HybridInputs, HybridParameters
+from ...scattering.scatterers import Scatterers
+from ...symmetry.operators import Symmetry
+from .files import PREFIX, prepared_model, read_b, read_positions, write_atoms, write_maps
 
 ADP_WEIGHT = "5"  # of the restraints on B; the default of 1 leaves B rmsd of 12-31 Å^2 at 3-4 Å
 N_CYCLES = 10
 INSTALL = "pip install servalcat"
 
 _COORDINATES = "--refine_coordinates"
-_PSEUDO_ELEMENT = "C"
 _POLL_SECONDS = 0.1
-_ATOMS_PER_CHAIN = 9000
-_PREFIX = "servalcat"
 
 _ATOM_TYPES = "ener_lib.cif"
 _LINKS = ("list/mon_lib_list.cif", "links_and_mods.cif")  # either, by age of the library
 _MANY = 8  # names that a message lists
 
 Report = Callable[[float], None]
-_AtomName = tuple[str, str, str, str]  # chain, residue number, atom, conformation
 
 
 def require_engine(
@@ -143,14 +137,11 @@ def require_restraints(structure: gemmi.Structure, library: Path) -> None:
 
 def refine_b(
     observed: ObservedMaps,
-    positions: DoubleArray,
-    species: NDArray[np.str_],
+    atoms: Scatterers,
     b_iso: DoubleArray,
-    occupancies: DoubleArray,
     *,
     d_min: float,
     folder: Path,
-    n_cycles: int = N_CYCLES,
     progress: Report = lambda done: None,
 ) -> DoubleArray:
     """B of atoms against the half maps, or the one map, by servalcat.
@@ -159,16 +150,14 @@ def refine_b(
     ----------
     observed : ObservedMaps
         Pseudo-halves are not shown to it: they are one map.
-    positions : array, shape (n, 3)
-        Å, in the frame of the map.
-    species : array of str, shape (n,)
-        Pseudo-atoms count as carbon.
-    b_iso, occupancies : arrays, shape (n,)
+    atoms : Scatterers
+        In the frame of the map; pseudo-atoms count as carbon.
+    b_iso : array, shape (n,)
+        Å^2, start.
     d_min : float
         Å.
     folder : Path
         For its files.
-    n_cycles : int
     progress : callable
         Called while it runs; may raise to stop it.
 
@@ -190,38 +179,12 @@ def refine_b(
        :doi:`10.1107/S2059798321009475`.
     """
     require_servalcat()
-    origin = observed.average.grid.origin
-    maps = _write_maps(_shown(observed), folder)
-    model = folder / f"{_PREFIX}_start.cif"
-    _write_atoms(model, positions - origin, species, b_iso, occupancies, observed.average)
-    option = "--halfmaps" if len(maps) == 2 else "--map"
-    words: list[str | Path] = [
-        python_executable(),
-        "-P",
-        "-m",
-        "servalcat",
-        "refine_spa_norefmac",
-        option,
-        *maps,
-        "--model",
-        model,
-        "-d",
-        f"{d_min:.4f}",
-        "--unrestrained",
-        "--fix_xyz",
-        "--adp",
-        "iso",
-        "--adpr_weight",
-        ADP_WEIGHT,
-        "--hydrogen",
-        "no",
-        "--ncycle",
-        str(n_cycles),
-        "-o",
-        folder / _PREFIX,
-    ]
-    _run(words, folder, progress)
-    return _read_b(folder / f"{_PREFIX}.mmcif", len(positions))
+    maps = _shown(observed)
+    model = folder / f"{PREFIX}_start.cif"
+    write_atoms(model, atoms, b_iso, observed.average.grid)
+    own = ["--unrestrained", "--fix_xyz", "--hydrogen", "no"]
+    _run(_words(maps, model, d_min, folder, own), folder, progress)
+    return read_b(folder / f"{PREFIX}.mmcif", len(b_iso))
 
 
 def refine_coordinates(
@@ -233,7 +196,6 @@ def refine_coordinates(
     b_start: float,
     folder: Path,
     symmetry: Symmetry | None = None,
-    n_cycles: int = N_CYCLES,
     progress: Report = lambda done: None,
 ) -> DoubleArray:
     """Coordinates of a model against two half maps or one map, restrained, by servalcat.
@@ -255,7 +217,6 @@ def refine_coordinates(
         For its files.
     symmetry : Symmetry, optional
         Of the maps, where the structure is one asymmetric unit; its images are then seen.
-    n_cycles : int
     progress : callable
         Called while it runs; may raise to stop it.
 
@@ -274,61 +235,49 @@ def refine_coordinates(
     require_servalcat(_COORDINATES)
     require_library(library)
     require_restraints(structure, library)
-    origin = np.array(maps[0].grid.origin)
-    shifted = _prepared(structure, maps[0], symmetry)
-    model = folder / f"{_PREFIX}_model.cif"
+    shifted = prepared_model(structure, maps[0], symmetry)
+    model = folder / f"{PREFIX}_model.cif"
     shifted.make_mmcif_document().write_file(str(model))
-    hydrogens = ["yes", "--hout"] if structure[0].has_hydrogen() else ["all"]
-    words: list[str | Path] = [
+    own: list[str | Path] = [
+        "--monlib",
+        library,
+        "--bfactor",
+        f"{b_start:.2f}",
+        "--no_check_ncs_map",
+        "--hydrogen",
+    ]
+    own += ["yes", "--hout"] if structure[0].has_hydrogen() else ["all"]
+    _run(_words(maps, model, d_min, folder, own), folder, progress)
+    moved = read_positions(folder / f"{PREFIX}.mmcif", shifted)
+    return np.asarray(moved + np.array(maps[0].grid.origin))
+
+
+def _words(
+    maps: Sequence[Map], model: Path, d_min: float, folder: Path, own: Sequence[str | Path]
+) -> list[str | Path]:
+    """Write the maps and return the command, with what one of the two tasks adds."""
+    return [
         python_executable(),
         "-P",
         "-m",
         "servalcat",
         "refine_spa_norefmac",
         "--halfmaps" if len(maps) == 2 else "--map",
-        *_write_maps(maps, folder),
+        *write_maps(maps, folder),
         "--model",
         model,
         "-d",
         f"{d_min:.4f}",
-        "--monlib",
-        library,
-        "--hydrogen",
-        *hydrogens,
         "--adp",
         "iso",
         "--adpr_weight",
         ADP_WEIGHT,
-        "--bfactor",
-        f"{b_start:.2f}",
-        "--no_check_ncs_map",
+        *own,
         "--ncycle",
-        str(n_cycles),
+        str(N_CYCLES),
         "-o",
-        folder / _PREFIX,
+        folder / PREFIX,
     ]
-    _run(words, folder, progress)
-    return np.asarray(_read_positions(folder / f"{_PREFIX}.mmcif", shifted) + origin)
-
-
-def _prepared(
-    structure: gemmi.Structure, volume: Map, symmetry: Symmetry | None
-) -> gemmi.Structure:
-    """Copy the model into the box of the map, its first voxel at the origin, with operators."""
-    origin = np.array(volume.grid.origin)
-    shifted = moved_structure(structure, atom_positions(structure) - origin)
-    shifted.cell = gemmi.UnitCell(*volume.grid.cell, 90, 90, 90)
-    shifted.spacegroup_hm = "P 1"
-    shifted.ncs.clear()
-    if symmetry is None:
-        return shifted
-    centre = np.array(symmetry.centre) - origin
-    for number, matrix in enumerate(symmetry.group.matrices, 1):
-        operator = gemmi.Transform()
-        operator.mat.fromlist(matrix.tolist())
-        operator.vec.fromlist((centre - matrix @ centre).tolist())
-        shifted.ncs.append(gemmi.NcsOp(operator, str(number), number == 1))
-    return shifted
 
 
 def _shown(observed: ObservedMaps) -> list[Map]:
@@ -337,54 +286,9 @@ def _shown(observed: ObservedMaps) -> list[Map]:
     return [half for half in halves if half is not None] or [observed.average]
 
 
-def _write_maps(maps: Sequence[Map], folder: Path) -> list[Path]:
-    """Write the maps with their first voxel at the origin: servalcat ignores ORIGIN."""
-    paths = []
-    for number, volume in enumerate(maps, 1):
-        path = folder / f"{_PREFIX}_map{number}.mrc"
-        grid = replace(volume.grid, origin=(0.0, 0.0, 0.0))
-        write_map(path, Map(volume.values, grid, volume.name))
-        paths.append(path)
-    return paths
-
-
-def _write_atoms(
-    path: Path,
-    positions: DoubleArray,
-    species: NDArray[np.str_],
-    b_iso: DoubleArray,
-    occupancies: DoubleArray,
-    observed: Map,
-) -> None:
-    """Write all atoms in order, a residue each: restraints on B go by distance alone."""
-    structure = empty_structure("hybrid")
-    structure.cell = gemmi.UnitCell(*observed.grid.cell, 90, 90, 90)
-    structure.spacegroup_hm = "P 1"
-    model = structure[0]
-    chain = None
-    rows = zip(positions, species, b_iso, occupancies, strict=True)
-    for number, (position, kind, b, occupancy) in enumerate(rows):
-        place = number % _ATOMS_PER_CHAIN
-        if place == 0:
-            chain = model.add_chain(gemmi.Chain(f"X{number // _ATOMS_PER_CHAIN}"))
-        assert chain is not None
-        residue = gemmi.Residue()
-        residue.name, residue.seqid = "UNL", gemmi.SeqId(str(place + 1))
-        atom = gemmi.Atom()
-        element = gemmi.Element(str(kind))
-        atom.element = element if element.atomic_number else gemmi.Element(_PSEUDO_ELEMENT)
-        atom.name = atom.element.name.upper()
-        atom.pos = gemmi.Position(*position)
-        atom.b_iso, atom.occ = float(b), float(occupancy)
-        residue.add_atom(atom)
-        chain.add_residue(residue)
-    structure.setup_entities()
-    structure.make_mmcif_document().write_file(str(path))
-
-
 def _run(words: list[str | Path], folder: Path, progress: Report) -> None:
     """Run it to its end, stopping it when `progress` raises."""
-    log, errors = folder / f"{_PREFIX}.out", folder / f"{_PREFIX}.err"
+    log, errors = folder / f"{PREFIX}.out", folder / f"{PREFIX}.err"
     environment = child_environment(os.environ, packages=(*PACKAGES, "servalcat", "pandas"))
     process = start(words, environment, output=log, errors=errors, folder=folder)
     try:
@@ -404,41 +308,6 @@ def _run(words: list[str | Path], folder: Path, progress: Report) -> None:
         raise StageError(
             f"servalcat failed: {last[:300]}; run without it, or with -op to keep its log"
         )
-
-
-def _read_model(path: Path) -> gemmi.Model:
-    """Read the model that it wrote."""
-    if not path.exists():
-        raise StageError(f"servalcat ended without its result {path.name}; run without it")
-    return gemmi.read_structure(str(path))[0]
-
-
-def _read_b(path: Path, count: int) -> DoubleArray:
-    """B of the atoms in the order in which they were given."""
-    b_iso = np.array([site.atom.b_iso for site in _read_model(path).all()])
-    if len(b_iso) != count:
-        raise StageError(
-            f"servalcat returned {len(b_iso)} of {count} atoms; run with --refiner own"
-        )
-    return b_iso
-
-
-def _read_positions(path: Path, given: gemmi.Structure) -> DoubleArray:
-    """Positions by name of atom, in the order of the model that was given."""
-    found = {_atom_name(site): site.atom.pos.tolist() for site in _read_model(path).all()}
-    wanted = [_atom_name(site) for site in given[0].all()]
-    lost = [name for name in wanted if name not in found]
-    if lost:
-        raise StageError(
-            f"servalcat returned the model without {len(lost)} of {len(wanted)} atoms "
-            f"({'/'.join(lost[0])} and others); run without --refine_coordinates"
-        )
-    return np.array([found[name] for name in wanted])
-
-
-def _atom_name(site: gemmi.CRA) -> _AtomName:
-    """Return what identifies an atom in its model."""
-    return site.chain.name, str(site.residue.seqid), site.atom.name, site.atom.altloc
 
 
 def _has_restraints(name: str, library: Path) -> bool:
