@@ -28,6 +28,7 @@ from locscale_hybrid.inputs.half_maps import ObservedMaps
 from locscale_hybrid.maps.mrc import read_map
 from locscale_hybrid.parallel.executors import SerialExecutor
 from locscale_hybrid.scaling.scale import scale_map
+from locscale_hybrid.scaling.scaling_input import ScalingInput
 
 CASE = basic.Simulation(EXAMPLES / "5ni1.cif.gz")
 SEEDS = (1, 2)
@@ -206,15 +207,12 @@ def noise_alone(folder: Path) -> dict[str, float]:
 
     def scaled(**parameters: object) -> np.ndarray:
         return scale_map(
-            observed,
-            reference,
-            mask.values,
-            resolution=CASE.resolution,
-            parameters=HybridParameters(**parameters),
-            symmetry=None,
-            executor=SerialExecutor(),
-            folder=folder,
-            progress=Progress(),
+            ScalingInput(
+                observed, reference, mask.values, CASE.resolution, HybridParameters(**parameters)
+            ),
+            SerialExecutor(),
+            folder,
+            Progress(),
         ).output.values.astype(np.float64)
 
     worst, default = scaled(weight="none", noise_weight=False), scaled()

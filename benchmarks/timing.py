@@ -27,7 +27,9 @@ from locscale_hybrid.progress import Progress, cpu_seconds, peak_memory_gib
 from locscale_hybrid.refinement.adp import refine_adps
 from locscale_hybrid.refinement.setup import refinement_data, scatterers_of
 from locscale_hybrid.refinement.wilson import correct_pseudo_atoms
+from locscale_hybrid.scaling import scaling_input
 from locscale_hybrid.scaling.scale import scale_map
+from locscale_hybrid.scaling.scaling_input import ScalingInput
 
 WAYS = {
     "bands, plain": {"weight": "none", "noise_weight": False},
@@ -193,15 +195,10 @@ def _timed_scaling(
         executor.map(begin_to_work, Path(scratch), processes)
         wall, cpu = time.perf_counter(), cpu_seconds()
         scale_map(
-            observed,
-            reference,
-            mask,
-            resolution=resolution,
-            parameters=parameters,
-            symmetry=None,
-            executor=executor,
-            folder=Path(scratch),
-            progress=Progress(),
+            ScalingInput(observed, reference, mask, resolution, parameters),
+            executor,
+            Path(scratch),
+            Progress(),
         )
         wall = time.perf_counter() - wall
     return {
@@ -249,18 +246,10 @@ def gain_bias(folder: str, way: str, taper: str = "none") -> dict[str, float]:
     mask = _strongest(Map(blurred, grid), grid.size // 10)
     observed = ObservedMaps(Map(blurred, grid), None, None, "single")
     parameters = replace(HybridParameters(), **WAYS[way], taper=taper)
+    scaling_input.CAP = None  # the error of the gain alone
     with local_executor(1, found=lambda finding: None) as executor:
         scaled = scale_map(
-            observed,
-            truth,
-            mask,
-            resolution=2.5,
-            parameters=parameters,
-            symmetry=None,
-            executor=executor,
-            folder=Path(folder),
-            progress=Progress(),
-            cap=None,
+            ScalingInput(observed, truth, mask, 2.5, parameters), executor, Path(folder), Progress()
         )
     soft = ndimage.gaussian_filter(
         ndimage.binary_erosion(mask > 0.5, iterations=5).astype(np.float64), 2

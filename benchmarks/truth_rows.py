@@ -26,6 +26,7 @@ from locscale_hybrid.refinement.adp import refine_adps
 from locscale_hybrid.refinement.setup import refinement_data
 from locscale_hybrid.scaling.scale import scale_map
 from locscale_hybrid.scaling.scaled_maps import ScaledMaps
+from locscale_hybrid.scaling.scaling_input import ScalingInput
 from locscale_hybrid.scattering.scatterers import Scatterers
 from locscale_hybrid.symmetry.operators import symmetry_of
 
@@ -71,15 +72,17 @@ class Bench:
         record = json.loads(stem.with_suffix(".json").read_text())
         reference, mask = (self._of_run(stem, name) for name in ("reference", "mask"))
         return scale_map(
-            observed or self.observed,
-            reference,
-            mask.values,
-            resolution=record["resolution"]["d_min_angstrom"],
-            parameters=replace(self.parameters, weight=policy),
-            symmetry=self.symmetry,
-            executor=SerialExecutor(),
-            folder=self.folder,
-            progress=Progress(),
+            ScalingInput(
+                observed or self.observed,
+                reference,
+                mask.values,
+                record["resolution"]["d_min_angstrom"],
+                replace(self.parameters, weight=policy),
+                self.symmetry,
+            ),
+            SerialExecutor(),
+            self.folder,
+            Progress(),
         )
 
     def _of_run(self, stem: Path, name: str) -> Map:

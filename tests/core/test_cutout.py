@@ -21,6 +21,7 @@ from locscale_hybrid.maps.subvolume import (
 from locscale_hybrid.parallel.executors import SerialExecutor
 from locscale_hybrid.progress import Progress
 from locscale_hybrid.scaling.scale import scale_map
+from locscale_hybrid.scaling.scaling_input import ScalingInput
 from tests.synthetic import box_centre, half_maps, small_model
 
 GRID = Grid((10, 20, 30), (1.5, 1.0, 2.0), (-15.0, 4.0, 100.0))
@@ -123,16 +124,17 @@ def particle():
 def scaled(particle, folder, region, **parameters):
     observed, truth, mask = particle
     return scale_map(
-        observed,
-        truth,
-        mask,
-        resolution=RESOLUTION,
-        symmetry=None,
-        parameters=HybridParameters(window=WINDOW, **parameters),
-        folder=folder,
-        executor=SerialExecutor(),
-        progress=Progress(),
-        region=region,
+        ScalingInput(
+            observed,
+            truth,
+            mask,
+            RESOLUTION,
+            HybridParameters(window=WINDOW, **parameters),
+            region=region,
+        ),
+        SerialExecutor(),
+        folder,
+        Progress(),
     )
 
 

@@ -169,8 +169,8 @@ def test_mask_with_another_voxel_size_is_read_with_the_given_one(case, plain, tm
 def test_empty_constant_or_infinite_map_is_never_written(
     case, tmp_path, monkeypatch, name, value, words
 ):
-    def spoiled(observed, *_, **__):
-        grid = observed.average.grid
+    def spoiled(given, *_):
+        grid = given.observed.average.grid
         noise = np.random.default_rng(1).normal(size=grid.shape).astype(np.float32)
         bad = Map(np.full(grid.shape, value, np.float32) * (noise if value == 1e-35 else 1), grid)
         good = Map(noise, grid)

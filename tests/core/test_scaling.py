@@ -12,7 +12,10 @@ from locscale_hybrid.maps.grid import Grid, Map
 from locscale_hybrid.parallel.executors import ProcessExecutor, SerialExecutor
 from locscale_hybrid.parameters import HybridParameters
 from locscale_hybrid.progress import Progress
-from locscale_hybrid.scaling.scale import ScaledMaps, scale_map
+from locscale_hybrid.scaling import scaling_input
+from locscale_hybrid.scaling.scale import scale_map
+from locscale_hybrid.scaling.scaled_maps import ScaledMaps
+from locscale_hybrid.scaling.scaling_input import ScalingInput
 from locscale_hybrid.symmetry.operators import symmetry_of
 from tests.synthetic import box_centre, density, half_maps, small_model
 
@@ -69,20 +72,11 @@ def scale(
     shape = reference.values.shape
     mask = np.ones(shape, dtype=np.float32) if mask is None else mask
     asked = HybridParameters(**{"window": 20.0, "weight": "none", **parameters})
-    return scale_map(
-        observed,
-        reference,
-        mask,
-        resolution=resolution,
-        parameters=asked,
-        symmetry=symmetry,
-        executor=executor or SerialExecutor(),
-        folder=folder,
-        progress=Progress(),
-        weight_map=weight_map,
-        block=block,
-        cap=cap,
-    )
+    given = ScalingInput(observed, reference, mask, resolution, asked, symmetry, weight_map)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaling_input, "BLOCK", block)
+        patch.setattr(scaling_input, "CAP", cap)
+        return scale_map(given, executor or SerialExecutor(), folder, Progress())
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:

@@ -44,8 +44,10 @@ from .results.writing import HybridResult, ProcessingFiles, write_output
 from .resume.keys import stage_keys
 from .resume.previous_run import PreviousRun, find_previous
 from .resume.store import StageKey, StageStore
-from .scaling.scale import scale_map, window_edge
+from .scaling.scale import scale_map
 from .scaling.scaled_maps import ScaledMaps
+from .scaling.scaling_input import ScalingInput
+from .scaling.windows import window_edge
 from .scattering.reference_map import reference_map
 from .symmetry.operators import least_correlation
 
@@ -476,17 +478,19 @@ class _Run:
     ) -> ScaledMaps:
         """The observed map scaled to a reference, computed."""
         return scale_map(
-            given.observed,
-            reference,
-            mask.soft,
-            resolution=resolution.d_min,
-            parameters=self.parameters,
-            symmetry=given.group,
-            executor=executor,
-            folder=folder,
-            progress=self.progress,
-            weight_map=given.weight,
-            region=self.region(given),
+            ScalingInput(
+                given.observed,
+                reference,
+                mask.soft,
+                resolution.d_min,
+                self.parameters,
+                given.group,
+                given.weight,
+                self.region(given),
+            ),
+            executor,
+            folder,
+            self.progress,
         )
 
     def reseeded(
