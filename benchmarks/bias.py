@@ -38,11 +38,11 @@ SHIFTS = 12  # of the reference, for what chance gives
 KEPT = frozenset({"reference", "mask", "halves"})
 # name, whether the density has the groups, whether the model has them, whether it is completed
 RUNS = (
-    ("there, modelled", True, True, True),
-    ("there, left out", True, False, True),
-    ("there, left out, no pseudo-atoms", True, False, False),
-    ("not there, modelled", False, True, True),
-    ("not there, left out", False, False, True),
+    ("present, modelled", True, True, True),
+    ("present, not modelled", True, False, True),
+    ("present, not modelled, no pseudo-atoms", True, False, False),
+    ("absent, modelled", False, True, True),
+    ("absent, not modelled", False, False, True),
 )
 HEAD = ("density, model", "map", "haems", "sd of 4", "noise", "cc", "helix", "noise", "cc")
 
@@ -147,10 +147,10 @@ def simulated_runs(model: Model, folder: Path) -> dict[str, dict[str, dict[str, 
     """Level, noise and correlation at each place, by run and by map."""
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     wanted = read(folder / "truth_True.mrc")
-    for there, name in ((True, "there"), (False, "not there")):
+    for there, name in ((True, "present"), (False, "absent")):
         found[name] = {"truth": measured(model, read(folder / f"truth_{there}.mrc"), None, wanted)}
         halves = [read(folder / f"half{half}_{there}.mrc") for half in (1, 2)]
-        found[name]["given"] = measured(
+        found[name]["input"] = measured(
             model, (halves[0] + halves[1]) / 2, (halves[0] - halves[1]) / 2, wanted
         )
     for name, there, modelled, complete in RUNS:
@@ -172,7 +172,7 @@ def simulated_runs(model: Model, folder: Path) -> dict[str, dict[str, dict[str, 
             "linear": measured(
                 model, read(stem.with_name(f"{stem.name}_linear.mrc")), (first - second) / 2, wanted
             ),
-            "looking": measured(model, read(stem.with_suffix(".mrc")), None, wanted),
+            "display": measured(model, read(stem.with_suffix(".mrc")), None, wanted),
         }
     return found
 
@@ -243,11 +243,11 @@ def real_haems(folder: Path) -> list[tuple[str, float, float]]:
         elif site.residue.name != "HOH":
             protein.append(site.atom.pos.tolist())
     given = EXAMPLES / "emd_3488.mrc.gz"
-    maps = [("the map as deposited", given)]
+    maps = [("input: the map as deposited", given)]
     for name, model, complete in (
         ("modelled", "5ni1.cif.gz", True),
-        ("left out", "modelangelo_in_emd3488.cif.gz", True),
-        ("left out, no pseudo-atoms", "modelangelo_in_emd3488.cif.gz", False),
+        ("not modelled", "modelangelo_in_emd3488.cif.gz", True),
+        ("not modelled, no pseudo-atoms", "modelangelo_in_emd3488.cif.gz", False),
     ):
         path = folder / f"real_{name.replace(', ', '_').replace(' ', '-')}.mrc"
         run_hybrid(
@@ -320,7 +320,7 @@ def main() -> None:
         real = real_haems(root)
         texts = {
             "bias": table(HEAD, rows_of(found, list(model.places))),
-            "bias_noise": table(("of noise alone", ""), noise_rows(noise)),
+            "bias_noise": table(("noise only", ""), noise_rows(noise)),
             "bias_real": table(
                 ("haems in the model", "level at the haems", "sd of 4"),
                 [(name, fixed(mean, 2), fixed(sd, 2)) for name, mean, sd in real],

@@ -24,13 +24,13 @@ DARKEST = 2.2  # times the mean density at the protein's atoms
 ROWS = (
     (
         True,
-        ("there_modelled", "output: haem in the model"),
-        ("there_left-out", "output: haem left out"),
+        ("present_modelled", "output: haem in the model"),
+        ("present_not-modelled", "output: haem not in the model"),
     ),
     (
         False,
-        ("not-there_modelled", "output: haem in the model"),
-        ("not-there_left-out", "output: haem left out"),
+        ("absent_modelled", "output: haem in the model"),
+        ("absent_not-modelled", "output: haem not in the model"),
     ),
 )
 
@@ -68,7 +68,7 @@ def draw(model: "Model", folder: Path, path: Path) -> None:
     panels[0, 0].text(-ARM + 1 + BAR / 2, -ARM + 1.6, f"{BAR:.0f} Å", ha="center", fontsize=8)
     figure.suptitle(
         "SIMULATED from PDB 5NI1 at 3.2 Å: the plane of the haem of chain B; "
-        "dots: where its atoms are, or would be",
+        "dots: positions of its atoms",
         fontsize=11,
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,11 +20,11 @@ SHOWN = (10, 7, 5, 4, 3.5, 3, 2.7)  # Å
 
 
 def draw(case: dict, path: Path) -> None:
-    """Two panels: the map for looking and the linear map, a curve for each policy."""
+    """Two panels: the display map and the linear map, a curve for each policy."""
     frequency, d_min = np.array(case["frequency_per_angstrom"]), case["case"]["resolution"]
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
     for panel, (kind, title) in zip(
-        panels, (("output", "the map for looking"), ("linear", "the linear map")), strict=True
+        panels, (("output", "the display map"), ("linear", "the linear map")), strict=True
     ):
         for policy, curves in case["control"].items():
             colour, dashes = STYLES[policy]
@@ -32,7 +32,7 @@ def draw(case: dict, path: Path) -> None:
         panel.axvspan(1 / (COARSER * d_min), frequency[-1], color="0.93", zorder=0)
         panel.axvline(1 / d_min, color="0.4", lw=0.8, ls="--")
         panel.text(1 / d_min, 1.0, f" d = {d_min:g} Å", fontsize=9, va="top")
-        panel.text(1 / (COARSER * d_min), -0.07, " noise alone", fontsize=9, color="0.3")
+        panel.text(1 / (COARSER * d_min), -0.07, " noise only", fontsize=9, color="0.3")
         panel.set(
             title=title,
             xlabel="resolution (Å)",
@@ -45,7 +45,7 @@ def draw(case: dict, path: Path) -> None:
     panels[1].legend(frameon=False, fontsize=9)
     figure.suptitle(
         "SIMULATED enolase: data finer than 1.2 d replaced by noise (grey); "
-        "what is above zero there is invented",
+        "an FSC above zero there is false detail",
         fontsize=10,
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@
     python benchmarks/run.py --truth        also every case with known truth, every weight policy
     python benchmarks/run.py --peer PATH    also LocScale 2.4.1, PATH being its program
 
-All cases are SIMULATED (simulated.py).  Results are printed and go to benchmarks/results.json.
+All cases are SIMULATED (simulated.py).  Results are printed and go to benchmarks/results.json;
+the tables of the manual to docs/tables (costs.py).
 Times want a quiet machine: ratios between ways come from runs in turn, A B A B.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import costs
 import speed
 import truth_tables
 
@@ -45,8 +48,32 @@ def main() -> None:
         names = asked.truth or run_names()
         results["truth"] = truth_tables.measured(names, asked.cases)
         print(f"\n{truth_tables.tables(results['truth'])}")
+    if "times" in results:
+        costs.keep(
+            [named(row) for row in results["times"]],
+            results.get("gain_bias", {}),
+            results["machine"] | {"commit": commit()},
+        )
     RESULTS.write_text(json.dumps(results, indent=1))
     print(f"\n{time.monotonic() - began:.0f} s; figures in {RESULTS}")
+
+
+def named(row: speed.Row) -> speed.Row:
+    """Name the row of a whole run as the manual calls it."""
+    return row | {"what": "whole run"}
+
+
+def commit() -> str:
+    """Return the source's commit, marked if the program differs from it; empty outside git."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    name = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", "src/core", "benchmarks").returncode == 1
+    return f"{name}, changed" if changed else name
 
 
 def times(asked: argparse.Namespace) -> tuple[list[speed.Row], dict[str, float]]:

@@ -83,10 +83,21 @@ def whole_run(name: str, cases: Path, *, processes: int = 1) -> list[Row]:
         if case["point_group"] != "C1":
             command += ["-sym", case["point_group"]]
         cost = run_command(command)
-        stages = json.loads(out.with_suffix(".json").read_text())["timings"]
+        record = json.loads(out.with_suffix(".json").read_text())
+    stages = record["timings"]
     label = "whole run" if processes == 1 else f"whole run, {processes} processes"
-    rows = [row(label, name, as_dict(cost))]
+    rows = [row(label, name, as_dict(cost)) | described(record, processes)]
     return rows + [row(f"· {stage}", name, stages[stage]) for stage in stages]
+
+
+def described(record: dict[str, dict], processes: int) -> Row:
+    """Size of the map and of the hybrid model, for the table of the manual."""
+    model = record["hybrid_model"]
+    return {
+        "box": max(record["observed"]["box_voxels"]),
+        "atoms": model["model_atoms"] + model["copied_atoms"] + model["pseudo_atoms"],
+        "processes": processes,
+    }
 
 
 def parts_of_refinement(name: str, cases: Path) -> list[Row]:
@@ -166,8 +177,8 @@ def biases(cases: Path) -> tuple[str, dict[str, dict[str, float]]]:
     found = {}
     for label, way, taper in (
         ("bands", "bands, plain", "none"),
-        ("windows, stride 3", "windows, stride 3", "none"),
-        ("windows, stride 3, hann", "windows, stride 3", "hann"),
+        ("windows, no taper (stride 3)", "windows, stride 3", "none"),
+        ("windows, hann (stride 3)", "windows, stride 3", "hann"),
     ):
         found[label] = run_job("timing:gain_bias", folder=folder, way=way, taper=taper).answer
     head = ["mean error of ln gain, noise-free, B 90", *found["bands"]]

@@ -26,7 +26,7 @@ CASE_HEAD = (
     "case",
     "d_min Å",
     "pseudo-atoms / missing",
-    "tau",
+    "restraint weight",
     "work",
     "free",
     "reference error unm",
@@ -37,10 +37,10 @@ CASE_HEAD = (
 )
 WEIGHT_HEAD = (
     "case",
-    "shut at d_min",
-    "by looking weight",
-    "least u at atoms",
-    "atoms u < .5",
+    "zero at d",
+    "by display weight",
+    "lowest weight",
+    "atoms with weight < .5",
     "C_ref - FSC at d, sharpened",
     "unscaled",
     "at 1.1 d, sharpened",
@@ -51,9 +51,9 @@ B_HEAD = (
     "atoms",
     "complete model: rmsd Å²",
     "r",
-    "0.3 Å beside: rmsd Å²",
+    "coordinate errors 0.3 Å: rmsd Å²",
     "r",
-    "model given: rmsd Å²",
+    "incomplete model: rmsd Å²",
     "r",
 )
 

@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.extlinks",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build", "requirements.txt", "tables"]  # tables are included by pages
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
@@ -29,20 +30,17 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
-FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-
 highlight_language = "text"
-html_theme = "alabaster"
+smartquotes_action = "qe"  # quotes and ellipses; two dashes of an option stay two dashes
+html_theme = "furo"
 html_title = f"Hybrid LocScale {version}"
 html_static_path = ["_static"]
-html_theme_options = {
-    "description": "Local sharpening of cryo-EM maps with a partial model",
-    "fixed_sidebar": True,
-    "page_width": "1160px",
-    "font_family": FONTS,
-    "head_font_family": FONTS,
-    "font_size": "15px",
-}
+html_css_files = ["custom.css"]
+html_theme_options = {"navigation_with_keys": True, "footer_icons": []}
+html_show_sphinx = False
+copybutton_exclude = ".linenos, .gp, .go"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 html_math_renderer = "mathml"  # formulas that need neither network nor script to be read
 
 

@@ -56,7 +56,7 @@ def slices(folder: Path) -> list[tuple[str, NDArray[np.float32]]]:
     maps = [
         ("input: mean of the half maps", (halves[0] + halves[1]) / 2),
         ("reference: density of the hybrid model", mrcfile.read(folder / "out_reference.mrc")),
-        ("output: the map for looking", mrcfile.read(folder / "out.mrc")),
+        ("output: the display map", mrcfile.read(folder / "out.mrc")),
         ("truth", mrcfile.read(folder / "truth.mrc")),
     ]
     return [(title, values[len(values) // 2]) for title, values in maps]

@@ -21,6 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "docs/tables/example.json"
 TUTORIAL = ROOT / "docs/tutorial.md"
 WORK = ROOT / "demo_output"
 SIMULATED = WORK / "simulated_5ni1"
@@ -100,7 +101,7 @@ def draw_surfaces(path: Path) -> None:
     voxel = record["observed"]["voxel_size_angstrom"][0]
     maps = [
         ("mean of the half maps", mean_of_halves()),
-        ("output: the map for looking", read(WORK / "simulated_locscale.mrc")),
+        ("output: the display map", read(WORK / "simulated_locscale.mrc")),
         ("truth", read(SIMULATED / "truth.mrc")),
     ]
     region = region_left_out(maps[0][1].shape, voxel)
@@ -205,12 +206,30 @@ def _in_angstrom(panel: Axes) -> None:
     )
 
 
+def write_table() -> None:
+    """Numbers of both records, for the sentences of the manual."""
+    found = {}
+    for name, stem in (("simulated", "simulated_locscale"), ("real", "emd3488_locscale")):
+        record = json.loads((WORK / f"{stem}.json").read_text())
+        model = record["hybrid_model"]
+        found[name] = {
+            "resolution": record["resolution"]["d_min_angstrom"],
+            "coverage_percent": round(100 * model["model_coverage_of_mask"]),
+            "model_atoms": model["model_atoms"],
+            "pseudo_atoms": model["pseudo_atoms"],
+            "falloff_input": round(record["amplitudes"]["falloff_b_square_angstrom"]["input"]),
+            "falloff_output": round(record["amplitudes"]["falloff_b_square_angstrom"]["output"]),
+        }
+    TABLE.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main() -> None:
     """Draw all pictures into a folder."""
     folder = Path(sys.argv[1])
     type_commands()
     draw_real(folder / "tutorial_real.png")
     draw_surfaces(folder / "tutorial_surfaces.png")
+    write_table()
     draw_curves(folder / "tutorial_curves.png")
 
 
