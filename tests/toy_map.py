@@ -17,7 +17,7 @@ def executor_of(kind, workers, patience):
     """The executor, and COMM_WORLD where there is one."""
     from locscale_hybrid.parallel import executors
     from locscale_hybrid.parallel.launchers import mpiexec_candidates
-    from locscale_hybrid.parallel.mpi.comm_world import CommWorldExecutor, comm_world, serve
+    from locscale_hybrid.parallel.mpi.comm_world import CommWorldExecutor, comm_world, serve_ranks
 
     def found(finding):
         print(f"{finding.code}: {finding.message}", flush=True)
@@ -32,15 +32,10 @@ def executor_of(kind, workers, patience):
         )
     comm = comm_world(dict(os.environ))
     if comm.Get_rank() > 0:
-        serve(comm)
+        serve_ranks(comm)
         sys.exit(0)
     world = CommWorldExecutor(comm, patience=patience)
-
-    def give_up(message):
-        print(f"error: {message}", flush=True)
-        world.abort(3)
-
-    world.when_stuck, world.found = give_up, found
+    world.found = found
     return world
 
 

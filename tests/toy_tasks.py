@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from locscale_hybrid.parallel.launchers import launcher_of
-from locscale_hybrid.parallel.mpi.leftovers import litter_of
+from locscale_hybrid.parallel.processes import litter_of
 
 # s in which processes whose parent was killed are gone: 5 where nothing else runs, and tests shall
 # hold on a machine that is several times slower and busy
@@ -37,7 +38,7 @@ def write_slot(folder: Path, index: int) -> None:
         wait_until(lambda: sum(workers(folder).values()) == plan["count"])
     litter = folder / f"litter-{os.getpid()}.json"
     if not litter.exists():
-        litter.write_text(json.dumps(litter_of()))
+        litter.write_text(json.dumps(litter_of([os.getpid()])))
     if index in plan.get("faulty", ()) or _rank() in plan.get("faulty_ranks", ()):
         fault(plan["fault"])
     slots = np.load(folder / SLOTS, mmap_mode="r+")
@@ -138,6 +139,13 @@ def left_outside(folder: Path) -> list[Path]:
     """Files elsewhere that processes of the plan had open and that are still there."""
     names = {name for path in folder.glob("litter-*.json") for name in json.loads(path.read_text())}
     return [Path(name) for name in sorted(names) if Path(name).exists()]
+
+
+def rank_of(pid):
+    """Rank of a process, by its environment."""
+    with open(f"/proc/{pid}/environ", "rb") as stream:
+        found = re.search(rb"(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)", stream.read())
+    return int(found[1])
 
 
 def processes_with(*words: str) -> list[int]:

@@ -260,12 +260,12 @@ def test_killed_core_is_one_error_and_leaves_no_process(session, run, opened, ow
 
 
 def is_worker(process):
-    """Whether a process runs the core's worker: a rank, or the guard forked beside it."""
-    return "locscale_hybrid.parallel.mpi.worker" in process.cmdline()
+    """Whether a process runs the core's worker: a rank, or mpiexec with its words."""
+    return "locscale_hybrid.parallel.worker" in process.cmdline()
 
 
 def ranks(pids):
-    """Those of the processes that are MPI ranks of a run, without their guards."""
+    """Those of the processes that are MPI ranks of a run."""
     found = []
     for pid in pids:
         try:

@@ -147,7 +147,7 @@ NOT_IN_CHIMERAX = (
     "parallel/launchers",
     "parallel/executors",
     "parallel/mpi/comm_world",
-    "parallel/mpi/dispatch",
+    "parallel/mpi/mpiexec",
     "results/command_line",
     "results/writing",
     "results/report/",

@@ -1,226 +1,168 @@
-"""How rank 0 deals tasks to the other ranks, message by message, through a stand-in for MPI."""
+"""How tasks are dealt to workers: between threads, through stand-ins for pipes and for MPI."""
 
-import time
-from collections import defaultdict, deque
+import queue
+import threading
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from locscale_hybrid.errors import StageError
-from locscale_hybrid.parallel.mpi.dispatch import (
-    AHEAD,
-    ASK,
-    DONE,
-    FAIL,
-    HALT,
-    INDEX,
-    NO_MORE,
-    Dealer,
-    report_failure,
-    send_command,
-    serve,
-    watch_over,
-)
-from locscale_hybrid.parallel.patience import Clock
+from locscale_hybrid.parallel.dealing import deal, serve
+from locscale_hybrid.parallel.mpi.comm_world import CommWorldExecutor, serve_ranks
 from tests import toy_tasks
 
-RANKS = 3
+RANKS, COUNT = 3, 12
 
 
-def watch_with(clock=None):
-    """A watch that sees no files, and the time of the wall."""
-    return watch_over(Comm(0), clock or Clock(now=lambda: time.monotonic()), Path("none"))
+class Crew:
+    """Workers of which a test decides what they say."""
+
+    def __init__(self, *answers):
+        self.workers, self.free, self.patience = 2, set(), 300.0
+        self.found, self.sent, self._answers = pytest.fail, [], list(answers)
+
+    def called(self, worker):
+        return f"worker {worker}"
+
+    def send(self, worker, message):
+        self.sent.append((worker, message.get("task", "over")))
+
+    def answers(self):
+        return self._answers.pop(0)
+
+
+def write(crew, folder, count=3, **keywords):
+    deal(crew, toy_tasks.write_slot, folder, count, progress=None, patience=None, **keywords)
+
+
+def test_a_task_goes_to_whoever_is_free_first_and_nothing_is_handed_out_ahead(tmp_path):
+    crew = Crew([(1, {})], [(1, {})], [(0, {})], [(1, {})], [(0, {})])
+    write(crew, tmp_path)
+    assert crew.sent == [(1, 0), (1, 1), (0, 2), (0, "over"), (1, "over")]
+    assert crew.free == {0, 1}
+
+
+def test_after_a_failure_no_task_is_begun_and_the_worker_is_named(tmp_path):
+    failure = {"worker": "", "message": "ValueError: boom", "task": 1}
+    crew = Crew([(0, {}), (1, {})], [(1, failure)])
+    with pytest.raises(StageError, match="worker 1 failed in task 1: ValueError: boom"):
+        write(crew, tmp_path)
+    assert crew.sent == [(0, 0), (1, 1), (0, "over"), (1, "over")]
+
+
+class Link:
+    """The worker's side, for a test that gives it messages."""
+
+    def __init__(self, *messages):
+        self.messages, self.sent = list(messages), []
+
+    def receive(self):
+        return self.messages.pop(0) if self.messages else None
+
+    def send(self, message):
+        self.sent.append(message)
+
+
+@pytest.mark.parametrize("fault", ["raise", "exit"])
+def test_a_worker_says_what_went_wrong_and_goes_on(tmp_path, fault):
+    toy_tasks.make_plan(tmp_path, 2, faulty=[0], fault=fault)
+    plan = {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path)}
+    link = Link(plan | {"task": 0}, plan | {"task": 1}, {"over": True})
+    serve(link, 0, 1)
+    ready, failed, done = link.sent
+    assert (ready, done, failed["task"]) == ({}, {}, 0)
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
+    link = Link({"function": "tests.toy_tasks:write_slot", "folder": "/nowhere", "task": 0})
+    serve(link, 0, 1)
+    assert "it does not see /nowhere: give a folder that all hosts share" in link.sent[1]["message"]
 
 
 class Comm:
-    """One rank's view of messages kept in order until they are received; mpi4py's names."""
+    """One rank's view of messages between threads; mpi4py's names."""
 
-    def __init__(self, rank, boxes=None):
-        self.rank, self.boxes = rank, boxes if boxes is not None else defaultdict(deque)
-        self.when_idle = None
-        self.arrives = {}  # by tag: what happens right after rank 0 has looked for it
-
-    def of(self, rank):
-        return Comm(rank, self.boxes)
+    def __init__(self, rank, boxes):
+        self._rank, self._boxes, self.aborted = rank, boxes, None
 
     def Get_rank(self):  # noqa: N802
-        return self.rank
+        return self._rank
 
     def Get_size(self):  # noqa: N802
         return RANKS
 
     def Send(self, data, dest, tag):  # noqa: N802
-        self.boxes[self.rank, dest, tag].append(bytes(data))
+        self._boxes[self._rank, dest, tag].put(bytes(data))
 
     def Iprobe(self, source, tag):  # noqa: N802
-        if not self.boxes[source, self.rank, tag] and self.when_idle is not None:
-            self.when_idle()
-        found = bool(self.boxes[source, self.rank, tag])
-        self.arrives.pop(tag, lambda: None)()
-        return found
+        return not self._boxes[source, self._rank, tag].empty()
 
     def Recv(self, buffer, source, tag):  # noqa: N802
-        buffer[:] = self.boxes[source, self.rank, tag].popleft()
+        buffer[:] = self._boxes[source, self._rank, tag].get()
 
-
-def dealt(comm, rank, count):
-    """A dealer after a rank has asked for AHEAD tasks; asks and answers by number."""
-    busy = {rank: AHEAD}
-    dealer = Dealer(comm, count, busy, watch_with())
-    for _ in range(AHEAD):
-        comm.of(rank).Send(b"", 0, ASK)
-    while dealer.step():
-        pass
-    return dealer, busy
-
-
-def answers(comm, rank):
-    """What rank 0 has sent a rank since."""
-    box = comm.boxes[0, rank, INDEX]
-    found = [int.from_bytes(data, "little", signed=True) for data in box]
-    box.clear()
-    return found
-
-
-def done(comm, dealer, rank):
-    """The rank has done its first task and asks for another."""
-    comm.of(rank).Send(b"", 0, DONE)
-    comm.of(rank).Send(b"", 0, ASK)
-    while dealer.step():
-        pass
+    def Abort(self, code):  # noqa: N802
+        self.aborted = code
 
 
 @pytest.fixture
-def now(monkeypatch):
-    """A clock that a test sets; seconds."""
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    return now
+def ranks():
+    """The executor of rank 0, the other ranks in threads, and where messages are."""
+    boxes = defaultdict(queue.SimpleQueue)
+    comms = [Comm(rank, boxes) for rank in range(RANKS)]
+    threads = [threading.Thread(target=serve_ranks, args=(comm,)) for comm in comms[1:]]
+    for thread in threads:
+        thread.start()
+    executor = CommWorldExecutor(comms[0])
+    yield executor, boxes
+    assert executor.finish(60.0)
+    for thread in threads:
+        thread.join(60.0)
+        assert not thread.is_alive()
+    assert all(box.empty() for box in boxes.values())  # what nobody takes spoils the end of MPI
+    assert all(comm.aborted is None for comm in comms)
 
 
-def test_a_rank_has_the_next_task_while_it_works_once_it_is_known_how_fast_it_is(now):
-    comm = Comm(0)
-    dealer, _ = dealt(comm, 1, 100)
-    assert answers(comm, 1) == [0]  # the second ask stands
-    now[0] += 1
-    done(comm, dealer, 1)
-    assert answers(comm, 1) == [1, 2]
-    done(comm, dealer, 1)
-    assert answers(comm, 1) == [3]
-    assert dealer.fraction == 0.02
+def expected(folder):
+    folder.mkdir()
+    toy_tasks.make_plan(folder, COUNT)
+    for index in range(COUNT):
+        toy_tasks.write_slot(folder, index)
+    return toy_tasks.slots(folder)
 
 
-def test_of_the_last_tasks_none_waits_at_a_rank_that_has_one(now):
-    comm = Comm(0)
-    dealer, busy = dealt(comm, 1, 7)
-    now[0] += 1
-    done(comm, dealer, 1)
-    assert answers(comm, 1) == [0, 1]  # 5 are left, less than 2 for each of 3 ranks
-    while dealer.take(0) is not None:  # rank 0 does them meanwhile
-        dealer.give_back(0)
-    while dealer.step():
-        pass
-    assert answers(comm, 1) == [NO_MORE]  # nothing is left to wait for
-    done(comm, dealer, 1)
-    assert answers(comm, 1) == [NO_MORE]
-    assert busy == {} and dealer.fraction == 1.0 and dealer.is_over()
+def test_ranks_do_one_plan_after_another(ranks, tmp_path):
+    executor, _ = ranks
+    toy_tasks.make_plan(tmp_path, COUNT)
+    seen = []
+    for _ in range(2):
+        executor.map(toy_tasks.write_slot, tmp_path, COUNT, progress=seen.append)
+    assert toy_tasks.slots(tmp_path) == expected(tmp_path / "serial")
+    assert seen[-1] == 1.0 and seen[: len(seen) // 2] == sorted(seen[: len(seen) // 2])
 
 
-def test_a_slow_rank_gets_nothing_ahead_that_the_others_would_have_done_before(now):
-    comm = Comm(0)
-    dealer, _ = dealt(comm, 1, 61)
-    for _ in range(3):
-        assert dealer.take(0) is not None
-        now[0] += 1  # of rank 0, 1 s each
-        dealer.give_back(0)
-    now[0] += 7
-    done(comm, dealer, 1)  # 10 s: two are 20, and the others need 56 / 3
-    assert answers(comm, 1) == [0, 4]
+def test_ranks_that_never_get_a_plan_are_sent_home(ranks):
+    executor, _ = ranks
+    assert executor.name == "3 MPI ranks"
 
 
-def test_the_clock_runs_for_the_task_at_work_not_for_the_one_that_waits():
-    comm, clock = Comm(0), Clock()
-    dealer = Dealer(comm, 100, {1: AHEAD}, watch_with(clock))
-    assert [dealer.take(1), dealer.take(1)] == [0, 1]
-    assert clock.busy[1][0] == 0
-    dealer.give_back(1)
-    assert clock.busy[1][0] == 1
+def test_failure_of_a_rank_leaves_all_ready_for_the_next_plan(ranks, tmp_path):
+    executor, _ = ranks
+    toy_tasks.make_plan(tmp_path, COUNT, faulty=[5], fault="raise")
+    with pytest.raises(StageError, match=r"rank \d of 3 failed in task 5: ValueError: boom"):
+        executor.map(toy_tasks.write_slot, tmp_path, COUNT)
+    toy_tasks.make_plan(tmp_path, COUNT)
+    executor.map(toy_tasks.write_slot, tmp_path, COUNT)
 
 
-def test_what_a_failed_rank_still_has_does_not_count_as_done(now):
-    comm = Comm(0)
-    dealer, busy = dealt(comm, 1, 100)
-    now[0] += 1
-    done(comm, dealer, 1)
-    report_failure(comm.of(1), ValueError("boom"), 1)
-    for _ in range(AHEAD):
-        done(comm, dealer, 1)
-    assert answers(comm, 1) == [0, 1, 2, NO_MORE, NO_MORE]
-    assert busy == {} and dealer.fraction == 0.01
-    with pytest.raises(StageError, match="rank 1 of 3 failed in task 1: ValueError: boom"):
-        dealer.raise_failure()
-
-
-@pytest.mark.parametrize("after", [ASK, DONE, FAIL])
-@pytest.mark.parametrize("fails", [True, False])
-def test_last_messages_of_a_rank_count_whenever_they_come(after, fails):
-    comm = Comm(0)
-    dealer, busy = dealt(comm, 1, 1)
-
-    def ends():
-        if fails:
-            report_failure(comm.of(1), ValueError("boom"), 0)
-        comm.of(1).Send(b"", 0, DONE)
-        comm.of(1).Send(b"", 0, ASK)
-
-    comm.arrives[after] = ends
-    while dealer.step() or after in comm.arrives:
-        pass
-    dealer.step()
-    assert busy == {} and dealer.is_over()
-    assert not any(box for (_, to, _), box in comm.boxes.items() if to == 0)
-    if fails:
-        with pytest.raises(StageError, match="boom"):
-            dealer.raise_failure()
-    else:
-        assert dealer.fraction == 1.0
-        dealer.raise_failure()
-
-
-def test_what_is_not_done_is_no_success():
-    dealer, _ = dealt(Comm(0), 1, 3)
-    with pytest.raises(StageError, match="3 of 3 tasks were not done: a rank was silent"):
-        dealer.raise_failure()
-
-
-def test_a_rank_does_not_begin_what_it_has_once_the_plan_is_broken_off(tmp_path):
-    toy_tasks.make_plan(tmp_path, 100)
-    comm = Comm(0)
-    dealer = Dealer(comm, 100, {1: AHEAD}, watch_with(), plan=7)
-    rank = comm.of(1)
-    rank.when_idle = lambda: (dealer.step(), dealer.fraction > 0.05 and dealer.refuse())
-    comm.Send((6).to_bytes(8, "little"), 1, HALT)  # an earlier plan's, which says nothing of this
-    send_command(
-        comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path), "plan": 7}, 1
-    )
-    send_command(comm, {"finish": True}, 1)
-    serve(rank)
-    begun = (tmp_path / "who.txt").read_text().splitlines()
-    assert 5 < len(begun) == round(100 * dealer.fraction) < 10
-    assert dealer.is_over()
-
-
-@pytest.mark.parametrize("faulty", [[], [3]])
-def test_a_rank_does_what_it_is_given_and_takes_the_rest_after_a_failure(tmp_path, faulty):
-    count = 20
-    toy_tasks.make_plan(tmp_path, count, faulty=faulty, fault="raise")
-    comm = Comm(0)
-    dealer = Dealer(comm, count, {1: AHEAD}, watch_with())
-    rank = comm.of(1)
-    rank.when_idle = dealer.step  # the two take turns in one thread
-    send_command(comm, {"function": "tests.toy_tasks:write_slot", "folder": str(tmp_path)}, 1)
-    send_command(comm, {"finish": True}, 1)
-    serve(rank)
-    assert dealer.is_over()
-    assert dealer.fraction == (1.0 if not faulty else 3 / count)
-    assert not any(comm.boxes.values())
+def test_plan_waits_for_no_rank_that_is_at_work_on_another(ranks, tmp_path):
+    executor, _ = ranks
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    toy_tasks.make_plan(tmp_path / "first", 3, slow={"0": 1.5}, faulty=[1], fault="raise")
+    toy_tasks.make_plan(tmp_path / "second", 1)
+    with pytest.raises(StageError, match="task 1"):
+        executor.map(toy_tasks.write_slot, tmp_path / "first", 2)
+    with pytest.raises(StageError, match="1 of 3 ranks are still at work on an earlier plan"):
+        executor.map(toy_tasks.write_slot, tmp_path / "second", 1)
+    assert not Path(tmp_path / "second/who.txt").exists()

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from locscale_hybrid.errors import Cancelled, InputError, StageError
 from locscale_hybrid.parallel.executors import ProcessExecutor, SerialExecutor, local_executor
 from locscale_hybrid.parallel.mpi.comm_world import comm_world
-from locscale_hybrid.parallel.patience import Clock
 from locscale_hybrid.parallel.tasks import Failure, death, load_task, task_name
 from tests import toy_tasks
 
@@ -85,21 +83,6 @@ def test_failing_process_is_named_and_all_end(tmp_path, fault, sentence):
     with pool, pytest.raises(StageError, match=sentence):
         pool.map(toy_tasks.write_slot, tmp_path, COUNT)
     assert not any(map(toy_tasks.is_alive, toy_tasks.workers(tmp_path)))
-
-
-def test_a_plan_of_long_tasks_gets_more_patience_never_less(tmp_path, monkeypatch):
-    asked = []
-
-    def clock(patience):
-        asked.append(patience)
-        return Clock(patience)
-
-    monkeypatch.setattr("locscale_hybrid.parallel.pool.Clock", clock)
-    toy_tasks.make_plan(tmp_path, 2)
-    with ProcessExecutor(2, patience=60.0) as pool:
-        for patience in (None, 900.0, 1.0):
-            pool.map(toy_tasks.write_slot, tmp_path, 2, patience=patience)
-    assert asked == [60.0, 900.0, 60.0]
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang deaf"])
@@ -184,38 +167,6 @@ def test_mpi_flag_without_mpi4py_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(InputError, match=r"-mpi needs mpi4py and an MPI library"):
         comm_world({"PMI_RANK": "0", "PMI_SIZE": "2"})
-
-
-@pytest.fixture
-def at(monkeypatch):
-    """Set the time that a clock sees, in s."""
-    return lambda seconds: monkeypatch.setattr(time, "monotonic", lambda: seconds)
-
-
-def of_the_wall():
-    return time.monotonic()
-
-
-def test_clock_names_the_worker_that_is_overdue(at):
-    clock = Clock(patience=50.0, factor=2.0, now=of_the_wall)
-    at(1000.0)
-    clock.started(0, 7)
-    at(1049.0)
-    assert clock.overdue() is None
-    at(1051.0)
-    assert clock.overdue() == (0, 7, 51.0)
-    clock.finished(0)
-    assert clock.overdue() is None
-
-
-def test_clock_is_patient_where_tasks_are_long(at):
-    clock = Clock(patience=0.0, factor=10.0, longest=60.0, now=of_the_wall)
-    at(0.0)
-    clock.started(0, 0)
-    at(599.0)
-    assert clock.overdue() is None
-    at(601.0)
-    assert clock.overdue() == (0, 0, 601.0)
 
 
 def test_failure_travels_as_json_values():

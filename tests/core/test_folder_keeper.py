@@ -1,20 +1,23 @@
 """The folder of a killed process goes; nothing else ever does."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from locscale_hybrid.parallel import temporary_folder
-from locscale_hybrid.parallel.mpi.session import binding_options
+from locscale_hybrid.parallel.processes import package_folders
 from locscale_hybrid.parallel.temporary_folder import FolderKeeper
 from tests.toy_tasks import is_alive, wait_until
 
 SCRIPT = Path(temporary_folder.__file__)
+PACKAGES = os.pathsep.join(package_folders(["locscale_hybrid", "psutil"]))
 CODE = """
 import sys, time
 from locscale_hybrid.parallel.temporary_folder import FolderKeeper
@@ -108,7 +111,7 @@ def test_place_that_is_not_there_is_an_error(tmp_path):
 def after(place, change):
     """Run a keeper, change something while it waits, and let it act."""
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", str(SCRIPT), str(place), "locscale-"],
+        [sys.executable, "-I", "-S", str(SCRIPT), PACKAGES, str(place), "locscale-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -190,6 +193,7 @@ def test_another_folder_than_the_one_handed_over_stays(place):
             "-I",
             "-S",
             str(SCRIPT),
+            PACKAGES,
             "--keep",
             str(there),
             str(device),
@@ -230,6 +234,41 @@ def test_name_of_a_folder_may_hold_a_new_line(tmp_path):
         assert keeper.folder.parent == place
 
 
-def test_launcher_is_known_though_something_else_holds_its_output_open(tmp_path):
-    with program_with_a_child(tmp_path, "echo 'mpirun (Open MPI) 4.1.4'") as mpirun:
-        assert binding_options(mpirun) == ["--bind-to", "none"]
+WORKING = """
+import subprocess, sys, time
+from locscale_hybrid.parallel.temporary_folder import FolderKeeper
+keeper = FolderKeeper("locscale-", sys.argv[1])
+words = ["-c", "import time; time.sleep(600)", "locscale_hybrid.parallel.worker"]
+child = subprocess.Popen([sys.executable, *words, str(keeper.folder / "ranks")])
+(keeper.folder / "child").write_text(str(child.pid))
+print(keeper.folder, flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_killed_process_started_for_its_folder_is_ended_before_the_folder_goes(
+    place, monkeypatch
+):
+    monkeypatch.setattr(sys.modules[__name__], "CODE", WORKING)
+    with user_of_a_folder(place) as (process, folder):
+        child = int((folder / "child").read_text())
+        assert is_alive(child)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not folder.exists())
+        assert not is_alive(child)
+
+
+def test_what_an_mpi_left_elsewhere_goes_with_the_folder_of_a_killed_process(place, tmp_path):
+    descriptor, name = tempfile.mkstemp(prefix="hydra_hwloc_xmlfile_", dir="/tmp")
+    os.close(descriptor)
+    precious = tmp_path / "precious"
+    precious.touch()
+
+    def note(folder):
+        (folder / "ranks").mkdir()
+        names = [name, str(precious)]
+        (folder / "ranks" / temporary_folder.LITTER).write_text(json.dumps(names))
+
+    after(place, note)
+    assert not Path(name).exists() and precious.exists()

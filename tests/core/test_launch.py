@@ -4,18 +4,15 @@ import importlib.metadata
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
-import threading
-import time
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.parallel import launchers, processes
-from locscale_hybrid.parallel.mpi import parent_watch
 from tests import toy_tasks
 
 ROOT = Path(__file__).parents[2]
@@ -266,14 +263,66 @@ def test_program_that_ends_at_sigterm_is_not_killed():
     assert processes.stop(process) == -15
 
 
-def test_process_is_recognised_by_when_it_began():
-    process = subprocess.Popen(["sleep", "60"])
-    begun = processes.process_start(process.pid)
-    processes.kill_if_same(process.pid, "0")
-    assert process.poll() is None
-    processes.kill_if_same(process.pid, begun)
-    assert process.wait() == -9
-    assert processes.process_start(process.pid) is None
+USER = "import time; time.sleep(600)"
+
+
+def test_users_of_a_folder_are_ended_and_nothing_else(tmp_path):
+    folder, other = tmp_path / "run é", tmp_path / "run é 2"
+    words = [
+        ["locscale_hybrid.parallel.worker", folder / "ranks"],  # the argument is what counts
+        ["locscale_hybrid.parallel.worker", other],
+        ["an editor", folder / "log"],
+    ]
+    started = [processes.start([sys.executable, "-c", USER, *line], os.environ) for line in words]
+    toy_tasks.wait_until(lambda: len(toy_tasks.processes_with(USER, str(folder))) == 3)
+    processes.end_users(folder)
+    assert [toy_tasks.is_alive(process.pid) for process in started] == [False, True, True]
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_user_of_a_folder_that_ignores_sigterm_is_killed(tmp_path):
+    code = (
+        "import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(600)"
+    )
+    words = [sys.executable, "-c", code, "locscale_hybrid", tmp_path]
+    process = processes.start(words, os.environ)
+    toy_tasks.wait_until((tmp_path / "up").exists)
+    processes.end_users(tmp_path, grace=0.3)
+    assert not toy_tasks.is_alive(process.pid)
+    process.wait()
+
+
+# ---- what an MPI leaves -------------------------------------------------------------------------
+
+
+def test_only_files_of_an_mpi_that_a_process_holds_are_known_and_removed(tmp_path):
+    held = [
+        tempfile.mkstemp(prefix=prefix, dir=place)
+        for prefix, place in (("hydra_hwloc_xmlfile_", "/tmp"), ("precious", tmp_path))
+    ]
+    descriptor, other = tempfile.mkstemp(prefix="hydra_hwloc_xmlfile_", dir="/tmp")
+    os.close(descriptor)  # of another job: nobody here has it open
+    shared = Path(f"/dev/shm/locscale-test-{os.getpid()}")
+    shared.write_bytes(b"1")
+    code = (
+        f"import mmap; f = open({str(shared)!r}, 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close();"
+        "print(flush=True); import time; time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        found = processes.litter_of([child.pid])  # this process is its parent
+        child.kill()
+    processes.remove_litter([*found, held[1][1]])
+    for stream, _ in held:
+        os.close(stream)
+    assert found == sorted([str(shared), held[0][1]])
+    assert [Path(name).exists() for _, name in held] == [False, True]
+    assert not shared.exists() and Path(other).exists()
+    Path(other).unlink()
+    assert processes.litter_of([child.pid]) == []
 
 
 # ---- the core as the child of an application ----------------------------------------------------
@@ -412,102 +461,8 @@ def test_held_core_ends_when_its_parent_was_killed(tmp_path):
         [sys.executable, "-c", HELD, str(tmp_path / "job.json")], stdout=subprocess.PIPE
     )
     pid = int(parent.stdout.readline())
-    begun = processes.process_start(pid)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    end = time.monotonic() + 120
-    while processes.process_start(pid) == begun is not None and time.monotonic() < end:
-        time.sleep(0.05)
-    assert processes.process_start(pid) != begun or begun is None
+    toy_tasks.wait_until(lambda: not toy_tasks.is_alive(pid))
     assert list(tmp_path.iterdir()) == []
-
-
-# ---- the lifeline -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fifo", [True, False])
-def test_lifeline_tells_when_the_parent_lets_go(tmp_path, fifo):
-    lost = threading.Event()
-    with parent_watch.Lifeline(tmp_path, fifo=fifo):
-        parent_watch.watch(tmp_path, lost.set, lost_after=5.0)
-        assert not lost.wait(0.3)
-    assert lost.wait(60.0)
-
-
-def test_lifeline_of_a_parent_that_was_killed(tmp_path):
-    code = (
-        "from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
-        "from pathlib import Path; import time;"
-        f"held = Lifeline(Path({str(tmp_path)!r})); print('up', flush=True); time.sleep(60)"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        env=processes.child_environment(os.environ),
-    )
-    assert parent.stdout.readline() == b"up\n"
-    lost = threading.Event()
-    parent_watch.watch(tmp_path, lost.set)
-    parent.kill()
-    assert lost.wait(60.0)
-    parent.wait()
-    parent.stdout.close()
-
-
-GUARDED = """
-import sys
-from pathlib import Path
-from locscale_hybrid.parallel.mpi.parent_watch import guard
-guard(Path(sys.argv[1]))
-print("up", flush=True)
-sys.stdin.read()
-"""
-
-
-def start_guarded(folder):
-    process = subprocess.Popen(
-        [sys.executable, "-c", GUARDED, str(folder)],
-        env=processes.child_environment(os.environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout.readline() == b"up\n"
-    return process
-
-
-def test_guard_kills_a_process_that_outlives_its_parent(tmp_path):
-    with parent_watch.Lifeline(tmp_path):
-        process = start_guarded(tmp_path)
-    with process:
-        assert process.wait(60.0) == -9
-
-
-def test_guard_of_a_parent_that_has_already_gone(tmp_path):
-    with parent_watch.Lifeline(tmp_path):
-        pass
-    with start_guarded(tmp_path) as process:
-        assert process.wait(60.0) == -9
-
-
-def test_guard_ends_with_a_process_that_ends_in_order(tmp_path):
-    with parent_watch.Lifeline(tmp_path):
-        with start_guarded(tmp_path) as process:
-            process.stdin.close()
-            assert process.wait(60.0) == 0
-        toy_tasks.wait_until(
-            lambda: not toy_tasks.processes_with(str(tmp_path)), seconds=toy_tasks.ORPHAN_SECONDS
-        )
-
-
-def test_file_that_stops_changing_means_a_lost_parent(tmp_path):
-    (tmp_path / parent_watch.BEAT).write_text("1")
-    lost, begin = threading.Event(), time.monotonic()
-    parent_watch.watch(tmp_path, lost.set, lost_after=0.5)
-    assert lost.wait(60.0)
-    assert time.monotonic() - begin >= 0.5
-
-
-def test_fifo_is_for_this_user_alone(tmp_path):
-    with parent_watch.Lifeline(tmp_path):
-        assert stat.S_IMODE((tmp_path / parent_watch.FIFO).stat().st_mode) == 0o600

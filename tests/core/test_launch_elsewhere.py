@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.parallel import launchers, processes, temporary_folder
+from tests import toy_tasks
 
 
 class FakeProcess:
@@ -43,12 +44,9 @@ class FakeProcess:
 
 @pytest.fixture
 def windows(monkeypatch):
-    """Windows' rules; returns the arguments of every program that was run."""
-    seen = []
+    """Windows' rules."""
     for module in (launchers, processes):
         monkeypatch.setattr(module, "IS_WINDOWS", True)
-    monkeypatch.setattr(subprocess, "run", lambda words, **keywords: seen.append((words, keywords)))
-    return seen
 
 
 def test_child_has_a_group_of_its_own_and_no_console_on_windows(windows, monkeypatch, tmp_path):
@@ -61,12 +59,11 @@ def test_child_has_a_group_of_its_own_and_no_console_on_windows(windows, monkeyp
         assert "start_new_session" not in keywords
 
 
-def test_keeper_of_a_folder_opens_no_console_on_windows(monkeypatch, tmp_path):
+def test_keeper_of_a_folder_opens_no_console_on_windows(windows, monkeypatch, tmp_path):
     started = []
-    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x8000000, raising=False)
     monkeypatch.setattr(subprocess, "Popen", lambda words, **keywords: started.append(keywords))
     temporary_folder.FolderKeeper.of(tmp_path)
-    assert started[0]["creationflags"] == 0x8000000
+    assert started[0]["creationflags"] == 0x200 | 0x8000000
 
 
 def test_child_has_a_session_of_its_own_elsewhere(monkeypatch):
@@ -78,25 +75,24 @@ def test_child_has_a_session_of_its_own_elsewhere(monkeypatch):
 def test_core_on_windows_ends_itself_and_its_children_when_stdin_closes(windows):
     process = FakeProcess(ends_at="stdin closed")
     assert processes.stop_core(process, grace=0) == 130
-    assert process.done == ["stdin closed"] and not windows
+    assert process.done == ["stdin closed"]
 
 
-def test_core_on_windows_that_does_not_is_ended_with_all_that_it_started(windows, monkeypatch):
-    process = FakeProcess(ends_at="taskkill")
-    monkeypatch.setattr(
-        subprocess,
-        "run",
-        lambda words, **keywords: (windows.append(words), process.tell("taskkill", 1)),
-    )
-    assert processes.stop_core(process, grace=0) == 1
-    assert windows == [["taskkill", "/T", "/F", "/PID", "4711"]]
-    assert process.done == ["stdin closed", "taskkill"]
-
-
-def test_core_that_taskkill_does_not_reach_is_killed(windows):
+def test_core_on_windows_that_does_not_is_killed(windows):
+    """What it has started is ended by the process that keeps its folder."""
     process = FakeProcess(ends_at="kill")
     assert processes.stop_core(process, grace=0) == -9
-    assert process.done == ["stdin closed", "kill"]
+    assert process.done == ["stdin closed", "terminate", "kill"]
+
+
+def test_users_of_a_folder_are_killed_at_once_on_windows(windows, monkeypatch, tmp_path):
+    """There is no way to ask: what is called SIGTERM there kills."""
+    code = "import time; time.sleep(600)"
+    words = [sys.executable, "-c", code, "locscale_hybrid", str(tmp_path)]
+    with subprocess.Popen(words) as process:
+        toy_tasks.wait_until(lambda: toy_tasks.processes_with(code, str(tmp_path)))
+        processes.end_users(tmp_path)
+        assert not toy_tasks.is_alive(process.pid)
 
 
 def test_core_elsewhere_gets_sigterm_then_sigkill(monkeypatch):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from locscale_hybrid.errors import StageError
 from locscale_hybrid.parallel import patience
-from locscale_hybrid.parallel.mpi import parent_watch
-from locscale_hybrid.parallel.patience import Awake, Clock, Heart, Pulse, Watch, life_file
+from locscale_hybrid.parallel.patience import Awake, Heart, Watch, life_file, stamp_in
 from tests import toy_tasks
 from tests.program import children
 
@@ -34,37 +34,8 @@ def test_time_in_which_the_process_did_not_run_does_not_count(at):
     assert awake() == pytest.approx(0.9 + 1.0 + 0.5)
 
 
-def test_clock_of_a_suspended_process_finds_nobody_late(at):
-    at(0.0)
-    clock = Clock(patience=60.0)
-    clock.started(0, 7)
-    at(100000.0)
-    assert clock.overdue() is None
-    for second in range(100001, 100062):
-        at(float(second))
-        late = clock.overdue()
-    assert late == (0, 7, 62.0)
-
-
-def test_pulse_counts_from_the_last_change_of_the_file(tmp_path):
-    seconds = [0.0]
-    pulse = Pulse(tmp_path, lambda: seconds[0])
-    life_file(tmp_path, 3).touch()
-    for now, beats, silence in (
-        (1.0, True, 0.0),
-        (4.0, False, 3.0),
-        (9.0, True, 0.0),
-        (12.0, False, 3.0),
-    ):
-        seconds[0] = now
-        if beats:
-            os.utime(life_file(tmp_path, 3), (now, now))
-        pulse.look([3, 4])
-        assert (pulse.silence(3), pulse.silence(4)) == (silence, 0.0)  # 4 has shown no file
-
-
 def test_heart_renews_its_file_and_does_not_make_it_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(patience, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(patience, "_BEAT_SECONDS", 0.02)
     path = life_file(tmp_path, 0)
     heart = Heart(1)
     heart.beat_in(path)
@@ -76,54 +47,110 @@ def test_heart_renews_its_file_and_does_not_make_it_again(tmp_path, monkeypatch)
     heart.beat_in(None)
 
 
-def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit(tmp_path):
-    seconds, found = [0.0], []
-    clock = Clock(patience=5000.0, now=lambda: seconds[0])
-    watch = Watch(
-        clock,
-        tmp_path,
-        limit=300.0,
-        workers=4,
-        found=found.append,
-        called=lambda worker: f"rank {worker} of 4",
-        remedy="run it again",
-    )
+class Watched:
+    """A watch over workers whose signs of life, and whose time, a test sets."""
+
+    def __init__(self, patience, for_task=None):
+        self.now, self.beats, self.found, self.said = 0.0, {}, [], None
+        self.watch = Watch(
+            self.beats.get,
+            4,
+            called=lambda worker: f"rank {worker} of 4",
+            found=self.found.append,
+            patience=patience,
+            for_task=for_task,
+            remedy="run it again",
+            now=lambda: self.now,
+        )
+
+    def until(self, second, *alive):
+        """Look every second; True once the watch has given a worker up."""
+        while self.now < second and self.said is None:
+            self.now += 1.0
+            self.beats.update(dict.fromkeys(alive, self.now))
+            try:
+                self.watch.look()
+            except StageError as error:
+                self.said = str(error)
+        return self.said is not None
+
+
+def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit():
+    watched = Watched(300.0, for_task=5000.0)
     for worker in (1, 2):
-        life_file(tmp_path, worker).touch()
-        clock.started(worker, worker)
-    late = None
-    while late is None:
-        seconds[0] += 1.0
-        os.utime(life_file(tmp_path, 2), (seconds[0], seconds[0]))
-        late = watch.late()
-        if seconds[0] == 35.0:
-            assert [finding.code for finding in found] == ["worker-silent"]
-    assert late == (
-        1,
-        "rank 1 of 4 has been silent for 301 s in task 1; the longest other task "
-        "took 0.0 s; run it again",
-    )
-    (finding,) = found
+        watched.watch.began(worker, worker)
+    watched.until(1.0, 1, 2)
+    assert not watched.until(31.0, 2) and watched.found == []
+    assert not watched.until(301.0, 2)
+    (finding,) = watched.found
+    assert finding.code == "worker-silent"
     assert finding.message == (
         "rank 1 of 4 has not responded for 31 s. The run ends if this lasts 300 s. Check whether "
         "that process is suspended, and whether its disk responds"
     )
-
-
-def test_worker_that_falls_silent_again_is_said_again(tmp_path):
-    seconds, found = [0.0], []
-    clock = Clock(now=lambda: seconds[0])
-    watch = Watch(
-        clock, tmp_path, limit=300.0, workers=4, called=str, found=found.append, remedy=""
+    assert watched.until(302.0, 2)
+    assert watched.said == (
+        "rank 1 of 4 has been silent for 302 s in task 1; the longest other task "
+        "took 0.0 s; run it again"
     )
-    life_file(tmp_path, 0).touch()
-    clock.started(0, 0)
-    for second in range(120):
-        seconds[0] = float(second)
-        if 40 < second < 60:
-            os.utime(life_file(tmp_path, 0), (second, second))
-        watch.late()
-    assert len(found) == 2
+
+
+def test_worker_that_falls_silent_again_is_said_again():
+    watched = Watched(300.0)
+    watched.watch.began(0, 0)
+    watched.until(1.0, 0)
+    watched.until(40.0)
+    watched.until(60.0, 0)
+    watched.until(120.0)
+    assert len(watched.found) == 2
+
+
+def test_worker_that_has_never_shown_a_sign_is_not_taken_for_silent():
+    watched = Watched(60.0, for_task=900.0)
+    watched.watch.began(3, 7)
+    assert not watched.until(900.0) and watched.found == []
+    assert watched.until(902.0)
+
+
+@pytest.mark.parametrize(
+    ("patience", "for_task", "longest", "limit"),
+    [
+        (50.0, None, 0.0, 50.0),
+        (50.0, 900.0, 0.0, 900.0),  # a plan of long tasks gets more
+        (50.0, 1.0, 0.0, 50.0),  # and never less
+        (100.0, None, 60.0, 600.0),  # ten times what another took
+    ],
+)
+def test_task_that_takes_too_long_is_given_up_although_its_worker_lives(
+    patience, for_task, longest, limit
+):
+    watched = Watched(patience, for_task)
+    watched.watch.began(1, 1)
+    watched.until(longest, 1)
+    assert watched.watch.ended(1) and not watched.watch.ended(1)
+    watched.watch.began(0, 7)
+    assert not watched.until(longest + limit, 0)
+    assert watched.until(longest + limit + 2, 0)
+    assert "in task 7" in watched.said
+
+
+def test_watch_of_a_suspended_process_finds_nobody_late(at):
+    at(0.0)
+    watch = Watch(lambda worker: 1, 2, called=str, found=pytest.fail, patience=60.0)
+    watch.began(0, 7)
+    for second in range(2):
+        at(float(second))
+        watch.look()
+    at(100000.0)
+    watch.look()
+
+
+def test_stamp_is_that_of_the_file(tmp_path):
+    stamp = stamp_in(tmp_path)
+    assert stamp(3) is None
+    life_file(tmp_path, 3).touch()
+    os.utime(life_file(tmp_path, 3), (5, 5))
+    assert stamp(3) == 5_000_000_000
 
 
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 1.0), (100, 1.0), (500, 5.0), (5000, 10.0)])
@@ -193,25 +220,3 @@ def test_stopped_process_that_goes_on_in_time_ends_nothing(tmp_path):
         os.kill(pid, signal.SIGCONT)
         output, _ = process.communicate(timeout=120)
     assert (process.returncode, output) == (0, "2 processes\n")
-
-
-def test_parent_that_is_suspended_is_not_lost_where_there_is_no_fifo(tmp_path):
-    code = (
-        "from locscale_hybrid.parallel.mpi.parent_watch import Lifeline;"
-        "from pathlib import Path; import time;"
-        f"held = Lifeline(Path({str(tmp_path)!r}), fifo=False); print('up', flush=True); "
-        "time.sleep(600)"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    lost = []
-    try:
-        assert parent.stdout.readline() == b"up\n"
-        os.kill(parent.pid, signal.SIGSTOP)
-        parent_watch.watch(tmp_path, lambda: lost.append(True), lost_after=1.0)
-        time.sleep(3.0)
-        assert not lost
-    finally:
-        parent.kill()
-        parent.wait()
-        parent.stdout.close()
-    toy_tasks.wait_until(lambda: lost)

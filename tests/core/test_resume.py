@@ -257,10 +257,12 @@ def test_one_map_and_no_model_can_be_resumed(case, tmp_path):
 
 def test_folder_of_a_killed_run_goes_and_that_of_a_living_one_stays(tmp_path):
     outputs = output_paths(tmp_path / "out.mrc", processing_folder=tmp_path / "job")
-    (tmp_path / "job/run-dead").mkdir(parents=True)
-    (tmp_path / "job/run-dead/powers.npy").touch()
+    for name in ("run-dead", "run-dead-at-once"):
+        (tmp_path / "job" / name).mkdir(parents=True)
+    for name in ("in_use", "powers.npy"):
+        (tmp_path / "job/run-dead" / name).touch()
     with job_folder(outputs) as living:
-        assert not (tmp_path / "job/run-dead").exists()
+        assert list((tmp_path / "job").iterdir()) == [living]
         with job_folder(outputs) as other:
             assert living.is_dir()
             assert other != living

@@ -1,6 +1,6 @@
 """The real program on ranks that it starts itself, and what goes wrong with them."""
 
-import json
+import contextlib
 import os
 import signal
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import Program, children, make_case
-from tests.toy_tasks import ORPHAN_SECONDS, is_alive, wait_until
+from tests.toy_tasks import ORPHAN_SECONDS, is_alive, rank_of, wait_until
 
 pytestmark = [
     pytest.mark.mpi,
@@ -42,16 +42,14 @@ def temporary(tmp_path):
 
 
 def ranks_of(program):
-    """Process numbers of the ranks that a program has started."""
-
-    def is_rank(pid):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            return b"locscale_hybrid.parallel.mpi.worker" in command
-        except OSError:
-            return False
-
-    return [pid for pid in children(program.process.pid) if is_rank(pid)]
+    """Process numbers of the ranks that a program has started, by rank."""
+    found = {}
+    for pid in children(program.process.pid):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"python" in words[0] and b"locscale_hybrid.parallel.worker" in words:
+                found[rank_of(pid)] = pid
+    return found
 
 
 def started(case, folder, temporary, *words):
@@ -60,25 +58,11 @@ def started(case, folder, temporary, *words):
     )
 
 
-def at_work(program, ranks, temporary):
-    """Wait for the scaling and for its ranks to be up, mpiexec's helpers excepted."""
+def at_work(program, ranks):
+    """Wait for the scaling and for its ranks to be up; their process numbers by rank."""
     program.until("scaling")
-    found = []
-
-    def all_there():
-        found[:] = [pid for pid in ranks_of(program) if not _is_launcher(pid)]
-        return len(found) >= ranks == len(list(temporary.rglob("rank-*.ready")))
-
-    wait_until(all_there)
-    return found
-
-
-def _is_launcher(pid):
-    """Whether a process passes the worker's name on without being one."""
-    try:
-        return b"python" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-    except OSError:
-        return True
+    wait_until(lambda: len(ranks_of(program)) == ranks)
+    return ranks_of(program)
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
@@ -93,7 +77,7 @@ def test_ranks_give_the_bytes_of_serial_and_leave_nothing(case, serial, tmp_path
 def test_signal_while_ranks_work_ends_all(case, tmp_path, temporary, number):
     before = case.hashes()
     with started(case, tmp_path, temporary, "-np", 2, *LONGER) as program:
-        ranks = at_work(program, 2, temporary)
+        ranks = at_work(program, 2).values()
         program.process.send_signal(number)
         assert program.end() in (130, 0)
         assert program.said("result") or "interrupted" in program.error
@@ -104,11 +88,10 @@ def test_signal_while_ranks_work_ends_all(case, tmp_path, temporary, number):
 
 def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 3, *LONGER) as program:
-        ranks = at_work(program, 3, temporary)
-        (said,) = temporary.rglob("rank-1.ready")  # a rank has a guard beside it
-        os.kill(json.loads(said.read_text())["pid"], signal.SIGKILL)
+        ranks = at_work(program, 3)
+        os.kill(ranks[1], signal.SIGKILL)
         code = program.end()
-    wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
+    wait_until(lambda: not any(map(is_alive, ranks.values())), seconds=ORPHAN_SECONDS)
     assert list(temporary.iterdir()) == []
     if program.said("result"):  # the work was over
         assert code == 0
@@ -120,9 +103,10 @@ def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
 
 def test_killed_program_leaves_no_rank(case, tmp_path, temporary):
     with started(case, tmp_path, temporary, "-np", 3, *LONGER) as program:
-        ranks = at_work(program, 3, temporary)
+        ranks = at_work(program, 3).values()
         program.process.kill()
         wait_until(lambda: not any(map(is_alive, ranks)), seconds=ORPHAN_SECONDS)
+    wait_until(lambda: list(temporary.iterdir()) == [])
     assert not (tmp_path / "out.mrc").exists()
 
 

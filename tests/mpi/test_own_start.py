@@ -101,7 +101,7 @@ def test_parent_killed_while_ranks_start_leaves_no_rank(mpi, plan, temporary, de
     folder = plan(100, seconds=0.1)
 
     def ranks():
-        return toy_tasks.processes_with("locscale_hybrid.parallel.mpi.worker", str(temporary))
+        return toy_tasks.processes_with("locscale_hybrid.parallel.worker", str(temporary))
 
     process = mpi.start(
         *mpi.toy_map("mpi", 3, folder), environment=mpi.environment(TMPDIR=str(temporary))

@@ -25,13 +25,6 @@ def start(mpi, kind, folder, patience):
     return process
 
 
-def rank_of(pid):
-    """Rank of a process, by its environment."""
-    with open(f"/proc/{pid}/environ", "rb") as stream:
-        found = re.search(rb"(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)", stream.read())
-    return int(found[1])
-
-
 @KINDS
 def test_run_that_was_suspended_as_a_whole_goes_on_where_it_was(mpi, plan, serial_bytes, kind):
     folder = plan(12, seconds=0.4)
@@ -66,7 +59,7 @@ def test_ranks_whose_program_alone_was_suspended_finish_their_plan(mpi, plan, se
 def test_stopped_rank_is_said_and_ends_the_run_whatever_a_task_may_take(mpi, plan, kind, number):
     folder = plan(400, seconds=0.05, patience=3600.0)
     with start(mpi, kind, folder, 6.0) as process:
-        (pid,) = (pid for pid in ranks(folder) if rank_of(pid) == number)
+        (pid,) = (pid for pid in ranks(folder) if toy_tasks.rank_of(pid) == number)
         os.kill(pid, signal.SIGSTOP)
         output, errors = process.communicate(timeout=200)
     assert process.returncode != 0

@@ -19,7 +19,7 @@ from ..findings import Finding
 from ..outputs import check_outputs
 from ..parallel.executors import Executor, SerialExecutor, local_executor
 from ..parallel.launchers import Launcher, launcher_of
-from ..parallel.mpi.comm_world import CommWorldExecutor, comm_world, require_same_words, serve
+from ..parallel.mpi.comm_world import CommWorldExecutor, comm_world, require_same_words, serve_ranks
 from ..parallel.temporary_folder import FolderKeeper
 from ..parallel.threads import THREAD_VARIABLES, cores
 from ..progress import Progress
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _screen(words).error(error.code, str(error))
         return error.exit_code
     if comm.Get_rank() > 0:
-        serve(comm)
+        serve_ranks(comm)
         return 0
     world = CommWorldExecutor(comm)
     code = _FAILED
@@ -86,16 +86,6 @@ def _send_home(world: CommWorldExecutor, code: int) -> None:
         world.abort(code)
 
 
-def _give_up(
-    screen: Screen, world: CommWorldExecutor, interruption: Interruption, message: str
-) -> None:
-    """End all ranks because this one, rank 0, does not react any more."""
-    screen.error(StageError.code, message)
-    if interruption.last_resort is not None:
-        interruption.last_resort()
-    world.abort(_FAILED)
-
-
 def _screen(words: Sequence[str]) -> Screen:
     """Make the screen that the words ask for, whatever else is wrong with them."""
     spelled = in_long_spelling(words, spellings(build_parser()))[0]
@@ -113,8 +103,6 @@ def _lead(words: Sequence[str], launcher: Launcher | None, world: CommWorldExecu
     debug = _asks_for("debug", words)
     try:
         with Interruption() as interruption:
-            if world is not None:
-                world.when_stuck = functools.partial(_give_up, screen, world, interruption)
             return _obey(words, screen, launcher, world, interruption)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         exit_code, code, message = explain(error)

@@ -7,7 +7,7 @@ from typing import Self
 
 from ..findings import Finding
 from .launchers import mpiexec_candidates
-from .mpi.executor import MpiexecExecutor
+from .mpi.mpiexec import MpiexecExecutor
 from .pool import ProcessExecutor
 from .tasks import Executor, Report, Task
 
@@ -87,5 +87,5 @@ def local_executor(
                 "'locscale-hybrid[mpi]' brings MPI)",
             )
         )
-        return ProcessExecutor(processes, found=found)
+        return ProcessExecutor(processes, scratch=scratch, found=found)
     return MpiexecExecutor(processes, programs, scratch=scratch, found=found)

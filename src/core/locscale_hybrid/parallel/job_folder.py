@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ..errors import InputError
 from ..outputs import OutputPaths
 from .processes import python_executable
@@ -15,6 +17,7 @@ from .temporary_folder import FolderKeeper
 
 _RUN_PREFIX = "run-"
 _LOCK = "in_use"
+_TRIES = 5
 
 
 @contextmanager
@@ -49,6 +52,7 @@ def job_folder(outputs: OutputPaths) -> Iterator[Path]:
         try:
             yield folder
         finally:
+            held.close()  # Windows removes no file that is open
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -61,30 +65,25 @@ def _python() -> Path:
 
 
 def _folder_among_others(named: Path, held: contextlib.ExitStack) -> Path:
-    """A folder with a lock that is held as long as the run lives; dead ones beside it go."""
-    with contextlib.ExitStack() as briefly:
-        alone = _locked(named, os.O_RDONLY, briefly)  # so that no folder is seen without its lock
-        for path in named.glob(f"{_RUN_PREFIX}*") if alone else ():
-            with contextlib.ExitStack() as mine:
-                if _locked(path / _LOCK, os.O_RDWR | os.O_CREAT, mine):
-                    shutil.rmtree(path, ignore_errors=True)
+    """Make a folder with a lock that is held as long as the run lives; dead ones beside it go."""
+    for path in named.glob(f"{_RUN_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            path.rmdir()  # of a run that was killed before it had a lock
+        with contextlib.ExitStack() as mine:
+            if (path / _LOCK).exists() and _locked(path / _LOCK, mine):
+                shutil.rmtree(path, ignore_errors=True)
+    for _ in range(_TRIES):  # another run may have taken a new one for dead
         folder = Path(tempfile.mkdtemp(prefix=_RUN_PREFIX, dir=named))
-        _locked(folder / _LOCK, os.O_RDWR | os.O_CREAT, held)
+        if _locked(folder / _LOCK, held) and (folder / _LOCK).exists():
+            break
     return folder
 
 
-def _locked(path: Path, flags: int, held: contextlib.ExitStack) -> bool:
+def _locked(path: Path, held: contextlib.ExitStack) -> bool:
     """Take a lock until the stack closes; False where another has it or there are no locks."""
+    lock = FileLock(path, timeout=0, mode=0o600, thread_local=False)
     try:
-        import fcntl
-    except ImportError:  # Windows: folders of killed runs stay
+        held.enter_context(lock)
+    except (Timeout, OSError, NotImplementedError):
         return False
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except OSError:
-        return False
-    held.callback(os.close, descriptor)
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+    return True

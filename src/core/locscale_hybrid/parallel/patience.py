@@ -1,109 +1,60 @@
-"""How long another process may be silent before the run is given up.
-
-Silence is counted in the time that the watching process was awake.  A run that was suspended as a
-whole, by Ctrl-Z, by a queue or by the lid of a laptop, then goes on where it was.
+"""Watch the workers of a plan: say which of them is silent, and give the run up in the end.
 
 A worker is silent when a task takes far longer than any other did, or when the worker shows no
 sign of life.  It shows one every second, from a thread of its own, as the time stamp of a file in
 the folder of the plan: that works on every host that sees the folder, and with a full disk.
+
+Silence is counted in the time that the watching process was awake.  A run that was suspended as a
+whole, by Ctrl-Z, by a queue or by the lid of a laptop, then goes on where it was.
 """
 
 import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import StageError
 from ..findings import Finding
 
-BEAT_SECONDS = 1.0  # between two signs of life, and between two looks at them
+PATIENCE = 300.0  # s of silence after which a run is given up
+NOTICE_SECONDS = 30.0  # s of silence after which the user hears of it
+_BEAT_SECONDS = 1.0  # between two signs of life, and between two looks at them
 _LONGEST_BEAT = 10.0  # s, for so many workers that a file server would feel them
 _WORKERS_A_SECOND = 100
-NOTICE_SECONDS = 30.0  # without one, after which the user hears of it
 _LEAST_BEATS = 5  # that are missed before a worker counts as silent
+_FACTOR = 10.0  # a task is overdue after so many times the longest one
 _STEP = 1.0  # s; whoever watches looks several times a second
 
 
 class Awake:
-    """Seconds for which this process was awake: between two calls at most `step` counts.
+    """Seconds for which this process was awake: between two calls at most one counts."""
 
-    Parameters
-    ----------
-    step : float
-        s, longer than the time between two calls of a process that is awake.
-    """
-
-    def __init__(self, step: float = _STEP) -> None:
-        self._step, self._seconds, self._last = step, 0.0, time.monotonic()
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
+        self._seconds, self._last = 0.0, time.monotonic()
 
     def __call__(self) -> float:
-        """The seconds so far."""
-        with self._lock:
-            now = time.monotonic()
-            self._seconds += min(now - self._last, self._step)
-            self._last = now
-            return self._seconds
-
-
-@dataclass
-class Clock:
-    """Notices a worker that has been at one task for far longer than any task took.
-
-    Parameters
-    ----------
-    patience : float
-        s; no task counts as overdue before.
-    factor : float
-        A task is overdue after `factor` times the longest task so far.
-    now : callable
-        The time in s.
-    """
-
-    patience: float = 300.0
-    factor: float = 10.0
-    longest: float = 0.0
-    busy: dict[int, tuple[int, float]] = field(default_factory=dict)
-    now: Callable[[], float] = field(default_factory=Awake)
-
-    def started(self, worker: int, task: int) -> None:
-        """`worker` begins `task`, the first of those it has."""
-        self.busy[worker] = (task, self.now())
-
-    def finished(self, worker: int) -> float:
-        """`worker` has done, or given up, what it began; how long that took, s."""
-        if worker not in self.busy:
-            return 0.0
-        _, begin = self.busy.pop(worker)
-        took = self.now() - begin
-        self.longest = max(self.longest, took)
-        return took
-
-    def overdue(self) -> tuple[int, int, float] | None:
-        """Worker, task and seconds of the first worker that is overdue."""
-        now, limit = self.now(), max(self.patience, self.factor * self.longest)
-        late = [
-            (worker, task, now - begin)
-            for worker, (task, begin) in list(self.busy.items())
-            if now - begin > limit
-        ]
-        return min(late) if late else None
+        """Return the seconds so far."""
+        now = time.monotonic()
+        self._seconds += min(now - self._last, _STEP)
+        self._last = now
+        return self._seconds
 
 
 def life_file(folder: Path, worker: int) -> Path:
-    """The file whose time stamp shows that a worker lives."""
+    """Return the file whose time stamp shows that a worker lives."""
     return folder / f".alive-{worker}"
 
 
 def beat_seconds(workers: int) -> float:
-    """Seconds between two signs of life of one of so many workers."""
-    return min(max(BEAT_SECONDS, workers / _WORKERS_A_SECOND), _LONGEST_BEAT)
+    """Return the seconds between two signs of life of one of so many workers."""
+    return min(max(_BEAT_SECONDS, workers / _WORKERS_A_SECOND), _LONGEST_BEAT)
 
 
 class Heart:
-    """Shows that this process lives, by a thread that ends with it.
+    """Show that this process lives, by a thread that ends with it.
 
     Parameters
     ----------
@@ -112,9 +63,9 @@ class Heart:
     """
 
     def __init__(self, workers: int) -> None:
-        self._workers = workers
+        self._every = beat_seconds(workers)
         self._path: Path | None = None
-        self._thread: threading.Thread | None = None
+        threading.Thread(target=self._beat, daemon=True).start()
 
     def beat_in(self, path: Path | None) -> None:
         """Renew the time stamp of this file from now on; None: of no file."""
@@ -122,136 +73,139 @@ class Heart:
             with contextlib.suppress(OSError):
                 path.touch()
         self._path = path
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._beat, daemon=True)
-            self._thread.start()
 
     def _beat(self) -> None:
         """Renew it, again and again; a file that is gone is not made again."""
         while True:
-            time.sleep(beat_seconds(self._workers))
+            time.sleep(self._every)
             path = self._path
             if path is not None:
                 with contextlib.suppress(OSError):
                     os.utime(path)
 
 
-class Pulse:
-    """For how long workers have shown no sign of life, as their watcher sees it.
+def stamp_in(folder: Path) -> Callable[[int], int | None]:
+    """Look at the time stamps of the workers of a plan; None for a worker without one."""
 
-    Parameters
-    ----------
-    folder : Path
-        Of the plan.
-    now : callable
-        The time in s.
-    workers : int
-        How many there are.
-    """
+    def stamp(worker: int) -> int | None:
+        """Open the file, since a network file system then asks its server."""
+        try:
+            descriptor = os.open(life_file(folder, worker), os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            return os.fstat(descriptor).st_mtime_ns
+        finally:
+            os.close(descriptor)
 
-    def __init__(self, folder: Path, now: Callable[[], float], workers: int = 1) -> None:
-        self._folder, self._now, self._every = folder, now, beat_seconds(workers)
-        self._seen: dict[int, tuple[int, float]] = {}
-        self._looked = float("-inf")
-
-    def look(self, workers: Iterable[int]) -> None:
-        """Look at the files of the workers, as often as they are renewed at most."""
-        now = self._now()
-        if now - self._looked < self._every:
-            return
-        self._looked = now
-        for worker in workers:
-            stamp = _stamp(life_file(self._folder, worker))
-            if stamp is None:
-                self._seen.pop(worker, None)
-            elif worker not in self._seen or self._seen[worker][0] != stamp:
-                self._seen[worker] = (stamp, now)
-
-    def silence(self, worker: int) -> float:
-        """Seconds without a sign of life; 0 for a worker that has never shown one."""
-        return self._now() - self._seen[worker][1] if worker in self._seen else 0.0
+    return stamp
 
 
-def _stamp(path: Path) -> int | None:
-    """Time stamp of a file; by opening it, since a network file system then asks its server."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        return os.fstat(descriptor).st_mtime_ns
-    finally:
-        os.close(descriptor)
+@dataclass
+class _Seen:
+    """What was seen of a worker since it began a task."""
+
+    task: int | None
+    began: float
+    beat: float  # when its sign of life last changed
+    stamp: int | None = None
+    said: bool = False
 
 
 class Watch:
-    """Notices workers of one plan that are silent, says so, and then gives the run up.
+    """Notice workers that are silent, say so, and then give the run up.
 
     Parameters
     ----------
-    clock : Clock
-    folder : Path
-        Of the plan.
-    limit : float
-        s without a sign of life after which the run is given up.
+    stamp : callable
+        A number for a worker that changes while it lives; see `stamp_in`.
     workers : int
         How many there are.
     called : callable
         What to call a worker in a message.
     found : callable
         Told once of each worker that shows no sign of life for NOTICE_SECONDS, or half the limit.
+    patience : float
+        s without a sign of life, or at one task, after which the run is given up.
+    for_task : float, optional
+        s that a task may take, where that is more.
     remedy : str
         The end of the sentence about a worker that is silent for too long.
+    now : callable, optional
+        The time in s.
     """
 
     def __init__(
         self,
-        clock: Clock,
-        folder: Path,
-        *,
-        limit: float,
+        stamp: Callable[[int], int | None],
         workers: int,
+        *,
         called: Callable[[int], str],
         found: Callable[[Finding], None],
-        remedy: str,
+        patience: float = PATIENCE,
+        for_task: float | None = None,
+        remedy: str = "see whether its host and disk answer, and run it again",
+        now: Callable[[], float] | None = None,
     ) -> None:
-        self.clock, self._called, self._found, self._remedy = clock, called, found, remedy
-        self._beat = beat_seconds(workers)
-        self._limit = max(limit, _LEAST_BEATS * self._beat)
-        self._pulse = Pulse(folder, clock.now, workers)
-        self._said: set[int] = set()
+        self._stamp, self._called, self._found, self._remedy = stamp, called, found, remedy
+        self._every = beat_seconds(workers)
+        self._limit = max(patience, _LEAST_BEATS * self._every)
+        self._for_task = max(patience, for_task or 0.0)
+        self._now = now or Awake()
+        self._looked = self._now()
+        self._longest = 0.0
+        self._busy: dict[int, _Seen] = {}
 
-    def late(self) -> tuple[int, str] | None:
-        """A worker that is silent for too long, and the sentence about it."""
-        busy = dict(self.clock.busy)
-        self._pulse.look(busy)
-        late = self.clock.overdue()
-        for worker, (task, _) in sorted(busy.items()):
-            seconds = self._pulse.silence(worker)
-            if seconds > self._limit:
-                late = late or (worker, task, seconds)
-            elif seconds > min(NOTICE_SECONDS, self._limit / 2) and worker not in self._said:
-                self._said.add(worker)
-                self._found(no_sign_of_life(self._called(worker), seconds, self._limit))
-            elif seconds < 2 * self._beat:
-                self._said.discard(worker)
-        if late is None:
-            return None
-        worker, task, seconds = late
-        return worker, (
-            f"{self._called(worker)} has been silent for {seconds:.0f} s in task "
-            f"{task}; the longest other task took {self.clock.longest:.1f} s; "
-            f"{self._remedy}"
+    def began(self, worker: int, task: int | None = None) -> None:
+        """Note that a worker has been given a task, or is to be watched at all."""
+        now = self._now()
+        self._busy[worker] = _Seen(task, now, now)
+
+    def ended(self, worker: int) -> bool:
+        """Note that a worker is done; False when it had nothing to do."""
+        seen = self._busy.pop(worker, None)
+        if seen is not None:
+            self._longest = max(self._longest, self._now() - seen.began)
+        return seen is not None
+
+    def look(self) -> None:
+        """Look at the workers, as often as they show that they live at most.
+
+        Raises
+        ------
+        StageError
+            If one is silent for too long.
+        """
+        now = self._now()
+        if now - self._looked < self._every:
+            return
+        self._looked = now
+        for worker, seen in sorted(self._busy.items()):
+            stamp = self._stamp(worker)
+            if stamp is None or stamp != seen.stamp:
+                seen.stamp, seen.beat, seen.said = stamp, now, False
+            silent, at_task = now - seen.beat, now - seen.began
+            overdue = max(self._for_task, _FACTOR * self._longest)
+            if silent > self._limit or (seen.task is not None and at_task > overdue):
+                raise StageError(self._sentence(worker, seen, max(silent, at_task)))
+            if silent > min(NOTICE_SECONDS, self._limit / 2) and not seen.said:
+                seen.said = True
+                self._found(self._warning(worker, silent))
+
+    def _sentence(self, worker: int, seen: _Seen, seconds: float) -> str:
+        """Say which worker is silent for too long."""
+        where = ""
+        if seen.task is not None:
+            where = f" in task {seen.task}; the longest other task took {self._longest:.1f} s"
+        return f"{self._called(worker)} has been silent for {seconds:.0f} s{where}; {self._remedy}"
+
+    def _warning(self, worker: int, seconds: float) -> Finding:
+        """Say that a worker does not respond."""
+        return Finding(
+            "worker-silent",
+            "warning",
+            f"{self._called(worker)} has not responded for {seconds:.0f} s. "
+            f"The run ends if this lasts {self._limit:.0f} s. Check whether that process is "
+            "suspended, and whether its disk responds",
+            {"seconds": round(seconds)},
         )
-
-
-def no_sign_of_life(name: str, seconds: float, limit: float) -> Finding:
-    """The warning about a worker that does not respond."""
-    return Finding(
-        "worker-silent",
-        "warning",
-        f"{name} has not responded for {seconds:.0f} s. "
-        f"The run ends if this lasts {limit:.0f} s. Check whether that process is "
-        "suspended, and whether its disk responds",
-        {"seconds": round(seconds)},
-    )

@@ -1,25 +1,113 @@
-"""A pool of processes of this program, where there is no MPI."""
+"""A pool of processes of this program, where there is no MPI; and how any worker is started."""
 
 import contextlib
+import json
 import logging
-import multiprocessing
 import os
-import signal
+import queue
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ..errors import StageError
 from ..findings import Finding
-from .patience import Clock, Heart, Watch, life_file
-from .tasks import GRACE, ORPHANED, Failure, Report, Task, death, load_task, task_name
-from .threads import THREAD_VARIABLES, fft_share
+from .dealing import Message, deal, lines_of
+from .patience import PATIENCE
+from .processes import PACKAGES, child_environment, python_executable, start, stop
+from .tasks import GRACE, Report, Task, death
 
 log = logging.getLogger(__name__)
+
+_MODULE = "locscale_hybrid.parallel.worker"
+_WAIT = 0.1  # s
+_LINES_KEPT = 100
+
+
+def worker_words(folder: Path, workers: int, number: int | str, patience: float) -> list[str]:
+    """Return the command line of a worker; see `worker`."""
+    words = [python_executable(), "-P", "-m", _MODULE, folder, workers, number, patience]
+    return [str(word) for word in words]
+
+
+class Child:
+    """A program that exchanges JSON lines with this one, read by a thread.
+
+    Parameters
+    ----------
+    words : list of str
+    function : callable
+        A task; the program must find its package too.
+    number : int
+        Goes with what it says.
+    said : queue
+        Where its messages go.
+    variables : dict of str to str, optional
+        Defaults of its environment.
+    errors : Path, optional
+        File for what it writes on stderr; None: where this process writes.
+    """
+
+    def __init__(
+        self,
+        words: list[str],
+        function: Task,
+        number: int,
+        said: "queue.SimpleQueue[tuple[int, Message]]",
+        *,
+        variables: dict[str, str] | None = None,
+        errors: Path | None = None,
+    ) -> None:
+        environment = child_environment(os.environ, packages=(*PACKAGES, function.__module__))
+        pipe = subprocess.PIPE
+        self.process = start(
+            words, (variables or {}) | environment, stdin=pipe, output=pipe, errors=errors
+        )
+        self.other_lines: list[str] = []
+        self._number, self._said = number, said
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def send(self, message: Message) -> None:
+        """Write a message; to one that is gone it makes no difference."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def has_ended(self) -> bool:
+        """Test whether it is gone; its last messages are there then."""
+        if self.process.poll() is None:
+            return False
+        self._reader.join(1.0)
+        return True
+
+    def end(self, grace: float) -> None:
+        """Ask it to end, wait, then make it end; not for what others hold open."""
+        self.send({"finish": True})
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(grace)
+        stop(self.process, 0.0 if grace == 0 else GRACE)
+        self._reader.join(1.0)
+
+    def _read(self) -> None:
+        """Take lines as they come."""
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in lines_of(stream.fileno()):
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    message = None
+                if isinstance(message, dict):
+                    self._said.put((self._number, message))
+                elif len(self.other_lines) < _LINES_KEPT:
+                    self.other_lines.append(line.decode(errors="replace").strip())
 
 
 class ProcessExecutor:
@@ -29,8 +117,10 @@ class ProcessExecutor:
     ----------
     workers : int
         Number of processes; they start with the first plan and stay until `close`.
+    scratch : Path, optional
+        A folder that a `FolderKeeper` keeps: it ends them when this process is killed.
     patience : float
-        s; see `patience.Clock`.
+        s; see `patience.Watch`.
     found : callable, optional
         Told of a process that does not respond.
     """
@@ -39,15 +129,16 @@ class ProcessExecutor:
         self,
         workers: int,
         *,
-        patience: float = 300.0,
+        scratch: Path | None = None,
+        patience: float = PATIENCE,
         found: Callable[[Finding], None] | None = None,
     ) -> None:
-        self.workers = workers
-        self._found = found or (lambda finding: log.warning(finding.message))
-        self._patience = patience
-        self._processes: list[multiprocessing.process.BaseProcess] = []
-        self._connections: list[Connection] = []
-        self._coming_up: set[int] = set()
+        self.workers, self.patience = workers, patience
+        self.found = found or (lambda finding: log.warning(finding.message))
+        self.free: set[int] = set()
+        self._scratch = scratch or Path(os.devnull)
+        self._children: list[Child] = []
+        self._said: queue.SimpleQueue[tuple[int, Message]] = queue.SimpleQueue()
 
     @property
     def name(self) -> str:
@@ -64,24 +155,35 @@ class ProcessExecutor:
         patience: float | None = None,
     ) -> None:
         """Run the tasks in the pool; see `tasks.Executor.map`."""
-        name = task_name(function)
-        if not self._processes:
-            self._start()
         try:
-            clock = Clock(max(self._patience, patience or 0.0))
-            watch = Watch(
-                clock,
-                folder,
-                limit=self._patience,
-                workers=self.workers,
-                called=self._called,
-                found=self._found,
-                remedy="see whether its disk answers, and run it again",
-            )
-            self._deal(name, folder, count, watch, progress)
+            for number in range(len(self._children), self.workers):
+                words = worker_words(self._scratch, self.workers, number, self.patience)
+                self._children.append(Child(words, function, number, self._said))
+            deal(self, function, folder, count, progress=progress, patience=patience)
         except BaseException:
             self._end(0.0)
             raise
+
+    def called(self, worker: int) -> str:
+        """Return what to call a worker in a message."""
+        return f"process {worker + 1} of {self.workers}"
+
+    def send(self, worker: int, message: Message) -> None:
+        """Give a worker a message."""
+        self._children[worker].send(message)
+
+    def answers(self) -> list[tuple[int, Message]]:
+        """Wait a moment for what workers say; StageError when one of them is gone."""
+        try:
+            return [self._said.get(timeout=_WAIT)]
+        except queue.Empty:
+            gone = [number for number, child in enumerate(self._children) if child.has_ended()]
+        if gone and self._said.empty():
+            raise StageError(
+                f"{self.called(gone[0])} {death(self._children[gone[0]].process.returncode)}; "
+                "use fewer processes with -np if memory is short"
+            )
+        return []
 
     def close(self) -> None:
         """End the processes: ask, wait 3 s, kill."""
@@ -95,169 +197,13 @@ class ProcessExecutor:
         """Close it."""
         self.close()
 
-    def _start(self) -> None:
-        """Start the processes with one BLAS thread each, deaf to Ctrl-C from the terminal."""
-        context = multiprocessing.get_context("spawn")
-        with _environment_of_children(), _interrupts_held():
-            for number in range(self.workers):
-                here, there = context.Pipe()
-                process = context.Process(
-                    target=_serve, args=(there, self.workers, number), daemon=True
-                )
-                process.start()
-                there.close()
-                self._processes.append(process)
-                self._connections.append(here)
-        self._coming_up = set(range(self.workers))
-
-    def _deal(
-        self, name: str, folder: Path, count: int, watch: Watch, progress: Report | None
-    ) -> None:
-        """Give each process a task, and the next one when it is done."""
-        given, done, clock = 0, 0, watch.clock
-        free = [worker for worker in range(self.workers) if worker not in self._coming_up]
-        while done < count:
-            while free and given < count:
-                worker = free.pop()
-                self._send(worker, (name, str(folder), given))
-                clock.started(worker, given)
-                given += 1
-            for worker in self._answers(watch):
-                free.append(worker)
-                if worker in self._coming_up:
-                    self._coming_up.remove(worker)
-                else:
-                    clock.finished(worker)
-                    done += 1
-            if progress is not None:
-                progress(done / count)
-
-    def _answers(self, watch: Watch) -> list[int]:
-        """The workers that are up or done; StageError when one failed, died or is silent."""
-        clock = watch.clock
-        working = {*clock.busy, *self._coming_up}
-        ready = wait(
-            [
-                *(self._connections[worker] for worker in working),
-                *(process.sentinel for process in self._processes),
-            ],
-            timeout=0.1,
-        )
-        answered = [worker for worker in sorted(working) if self._connections[worker] in ready]
-        for worker in answered:
-            try:
-                answer: dict[str, Any] | None = self._connections[worker].recv()
-            except (EOFError, OSError):
-                raise self._died(worker) from None
-            if answer is not None:
-                failure = Failure.from_dict(answer)
-                raise replace(
-                    failure, worker=self._called(worker), task=clock.busy[worker][0]
-                ).error()
-        dead = [
-            number for number, process in enumerate(self._processes) if process.sentinel in ready
-        ]
-        if dead and not answered:
-            raise self._died(dead[0])
-        late = watch.late()
-        if late is not None and late[0] not in answered:
-            raise StageError(late[1])
-        return answered
-
-    def _send(self, worker: int, message: tuple[str, str, int]) -> None:
-        """Send a task; StageError when the process is gone."""
-        try:
-            self._connections[worker].send(message)
-        except OSError:
-            raise self._died(worker) from None
-
-    def _called(self, worker: int) -> str:
-        """What to call a worker in a message."""
-        return f"process {worker + 1} of {self.workers}"
-
-    def _died(self, worker: int) -> StageError:
-        """The sentence about a process that is gone."""
-        process = self._processes[worker]
-        process.join(1.0)
-        return StageError(
-            f"{self._called(worker)} {death(process.exitcode)}; "
-            "use fewer processes with -np if memory is short"
-        )
-
     def _end(self, grace: float) -> None:
-        """Ask the processes to end, then kill what is left after `grace` s."""
-        for connection in self._connections:
-            with contextlib.suppress(OSError):
-                connection.send(None)
+        """Ask the processes to end, then end what is left after `grace` s."""
         deadline = time.monotonic() + grace
-        for process in self._processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-        for process in self._processes:
-            if process.is_alive():
-                process.kill()
-        for process, connection in zip(self._processes, self._connections, strict=True):
-            process.join()
-            connection.close()
-        self._processes, self._connections, self._coming_up = [], [], set()
-
-
-def _serve(connection: Connection, workers: int, number: int) -> None:
-    """What a process of the pool does: a task at a time, until told to end or orphaned."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    heart = Heart(workers)
-    with fft_share(workers), contextlib.suppress(EOFError, OSError):
-        connection.send(None)
-        while (message := connection.recv()) is not None:
-            name, folder, index = message
-            heart.beat_in(life_file(Path(folder), number))
-            try:
-                load_task(name)(Path(folder), index)
-            except BaseException as error:  # SystemExit too: whatever it is, the parent must know
-                connection.send(Failure.of(error, "").as_dict())
-            else:
-                connection.send(None)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(ORPHANED)
-
-
-@contextlib.contextmanager
-def _environment_of_children() -> Iterator[None]:
-    """Children started within it have one BLAS thread, and no modules of the current folder.
-
-    They are started with ``-c``, for which Python looks there first: a signal.py of the user would
-    be run in place of Python's own.
-    """
-    settings = dict.fromkeys((*THREAD_VARIABLES, "PYTHONSAFEPATH"), "1")
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Children started within it do not see Ctrl-C while they come up."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # its own start would let the signal through
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        for child in self._children:
+            child.send({"finish": True})
+            if grace == 0:
+                child.process.kill()
+        for child in self._children:
+            child.end(max(0.0, deadline - time.monotonic()))
+        self._children, self.free, self._said = [], set(), queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""Start child processes in a clean environment, and end them.
+"""Start child processes in a clean environment, and end what is left of them.
 
 Nothing here imports a package to find out where it lies, and nothing uses a shell.
 """
@@ -9,17 +9,20 @@ import importlib.util
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .launchers import IS_WINDOWS, launcher_of
 from .tasks import GRACE
 from .threads import THREAD_VARIABLES
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 PACKAGES = (
     "locscale_hybrid",
@@ -35,6 +38,8 @@ PACKAGES = (
     "mpi4py",
 )
 _CREATE_NEW_PROCESS_GROUP, _CREATE_NO_WINDOW = 0x200, 0x8000000  # of Windows
+_PROGRAM = "locscale_hybrid"
+_SHARED, _TOPOLOGY = "/dev/shm", "/tmp/hydra_hwloc_xmlfile_"
 _LAUNCHER = (
     "PMI",
     "PMIX_",
@@ -180,11 +185,12 @@ def start(
     arguments: Sequence[str | Path],
     environment: Mapping[str, str],
     *,
-    output: Path | None = None,
-    errors: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+    output: Path | int = subprocess.DEVNULL,
+    errors: Path | int | None = subprocess.DEVNULL,
     folder: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a program in a session of its own, its streams in files.
+    """Start a program in a session of its own.
 
     Parameters
     ----------
@@ -192,20 +198,22 @@ def start(
         The program and its arguments; no shell sees them.
     environment : mapping
         All of the child's environment.
-    output, errors : Path, optional
-        Files for its two streams; None: discarded.
+    stdin : int
+        As `subprocess.Popen` takes it.
+    output, errors : Path or int, optional
+        Files for its two streams, or as `subprocess.Popen` takes it.
     folder : Path, optional
         Where it runs, for programs that leave files there; None: here.
     """
     with contextlib.ExitStack() as files:
         streams = [
-            subprocess.DEVNULL if path is None else files.enter_context(path.open("wb"))
-            for path in (output, errors)
+            files.enter_context(stream.open("wb")) if isinstance(stream, Path) else stream
+            for stream in (output, errors)
         ]
         return subprocess.Popen(
             [str(word) for word in arguments],
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=streams[0],
             stderr=streams[1],
             cwd=folder,
@@ -216,12 +224,11 @@ def start(
 def stop(process: "subprocess.Popen[bytes]", grace: float = GRACE) -> int:
     """End a program: SIGTERM, `grace` s, SIGKILL; its exit code."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        process.terminate()
         try:
             process.wait(grace)
         except subprocess.TimeoutExpired:
-            _kill(process)
+            process.kill()
     return process.wait()
 
 
@@ -233,20 +240,6 @@ def own_group() -> dict[str, Any]:
     if not IS_WINDOWS:
         return {"start_new_session": True}
     return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a program; on Windows, where a parent's end tells nobody, with all that it started."""
-    if IS_WINDOWS:
-        subprocess.run(
-            ["taskkill", "/T", "/F", "/PID", str(process.pid)],
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            creationflags=_CREATE_NO_WINDOW,
-        )
-    if process.poll() is None:
-        process.kill()
 
 
 def start_core(
@@ -294,16 +287,8 @@ def start_core(
         "--end_with_stdin",
         *(["--hold"] if hold else []),
     ]
-    with contextlib.ExitStack() as files:
-        stream = subprocess.DEVNULL if errors is None else files.enter_context(errors.open("wb"))
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            **own_group(),
-        )
+    pipe = subprocess.PIPE
+    return start(command, environment, stdin=pipe, output=pipe, errors=errors or subprocess.DEVNULL)
 
 
 def release_core(process: "subprocess.Popen[bytes]") -> None:
@@ -319,31 +304,85 @@ def release_core(process: "subprocess.Popen[bytes]") -> None:
 
 
 def stop_core(process: "subprocess.Popen[bytes]", grace: float = 5.0) -> int:
-    """End a run that `start_core` started, and all that it started; its exit code."""
+    """End a run that `start_core` started; its exit code.
+
+    What it has started ends with it, or is ended by the process that keeps its temporary folder.
+    """
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
+    if IS_WINDOWS:  # where a signal would not let it end what it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+        grace = 0.0
+    return stop(process, grace)
+
+
+def end_users(folder: Path, grace: float = GRACE) -> None:
+    """End the processes of this program that have a folder, or something in it, as an argument.
+
+    They need not be children of this process, nor even have been known to it: so are found the
+    ranks that a launcher leaves behind, and what a process that was killed had started.  They are
+    asked first, where the system can.
+    """
+    import psutil  # takes a moment, and a run that ends well needs it not
+
+    if not (found := _users(folder)):
+        return
+    litter = litter_of(process.pid for process in found)
     if not IS_WINDOWS:
-        return stop(process, grace)
-    try:  # a signal would not let it end what it started
-        return process.wait(grace)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-    return process.wait()
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        psutil.wait_procs(found, grace)
+    deadline = time.monotonic() + grace
+    while (found := _users(folder)) and time.monotonic() < deadline:
+        for process in found:  # by number and start: no other is ever killed
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(found, 0.1)
+    remove_litter(litter)
 
 
-def process_start(pid: int) -> str | None:
-    """When a process of this host began, as the kernel counts; None if it is gone or unknown."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
+def _users(folder: Path) -> list["Process"]:
+    """Other processes of this program with a folder, or something in it, as an argument."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        is_ours = process.pid != os.getpid() and any(word.startswith(_PROGRAM) for word in words)
+        if is_ours and any(Path(word).is_relative_to(folder) for word in words):
+            found.append(process)
+    return found
 
 
-def kill_if_same(pid: int, begun: str | None) -> None:
-    """Kill a process of this host, unless its number now belongs to another."""
-    if begun is not None and process_start(pid) == begun:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+def litter_of(pids: Iterable[int]) -> list[str]:
+    """Files outside their folders that an MPI leaves behind when these processes end badly.
+
+    Ranks have files in shared memory.  MPICH's launcher starts a process on each host that holds
+    the topology of the host in a file, in /tmp whatever TMPDIR says: the parent of a rank.  Both are
+    known by who has them open; a name alone may belong to another job.
+    """
+    import psutil
+
+    found: set[str] = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            if hasattr(process, "memory_maps"):
+                found.update(part.path for part in process.memory_maps())
+            found.update(file.path for file in psutil.Process(process.ppid()).open_files())
+    return sorted(filter(_is_litter, found))
+
+
+def remove_litter(files: Iterable[str]) -> None:
+    """Remove what processes that have ended, or end now, left behind."""
+    for name in filter(_is_litter, files):
+        Path(name).unlink(missing_ok=True)
+
+
+def _is_litter(name: str) -> bool:
+    """Test whether a file is one that an MPI makes, and still there."""
+    is_mpi = os.path.dirname(name) == _SHARED or name.startswith(_TOPOLOGY)
+    return is_mpi and os.path.exists(name)

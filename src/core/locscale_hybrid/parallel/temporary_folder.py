@@ -1,16 +1,20 @@
 """A temporary folder that goes however the process that uses it ends, killed too.
 
-A second process makes the folder and removes it, so that there is no moment at which the folder is
-there and nobody sees to it.  It is started as ``python temporary_folder.py PLACE PREFIX``, holds
-nothing of the package, writes the folder's path and a zero byte to its standard output, and waits
-for the end of its standard input, which the user of the folder holds open.  It removes the folder
-that it made and no other: by device and number, that is a folder and no link.
+The one watcher of what a run leaves: a second process makes the folder, so that there is no moment
+at which the folder is there and nobody sees to it, and waits for the end of its standard input,
+which the user of the folder holds open.  If the folder is still there then, its user was killed:
+the watcher ends the processes that were started for the folder (`processes.end_users`), and removes
+the files that an MPI left elsewhere and the folder that it made and no other: by device and number,
+that is a folder and no link.
 
-An application that cannot wait for a process makes the folder and hands it over, as
-``python temporary_folder.py --keep FOLDER DEVICE NUMBER``.
+It is started as ``python temporary_folder.py PACKAGES PLACE PREFIX``, loads nothing of the package
+before it has to end something, and writes the folder's path and a zero byte to its standard
+output.  An application that cannot wait for a process makes the folder and hands it over, as
+``python temporary_folder.py PACKAGES --keep FOLDER DEVICE NUMBER``.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -23,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+LITTER = "litter.json"  # names of files elsewhere, in the folder or one below
 _SECONDS = 20.0  # in which processes that still write into the folder have ended
 _INTERVAL = 0.2
 _KEEP = "--keep"
@@ -72,13 +77,7 @@ class FolderKeeper:
 
     @classmethod
     def of(cls, folder: Path, python: str | Path = sys.executable) -> Self:
-        """Have a folder seen to that this process has made; returns at once.
-
-        Parameters
-        ----------
-        folder : Path
-        python : str or Path
-        """
+        """Have a folder seen to that this process has made; returns at once."""
         keeper = cls.__new__(cls)
         keeper.folder, keeper._process, meant = folder, None, identity(folder)
         with contextlib.suppress(OSError):
@@ -120,16 +119,13 @@ class FolderKeeper:
 def _started(
     python: str | Path, *words: str, output: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """The process that keeps a folder, without a console window on Windows."""
-    return subprocess.Popen(
-        [str(python), "-I", "-S", __file__, *words],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        cwd=os.sep,
-    )
+    """Start the process that keeps a folder."""
+    from .processes import package_folders, start  # not there where this file is a program
+
+    packages = os.pathsep.join(package_folders(["locscale_hybrid", "psutil"]))
+    command = [str(python), "-I", "-S", __file__, packages, *words]
+    root = Path(os.sep)
+    return start(command, os.environ, stdin=subprocess.PIPE, output=output, folder=root)
 
 
 def _answer(descriptor: int) -> bytes:
@@ -156,7 +152,7 @@ def make_and_keep(place: str, prefix: str) -> None:
 
 
 def keep(folder: Path, meant: tuple[int, int] | None, *, tell: bool = False) -> None:
-    """Wait for the end of standard input, then remove a folder of this device and number."""
+    """Wait for the end of standard input, then clear up a folder of this device and number."""
     with contextlib.suppress(OSError), _held(folder):  # so that its number goes to no other
         with contextlib.suppress(OSError):
             if tell:
@@ -166,9 +162,24 @@ def keep(folder: Path, meant: tuple[int, int] | None, *, tell: bool = False) -> 
                 pass
         end = time.monotonic() + _SECONDS
         while meant is not None and identity(folder) == meant and time.monotonic() < end:
+            with contextlib.suppress(Exception):  # what is left is removed all the same
+                _end_users(folder)
             shutil.rmtree(folder, ignore_errors=True)
             if identity(folder) == meant:  # something still writes into it
                 time.sleep(_INTERVAL)
+
+
+def _end_users(folder: Path) -> None:
+    """End what was started for a folder, and remove what an MPI left elsewhere."""
+    sys.path[:0] = [path for path in sys.argv[1].split(os.pathsep) if path not in sys.path]
+    from locscale_hybrid.parallel.processes import end_users, remove_litter
+
+    names: list[str] = []
+    for path in (*folder.glob(LITTER), *folder.glob(f"*/{LITTER}")):
+        with contextlib.suppress(OSError, ValueError):
+            names += json.loads(path.read_text(encoding="utf-8"))
+    end_users(folder, grace=2.0)
+    remove_litter(names)
 
 
 @contextlib.contextmanager
@@ -199,7 +210,7 @@ if __name__ == "__main__":
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if sys.argv[1] == _KEEP:
-        keep(Path(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4])))
+    if sys.argv[2] == _KEEP:
+        keep(Path(sys.argv[3]), (int(sys.argv[4]), int(sys.argv[5])))
     else:
-        make_and_keep(sys.argv[1], sys.argv[2])
+        make_and_keep(sys.argv[2], sys.argv[3])

@@ -1,6 +1,14 @@
-"""Tasks dealt to the ranks of COMM_WORLD; the only module that imports mpi4py."""
+"""Tasks dealt to the ranks of COMM_WORLD; the only module that imports mpi4py.
 
+Rank 0 deals in its main thread, which alone talks to MPI, and works on tasks itself in another.
+Whoever waits for a message looks for one and sleeps: a blocking receive would take a whole core.
+"""
+
+import json
 import logging
+import os
+import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,16 +16,20 @@ from typing import Any, Self
 
 from ...errors import InputError, StageError
 from ...findings import Finding
+from ..dealing import Message, deal, serve
 from ..launchers import launcher_of
-from ..patience import Clock, Heart, life_file
-from ..tasks import GRACE, Failure, Pause, Report, Task, ranks_named, task_name
-from ..threads import fft_share
-from .dispatch import AHEAD, Dealer, send_command, serve, watch_over
-from .leftovers import litter_of, remove_litter
+from ..patience import PATIENCE, Watch, stamp_in
+from ..processes import litter_of, remove_litter
+from ..tasks import GRACE, Pause, Report, Task, ranks_named
 
 log = logging.getLogger(__name__)
 
-__all__ = ["CommWorldExecutor", "comm_world", "require_same_words", "serve"]
+_LENGTH, _TEXT = 1, 2  # tags of the two parts of a message
+_WAIT = 0.1  # s
+_QUICK = 0.005  # s between two looks of rank 0 while others may wait for it
+_LONGER = 30.0  # s that the other ranks wait longer for rank 0 than it does for them
+_READY = 60.0  # s in which ranks that have not been heard of come up
+_FAILED = 3  # exit code where a rank ends all
 
 
 def comm_world(environment: dict[str, str]) -> Any:
@@ -54,6 +66,23 @@ def comm_world(environment: dict[str, str]) -> Any:
     return MPI.COMM_WORLD
 
 
+def join_ranks(wanted: int) -> tuple[Any, list[int]]:
+    """COMM_WORLD of as many ranks as were started, and the process number of each.
+
+    Raises
+    ------
+    StageError
+        If there are others.
+    """
+    comm = comm_world(dict(os.environ))
+    if comm.Get_size() != wanted:
+        raise StageError(
+            f"{wanted} ranks were started and {comm.Get_size()} found each other; "
+            "mpiexec and the library of mpi4py must be the same MPI"
+        )
+    return comm, comm.allgather(os.getpid())
+
+
 def require_same_words(comm: Any, words: Sequence[str]) -> None:
     """Refuse ranks that were asked for different runs: only that of rank 0 would be done.
 
@@ -82,43 +111,29 @@ def require_same_words(comm: Any, words: Sequence[str]) -> None:
 class CommWorldExecutor:
     """Deals the tasks to the ranks of COMM_WORLD, this one (rank 0) included.
 
-    The other ranks run `serve`.  A thread deals while rank 0 works on tasks itself.
+    The other ranks run `serve_ranks`.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
     patience : float
-        s; see `patience.Clock`.
-    tell : callable, optional
-        ``tell(done, late)``, called by the dealing thread several times a second with the number
-        of tasks done and, once a rank is silent for too long, a sentence about it.
+        s; see `patience.Watch`.
 
     Attributes
     ----------
-    when_stuck : callable, optional
-        ``when_stuck(message)``, called by the dealing thread when it is this rank that is silent;
-        nobody else can then end the run.
     found : callable
-        Told by the dealing thread of a rank that does not respond.
+        Told of a rank that does not respond.
     """
 
-    def __init__(
-        self,
-        comm: Any,
-        *,
-        patience: float = 300.0,
-        tell: Callable[[int, str | None], None] | None = None,
-    ) -> None:
+    def __init__(self, comm: Any, *, patience: float = PATIENCE) -> None:
         self.workers: int = comm.Get_size()
-        self._comm = comm
-        self._patience = patience
-        self._tell = tell
-        self.when_stuck: Callable[[str], None] | None = None
+        self.patience = patience
         self.found: Callable[[Finding], None] = lambda finding: log.warning(finding.message)
-        self._heart = Heart(self.workers)
-        self._busy: dict[int, int] = {}  # asks of a rank not yet answered with "no more"
-        self._plan = 0
-        self._open = True
+        self.free: set[int] = set()
+        self._comm = comm
+        self._members = set(range(1, self.workers))  # that will say that they are free
+        self._at_work: set[int] = set()
+        self._own = _OwnThread(self.workers)
 
     @property
     def name(self) -> str:
@@ -135,58 +150,46 @@ class CommWorldExecutor:
         patience: float | None = None,
     ) -> None:
         """Run the tasks on all ranks; see `Executor.map`."""
-        if self._busy:
+        if 0 not in self._members:
+            self._members.add(0)
+            self._own.thread.start()
+        if self._at_work:
+            self._hear(0.0)
+        if self._at_work:
             raise StageError(
-                f"{len(self._busy)} of {self.workers} ranks are still at work on an "
+                f"{len(self._at_work)} of {self.workers} ranks are still at work on an "
                 "earlier plan; run it again"
             )
-        self._plan += 1
-        command = {
-            "function": task_name(function),
-            "folder": str(folder),
-            "plan": self._plan,
-            "patience": self._patience,
-        }
-        self._heart.beat_in(life_file(folder, 0))
-        for rank in range(1, self.workers):
-            send_command(self._comm, command, rank)
-            self._busy[rank] = AHEAD
-        clock = Clock(max(self._patience, patience or 0.0))
-        watch = watch_over(self._comm, clock, folder, limit=self._patience, found=self.found)
-        dealer = Dealer(
-            self._comm,
-            count,
-            self._busy,
-            watch,
-            plan=self._plan,
-            tell=self._tell,
-            when_stuck=self.when_stuck,
-        )
-        with dealer, fft_share(self.workers):
-            try:
-                self._work(dealer, function, folder, progress)
-            except BaseException:
-                dealer.refuse()
-                raise
-            finally:
-                self._heart.beat_in(None)
-        dealer.raise_failure()
+        deal(self, function, folder, count, progress=progress, patience=patience)
 
-    def _work(self, dealer: Dealer, function: Task, folder: Path, progress: Report | None) -> None:
-        """Work on tasks until there are none, then wait for the other ranks."""
-        while (index := dealer.take(0)) is not None:
-            try:
-                function(folder, index)
-            except (Exception, SystemExit) as error:
-                raise Failure.of(error, f"rank 0 of {self.workers}", index).error() from error
-            dealer.give_back(0)
-            if progress is not None:
-                progress(dealer.fraction)
-        pause = Pause()
-        while not dealer.is_over():
+    def called(self, worker: int) -> str:
+        """Return what to call a rank in a message."""
+        return f"rank {worker} of {self.workers}"
+
+    def send(self, worker: int, message: Message) -> None:
+        """Give a rank a message."""
+        if "task" in message:
+            self._at_work.add(worker)
+        if worker == 0:
+            self._own.tasks.put(message)
+        else:
+            _send(self._comm, message, worker)
+
+    def answers(self) -> list[tuple[int, Message]]:
+        """Wait a moment for what ranks say."""
+        deadline, pause = time.monotonic() + _WAIT, Pause(_QUICK)
+        while True:
+            found = [
+                (rank, _receive(self._comm, rank))
+                for rank in range(1, self.workers)
+                if rank not in self.free and self._comm.Iprobe(source=rank, tag=_LENGTH)
+            ]
+            if not self._own.answers.empty():
+                found.append((0, self._own.answers.get()))
+            if found or time.monotonic() > deadline:
+                self._at_work.difference_update(rank for rank, _ in found)
+                return found
             pause()
-            if progress is not None:
-                progress(dealer.fraction)
 
     def close(self) -> None:
         """Send the other ranks home; they end when rank 0 ends."""
@@ -194,25 +197,19 @@ class CommWorldExecutor:
 
     def finish(self, grace: float = GRACE) -> bool:
         """Send the other ranks home; False when one of them is still at work after `grace` s."""
-        if not self._open:
-            return not self._busy
-        self._open = False
-        rest = Dealer(
-            self._comm, 0, self._busy, watch_over(self._comm, Clock(), Path()), plan=self._plan
-        )
-        rest.refuse()
-        deadline, pause = time.monotonic() + grace, Pause()
-        while self._busy and time.monotonic() < deadline:
-            if not rest.step():
-                pause()
-        for rank in range(1, self.workers):
-            if rank not in self._busy:
-                send_command(self._comm, {"finish": True}, rank)
-        return not self._busy
+        self._hear(grace if self._at_work else _READY)
+        if not self.free >= self._members:
+            return False
+        for rank in sorted(self._members):
+            self.send(rank, {"finish": True})
+        if 0 in self._members:
+            self._own.thread.join()
+        self._members = set()
+        return True
 
     def abort(self, code: int) -> None:
         """End all ranks at once, this one too, with an exit code."""
-        remove_litter(litter_of())  # an abort leaves them there
+        remove_litter(litter_of([os.getpid(), os.getppid()]))  # an abort leaves them there
         self._comm.Abort(code)
 
     def __enter__(self) -> Self:
@@ -222,3 +219,97 @@ class CommWorldExecutor:
     def __exit__(self, *details: object) -> None:
         """Close it."""
         self.close()
+
+    def _hear(self, seconds: float) -> None:
+        """Wait until all ranks are free, also those at work on a plan that was broken off."""
+        deadline = time.monotonic() + seconds
+        while not self.free >= self._members:
+            answers = self.answers()
+            self.free.update(rank for rank, _ in answers)
+            if not answers and time.monotonic() > deadline:
+                return
+
+
+class _OwnThread:
+    """The tasks of rank 0, done in a thread of its own; a `dealing.Dealer` for `serve`."""
+
+    def __init__(self, workers: int) -> None:
+        self.tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=serve, args=(self, 0, workers), daemon=True)
+
+    def receive(self) -> Message | None:
+        """Wait for a message; None when there will be no more."""
+        message = self.tasks.get()
+        return None if message.get("finish") else message
+
+    def send(self, message: Message) -> None:
+        """Say what became of a task."""
+        self.answers.put(message)
+
+
+def serve_ranks(comm: Any) -> None:
+    """Do, in every rank but 0, what rank 0 deals; when rank 0 is lost, end all ranks."""
+    try:
+        serve(_RankZero(comm), comm.Get_rank(), comm.Get_size())
+    except BaseException as error:  # otherwise the other ranks wait for ever
+        os.write(2, f"locscale: {error or type(error).__name__}\n".encode())
+        comm.Abort(_FAILED)
+
+
+class _RankZero:
+    """Rank 0 as another rank sees it; a `dealing.Dealer` for `serve`."""
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+        self._watch: Watch | None = None
+        self._watched: str | None = None
+
+    def receive(self) -> Message | None:
+        """Wait for a message; StageError when rank 0 shows no sign of life any more."""
+        pause = Pause()
+        while not self._comm.Iprobe(source=0, tag=_LENGTH):
+            pause()
+            if self._watch is not None:
+                self._watch.look()
+        message = _receive(self._comm, 0)
+        self._watch_over(message)
+        return None if message.get("finish") else message
+
+    def send(self, message: Message) -> None:
+        """Say what became of a task."""
+        _send(self._comm, message, 0)
+
+    def _watch_over(self, message: Message) -> None:
+        """Watch rank 0 from the first task of a plan to the end of the plan."""
+        folder = message.get("folder")
+        if folder is not None and folder != self._watched:
+            size = self._comm.Get_size()
+            self._watch = Watch(
+                stamp_in(Path(folder)),
+                size,
+                called=lambda rank: f"rank {rank} of {size}",
+                found=lambda finding: None,
+                patience=message["patience"] + _LONGER,
+            )
+            self._watch.began(0)
+        if folder is None:
+            self._watch = None
+        self._watched = folder
+
+
+def _send(comm: Any, message: Message, rank: int) -> None:
+    """Send JSON values: first their length, then the text."""
+    text = json.dumps(message).encode()
+    comm.Send(len(text).to_bytes(8, "little"), dest=rank, tag=_LENGTH)
+    comm.Send(text, dest=rank, tag=_TEXT)
+
+
+def _receive(comm: Any, rank: int) -> Message:
+    """Receive what `_send` sent."""
+    length = bytearray(8)
+    comm.Recv(length, source=rank, tag=_LENGTH)
+    text = bytearray(int.from_bytes(length, "little"))
+    comm.Recv(text, source=rank, tag=_TEXT)
+    message: Message = json.loads(text)
+    return message
