@@ -1,6 +1,13 @@
 """What is remembered between sessions: how to compute, and the last choices of the panel."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chimerax.core.settings import Settings
+
+if TYPE_CHECKING:
+    from .session_types import Session
 
 
 class LocScaleSettings(Settings):
@@ -30,7 +37,7 @@ class LocScaleSettings(Settings):
     }
 
 
-def settings(session):
+def settings(session: Session) -> LocScaleSettings:
     """Return the settings of a session, read once."""
     found = getattr(session, "_locscale_settings", None)
     if found is None:

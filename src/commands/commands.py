@@ -1,5 +1,9 @@
 """The commands: `locscale hybrid`, `locscale check`, `locscale info`, `locscale stop`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chimerax.core.commands import (
     Annotation,
     AnnotationError,
@@ -28,6 +32,12 @@ from . import start as run
 from .selection import with_one_spelling
 from .specifiers import InputMapsArg, ModelAtomsArg, OneMapArg, ResultArg, WeightArg, ZoneArg
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..job.job import LocScaleJob
+    from ..session_types import Finding, Json, Logger, Session, Volume
+
 _MADE = "give a map that locscale hybrid made"
 _HIDDEN = tuple(map(python_name, ALIASES))  # left out of the usage
 
@@ -38,7 +48,7 @@ class PointGroupArg(StringArg):
     name = "a point group: C1, C4, D2, T, O, I, I1, ..."
 
     @classmethod
-    def parse(cls, text, session):
+    def parse(cls, text: str, session: Session) -> tuple[str, str, str]:
         """Parse a symbol; what the core does not know is refused here."""
         from locscale_hybrid.errors import InputError
         from locscale_hybrid.symmetry.point_groups import parse_point_group
@@ -57,7 +67,7 @@ class ProcessesArg(Annotation):
     name = "1 or more"
 
     @staticmethod
-    def parse(text, session):
+    def parse(text: str, session: Session) -> tuple[int, str, str]:
         """Parse a number; what the core would not start is refused here."""
         from locscale_hybrid.cli.job_file import require_processes
         from locscale_hybrid.errors import InputError
@@ -94,7 +104,14 @@ class ProgramArg(OpenFileNameArg):
     name = "path of mpiexec, or browse"
 
 
-def locscale_hybrid(session, maps=None, *, update=None, wait=None, **keywords):
+def locscale_hybrid(
+    session: Session,
+    maps: list[Volume] | None = None,
+    *,
+    update: Volume | None = None,
+    wait: bool | None = None,
+    **keywords: Any,
+) -> Volume | LocScaleJob:
     """Sharpen a map locally with a partial atomic model completed by pseudo-atoms.
 
     Parameters
@@ -117,7 +134,9 @@ def locscale_hybrid(session, maps=None, *, update=None, wait=None, **keywords):
     return run.start_hybrid(session, maps, with_one_spelling(keywords), update=update, wait=wait)
 
 
-def locscale_check(session, maps, *, wait=None, **keywords):
+def locscale_check(
+    session: Session, maps: list[Volume], *, wait: bool | None = None, **keywords: Any
+) -> list[Finding] | LocScaleJob:
     """Examine maps and model in seconds, as the first stage of a run does.
 
     Parameters
@@ -136,7 +155,7 @@ def locscale_check(session, maps, *, wait=None, **keywords):
     return run.start_check(session, maps, with_one_spelling(keywords), wait=wait)
 
 
-def locscale_info(session, volume):
+def locscale_info(session: Session, volume: Volume) -> Json:
     """Log how a result was made.
 
     Parameters
@@ -152,7 +171,7 @@ def locscale_info(session, volume):
     return run.log_info(session, volume)
 
 
-def locscale_stop(session):
+def locscale_stop(session: Session) -> int:
     """End the runs that are going on.
 
     Parameters
@@ -167,7 +186,7 @@ def locscale_stop(session):
     return run.stop_all(session)
 
 
-def hybrid_description():
+def hybrid_description() -> CmdDesc:
     """Describe the arguments of ``locscale hybrid``."""
     return CmdDesc(
         optional=[("maps", InputMapsArg)],
@@ -210,7 +229,7 @@ def hybrid_description():
     )
 
 
-def check_description():
+def check_description() -> CmdDesc:
     """Describe the arguments of ``locscale check``."""
     return CmdDesc(
         required=[("maps", InputMapsArg)],
@@ -220,7 +239,7 @@ def check_description():
     )
 
 
-def register_command(name, logger):
+def register_command(name: str, logger: Logger) -> None:
     """Register one command by its full name."""
     descriptions = {
         "locscale hybrid": (hybrid_description, locscale_hybrid),
@@ -238,7 +257,7 @@ def register_command(name, logger):
     register(name, description(), function, logger=logger)
 
 
-def _input_keywords():
+def _input_keywords() -> list[tuple[str, Annotation]]:
     """Keywords that say what is worked on."""
     centre = TupleOf(FloatArg, 3, name="x,y,z in voxels")
     return [
@@ -253,13 +272,13 @@ def _input_keywords():
     ]
 
 
-def _of_core(kind, field, unit=None):
+def _of_core(kind: Annotation, field: str, unit: str | None = None) -> Bounded:
     """Bound a number by the range that the core has for a parameter."""
     _, low, high, own_unit = RANGES[field]
     return _number(kind, low, high, own_unit if unit is None else unit)
 
 
-def _number(kind, low, high, unit):
+def _number(kind: Annotation, low: float, high: float, unit: str) -> Bounded:
     """Bound a number, with its range and unit as ``usage`` shows them."""
     text = f"{low:g} to {high:.12g} {unit}".rstrip()
     return Bounded(kind, min=low, max=high, name=text, html_name=f"<i>{text}</i>")

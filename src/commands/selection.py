@@ -1,8 +1,11 @@
 """Which maps, atoms and parameters a command means."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chimerax.core.errors import UserError
 from chimerax.map import Volume
@@ -15,6 +18,14 @@ from ..scene.frames import frame_of, map_label
 from ..scene.handover import hand_over
 from ..scene.mmcif import by_structure
 from ..scene.region import chosen_region
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..results.manager import ResultRecord
+    from ..scene.handover import Handover
+    from ..session_types import Atoms, Finding, Json, Keywords, Session
 
 
 @dataclass(eq=False)
@@ -32,25 +43,25 @@ class Chosen:
         Findings about what was chosen.
     """
 
-    maps: list
-    models: list
-    mask: object = None
-    weight: object = None
+    maps: list[Volume]
+    models: list[ModelChoice]
+    mask: Volume | None = None
+    weight: Volume | None = None
     library: str | None = None
-    found: tuple = ()
+    found: tuple[Finding, ...] = ()
 
     @property
-    def volumes(self):
+    def volumes(self) -> list[Volume | None]:
         """Every map of it."""
         return [*self.maps, self.mask, self.weight]
 
-    def replace_volume(self, old, new):
+    def replace_volume(self, old: Volume, new: Volume) -> None:
         """Take a map that has the data of one that was closed."""
         for name in ("maps", "mask", "weight"):
             setattr(self, name, swap(getattr(self, name), old, new))
 
     @property
-    def atoms(self):
+    def atoms(self) -> Atoms | None:
         """All atoms in one collection; None without a model."""
         if not self.models:
             return None
@@ -58,7 +69,7 @@ class Chosen:
 
         return concatenate([choice.current_atoms for choice in self.models])
 
-    def hand_over(self):
+    def hand_over(self) -> Handover:
         """Copy from the session what the run needs."""
         single = len(self.models) == 1
         name = map_label(self.models[0].structure) if single else "model"
@@ -71,7 +82,7 @@ class Chosen:
             library=self.library,
         )
 
-    def labels(self):
+    def labels(self) -> dict[str, str]:
         """Name each input for the log."""
         fields = ("half map 1", "half map 2") if len(self.maps) == 2 else ("map",)
         labels = dict(zip(fields, map(map_label, self.maps), strict=True))
@@ -82,7 +93,7 @@ class Chosen:
                 labels[role] = map_label(volume)
         return labels
 
-    def remarks(self, session):
+    def remarks(self, session: Session) -> list[Finding]:
         """Warn of what the core cannot see in copies: of conformers, of a half map alone.
 
         Returns
@@ -113,14 +124,14 @@ class Chosen:
         found = check_names(HybridInputs(full_map=Path(path))) if _is_file(path) else []
         return [*told, *(finding.as_dict() for finding in found)]
 
-    def source_files(self):
+    def source_files(self) -> dict[str, str]:
         """Files that the inputs were opened from, by field of `HybridInputs`.
 
         Left out: maps that have no file, and models that were opened from none, were moved
         against the map, or are handed over in part or with others.
         """
         fields = ("half_map_1", "half_map_2") if len(self.maps) == 2 else ("full_map",)
-        volumes = dict(zip(fields, self.maps, strict=True))
+        volumes: dict[str, Volume | None] = dict(zip(fields, self.maps, strict=True))
         volumes.update(mask=self.mask, weight_map=self.weight)
         files = {
             field: os.path.abspath(volume.data.path)
@@ -133,12 +144,12 @@ class Chosen:
                 frame_of(self.maps[0]).place, angle_tolerance=1e-3, shift_tolerance=1e-3
             )
             path = getattr(structure, "filename", None)
-            if _is_file(path) and not moved:
+            if path is not None and _is_file(path) and not moved:
                 files["model"] = os.path.abspath(path)
         return files
 
 
-def choose(maps, keywords, earlier):
+def choose(maps: list[Volume] | None, keywords: Keywords, earlier: ResultRecord | None) -> Chosen:
     """Collect what a command names, and what it leaves to the record of an earlier run.
 
     Parameters
@@ -164,7 +175,8 @@ def choose(maps, keywords, earlier):
             "map",
             f"locscale hybrid #1 #2 update #{earlier.volume.id_string}",
         )
-    atoms, found = keywords.get("model"), []
+    atoms = keywords.get("model")
+    found: list[Finding] = []
     if atoms is not None:
         models, found = first_conformers(_choices(atoms))
     elif earlier is not None:
@@ -191,7 +203,7 @@ def choose(maps, keywords, earlier):
     return Chosen(list(maps or []), models, mask, weight, library, tuple(found))
 
 
-def with_one_spelling(keywords):
+def with_one_spelling(keywords: Keywords) -> Keywords:
     """Keyword arguments of a command with every alias under its own name.
 
     Raises
@@ -209,7 +221,7 @@ def with_one_spelling(keywords):
     return values
 
 
-def parameters_of(keywords, earlier, chosen):
+def parameters_of(keywords: Keywords, earlier: ResultRecord | None, chosen: Chosen) -> Json:
     """Parameters of the core, checked.
 
     Parameters
@@ -253,7 +265,7 @@ def parameters_of(keywords, earlier, chosen):
         raise UserError(str(error)) from None
 
 
-def record_to_update(session, volume):
+def record_to_update(session: Session, volume: Volume | None) -> ResultRecord | None:
     """Return the record of a result that is to be updated; None for no volume.
 
     Raises
@@ -272,7 +284,7 @@ def record_to_update(session, volume):
     return record
 
 
-def _choices(atoms):
+def _choices(atoms: Atoms) -> list[ModelChoice]:
     """Atoms, structure by structure; whole structures as such, so that edits are followed."""
     from chimerax.atomic import AtomicStructure
 
@@ -288,7 +300,9 @@ def _choices(atoms):
     return choices
 
 
-def _still_open(recorded, still_open, kind, example):
+def _still_open(
+    recorded: Sequence[Any], still_open: Sequence[Any], kind: str, example: str
+) -> list[Any]:
     """Return the inputs of an earlier run, all of which must be open."""
     if len(still_open) < len(recorded):
         raise UserError(
@@ -299,6 +313,6 @@ def _still_open(recorded, still_open, kind, example):
     return list(still_open)
 
 
-def _is_file(path):
+def _is_file(path: object) -> bool:
     """Test whether a path names one existing file."""
     return isinstance(path, str) and bool(path) and Path(path).is_file()

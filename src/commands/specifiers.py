@@ -1,8 +1,11 @@
 """Maps and atoms as they are typed: each specifier must name what stands for it."""
 
+from __future__ import annotations
+
 import itertools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chimerax.atomic import AtomicStructure, AtomsArg
 from chimerax.core.commands import Annotation, AnnotationError, EnumOf, ModelsArg
@@ -13,6 +16,9 @@ from locscale_hybrid.parameters import WEIGHTS
 
 from ..results.manager import results
 from ..scene.frames import map_label
+
+if TYPE_CHECKING:
+    from ..session_types import Atoms, Model, Session, Structure
 
 _NUMBERS = re.compile(r"(#!?)([\d,.-]+)")
 _ONE_NUMBER = re.compile(r"#!?\d+(\.\d+)*")
@@ -33,10 +39,10 @@ class Part:
     """
 
     text: str
-    models: list
+    models: list[Model]
 
     @property
-    def model(self):
+    def model(self) -> Model | None:
         """The one model that has this number; None where the text is no number of one."""
         if not _ONE_NUMBER.fullmatch(self.text):
             return None
@@ -44,7 +50,7 @@ class Part:
         return next((model for model in self.models if model.id == number), None)
 
     @property
-    def maps(self):
+    def maps(self) -> list[Volume]:
         """The maps, without those below a map."""
         if isinstance(self.model, Volume):
             return [self.model]
@@ -52,14 +58,14 @@ class Part:
         return [volume for volume in maps if volume.parent not in maps]
 
     @property
-    def structure(self):
+    def structure(self) -> Structure | None:
         """An atomic structure that is named, other than in a group; else None."""
         if isinstance(self.model, AtomicStructure):
             return self.model
         below = self.models if self.model is None else []
         return next((model for model in below if isinstance(model, AtomicStructure)), None)
 
-    def instead(self):
+    def instead(self) -> tuple[str, str]:
         """Say what was named in place of a map, and a remedy if that shows it."""
         if not self.models:
             if self.text == "sel":
@@ -84,10 +90,10 @@ class InputMapsArg(ModelsArg):
     name = "two half maps or one full map"
 
     @classmethod
-    def parse(cls, text, session):
+    def parse(cls, text: str, session: Session) -> tuple[list[Volume], str, str]:
         """Parse model specifiers into maps, in the order typed."""
         parts, used, rest = _parse_parts(text, session)
-        maps = []
+        maps: list[Volume] = []
         for part in parts:
             _refuse_other_than_maps(part, alone=len(parts) == 1)
             for volume in part.maps:
@@ -111,11 +117,11 @@ class OneMapArg(Annotation):
         What to give, after a colon.
     """
 
-    def __init__(self, role, remedy):
+    def __init__(self, role: str, remedy: str) -> None:
         super().__init__(name="a density map specifier")
         self.role, self.remedy = role, remedy
 
-    def parse(self, text, session):
+    def parse(self, text: str, session: Session) -> tuple[Volume, str, str]:
         """Parse a model specifier into one map."""
         parts, used, rest = _parse_parts(text, session)
         for part in parts:
@@ -134,15 +140,15 @@ class OneMapArg(Annotation):
             )
         return maps[0], used, rest
 
-    def _meant(self, part, session):
+    def _meant(self, part: Part, session: Session) -> list[Volume]:
         """Choose which of the maps of a specifier are meant."""
         return part.maps
 
-    def _remedy(self, session):
+    def _remedy(self, session: Session) -> str:
         """Say what to give."""
         return self.remedy
 
-    def _several(self, maps, session):
+    def _several(self, maps: list[Volume], session: Session) -> str:
         """Say what to do if several are named."""
         return f"give one of them, for example {self.role} #5"
 
@@ -150,13 +156,13 @@ class OneMapArg(Annotation):
 class ResultArg(OneMapArg):
     """One result; of a group it is the map that locscale hybrid made."""
 
-    def _meant(self, part, session):
+    def _meant(self, part: Part, session: Session) -> list[Volume]:
         made = [volume for volume in part.maps if results(session).of(volume)]
         if not made:
             self._refuse_companions(part, session)
         return made if len(made) == 1 else part.maps
 
-    def _refuse_companions(self, part, session):
+    def _refuse_companions(self, part: Part, session: Session) -> None:
         """Refuse what was opened beside a result, with the number of the result."""
         for kept in results(session).records:
             if all(volume in kept.companions for volume in part.maps):
@@ -166,13 +172,13 @@ class ResultArg(OneMapArg):
                     f"#{kept.volume.id_string}"
                 )
 
-    def _remedy(self, session):
+    def _remedy(self, session: Session) -> str:
         newest = results(session).newest
         if newest is None:
             return f"{self.remedy}, and there is none yet"
         return f"{self.remedy}, for example {self.role} #{newest.volume.id_string}"
 
-    def _several(self, maps, session):
+    def _several(self, maps: list[Volume], session: Session) -> str:
         newest = results(session).newest
         made = [volume for volume in maps if results(session).of(volume)]
         made += [newest.volume] if newest else maps[:1]
@@ -190,7 +196,7 @@ class WeightArg(OneMapArg):
 
     words = EnumOf(WEIGHTS)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
             "weight",
             "give a map with values from 0 to 1, for example weight #5, "
@@ -199,7 +205,7 @@ class WeightArg(OneMapArg):
         self.name = f"{self.words.name}, or a map with weights from 0 to 1"
         self._html_name = f"{self.words.html_name()}, or a map with weights from 0 to 1"
 
-    def parse(self, text, session):
+    def parse(self, text: str, session: Session) -> tuple[Volume | str, str, str]:
         """Parse a word, else a map."""
         try:
             return self.words.parse(text, session)
@@ -218,7 +224,7 @@ class ModelAtomsArg(AtomsArg):
     example_of_selection = "model #3"
 
     @classmethod
-    def parse(cls, text, session, ordered=False):
+    def parse(cls, text: str, session: Session, ordered: bool = False) -> tuple[Atoms, str, str]:
         """Parse an atom specifier."""
         atoms, used, rest = super().parse(text, session, ordered)
         if len(atoms) == 0 and used.strip() == "sel":
@@ -242,7 +248,7 @@ class ZoneArg(ModelAtomsArg):
     example_of_selection = "zone #3:10-40"
 
 
-def _refuse_other_than_maps(part, *, alone):
+def _refuse_other_than_maps(part: Part, *, alone: bool) -> None:
     """Refuse a specifier that names an atomic structure, or no map at all."""
     structure = part.structure
     if structure is not None and not (alone and not part.maps):
@@ -263,21 +269,19 @@ def _refuse_other_than_maps(part, *, alone):
         )
 
 
-def _parse_parts(text, session):
+def _parse_parts(text: str, session: Session) -> tuple[list[Part], str, str]:
     """Split a text into the specifiers at its start, the text used, and the rest."""
     models, used, rest = ModelsArg.parse(text, session)
     whole = used.strip().strip('"').strip()
-    parts = (
-        []
-        if _OPERATORS.search(whole)
-        else [_parse_part(one, session) for word in whole.split() for one in _without_commas(word)]
-    )
-    if None in parts or not parts:  # an expression: what all of it names counts
+    words = [] if _OPERATORS.search(whole) else whole.split()
+    parsed = [_parse_part(one, session) for word in words for one in _without_commas(word)]
+    parts = [part for part in parsed if part is not None]
+    if len(parts) < len(parsed) or not parts:  # an expression: what all of it names counts
         parts = [Part(whole, list(models))]
     return parts, used, rest
 
 
-def _parse_part(text, session):
+def _parse_part(text: str, session: Session) -> Part | None:
     """Parse one specifier; None if it is none without its neighbours."""
     try:
         models, _, rest = ModelsArg.parse(text, session)
@@ -286,7 +290,7 @@ def _parse_part(text, session):
     return None if rest.strip() else Part(text, list(models))
 
 
-def _without_commas(word):
+def _without_commas(word: str) -> list[str]:
     """Parts of "#1,2" as "#1" and "#2", of "#1.1,2" as "#1.1" and "#1.2"; others as they are."""
     found = _NUMBERS.fullmatch(word)
     if not found:

@@ -1,5 +1,7 @@
 """The one process that does the work: which Python, its JSON lines, how it ends."""
 
+from __future__ import annotations
+
 import json
 import os
 import queue
@@ -8,13 +10,18 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-_END = object()
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..session_types import Json
+
 _SECONDS_TO_END = 5.0
 _SECONDS_FOR_LINES = 5.0  # from the end of the child to the last that it said
 
 
-def python_of_application():
+def python_of_application() -> Path | None:
     """Path of ChimeraX's Python: inside it `sys.executable` is the application itself.
 
     None where this ChimeraX does not say, or names a program that is not there; the core then
@@ -28,7 +35,7 @@ def python_of_application():
     return path if os.access(path, os.X_OK) else None
 
 
-def application_folder():
+def application_folder() -> Path:
     """Folder of the application; libraries in it are not for the child's library path."""
     return Path(os.path.realpath(sys.executable)).parent.parent
 
@@ -39,11 +46,11 @@ class Child:
     Its JSON lines come out of `events`; `stop` ends it and all that it started.
     """
 
-    def __init__(self, job_file, errors, scratch):
+    def __init__(self, job_file: Path, errors: Path, scratch: Path) -> None:
         from locscale_hybrid.parallel.processes import python_executable, start_core
 
         self._errors = errors
-        self._lines = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # None: the end
         self.process = start_core(
             job_file,
             python=python_executable(python_of_application()),
@@ -55,13 +62,13 @@ class Child:
         # A thread of its own: a grandchild may hold the pipe open after the child has ended.
         threading.Thread(target=self._read, daemon=True).start()
 
-    def begin(self):
+    def begin(self) -> None:
         """Have it read the job file: all that the file names is there."""
         from locscale_hybrid.parallel.processes import release_core
 
         release_core(self.process)
 
-    def events(self, stop_requested):
+    def events(self, stop_requested: Callable[[], bool]) -> Iterator[Json]:
         """Yield the events until the child ends or `stop_requested()` is true.
 
         Lines that are no JSON object are left out: a library may print.
@@ -77,26 +84,26 @@ class Child:
                 if ended is not None and time.monotonic() - ended > _SECONDS_FOR_LINES:
                     return
                 continue
-            if line is _END:
+            if line is None:
                 return
             event = _event(line)
             if event is not None:
                 yield event
 
-    def end(self):
+    def end(self) -> int:
         """Return the exit code of a child whose output has ended."""
         try:
             return self.process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             return self.stop()
 
-    def stop(self):
+    def stop(self) -> int:
         """End the child, which ends its ranks; return its exit code."""
         from locscale_hybrid.parallel.processes import stop_core
 
         return stop_core(self.process)
 
-    def last_words(self, lines=3):
+    def last_words(self, lines: int = 3) -> str:
         """Return the last lines that it wrote on stderr."""
         try:
             text = self._errors.read_text(encoding="utf-8", errors="replace")
@@ -105,15 +112,17 @@ class Child:
         said = [line.strip() for line in text.splitlines() if line.strip()]
         return " | ".join(said[-lines:])
 
-    def _read(self):
+    def _read(self) -> None:
         """Take lines as they come."""
-        with self.process.stdout as stream:
+        stream = self.process.stdout
+        assert stream is not None  # start_core opens it
+        with stream:
             for line in stream:
                 self._lines.put(line)
-        self._lines.put(_END)
+        self._lines.put(None)
 
 
-def describe_end(code):
+def describe_end(code: int) -> str:
     """Say how a child ended that did not say it itself."""
     if code < 0:
         hint = " (out of memory?)" if code == -9 else ""
@@ -121,7 +130,7 @@ def describe_end(code):
     return f"it ended with exit code {code} and no result"
 
 
-def _event(line):
+def _event(line: bytes) -> Json | None:
     """Parse the JSON object of a line; None if it is none."""
     try:
         event = json.loads(line)

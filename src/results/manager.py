@@ -1,9 +1,12 @@
 """How each result map was made: kept with the session, so that it can be told and repeated."""
 
+from __future__ import annotations
+
 import gc
 import json
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chimerax.core.state import StateManager
 from chimerax.map import Volume
@@ -11,6 +14,9 @@ from chimerax.map import Volume
 from ..job.job import running_jobs, stop_jobs
 from ..scene.following import following, swap
 from ..scene.frames import map_label
+
+if TYPE_CHECKING:
+    from ..session_types import Atoms, Structure
 
 STATE_VERSION = 1
 _TAG = "locscale results"
@@ -21,8 +27,8 @@ _NUMBER = re.compile(r"(^|(?<=, ))#[\d.]+ ")
 class ModelChoice:
     """Atoms of one structure: all of them, whatever they are by then, or chosen ones."""
 
-    structure: object
-    atoms: object = None
+    structure: Structure
+    atoms: Atoms | None = None
 
     @property
     def current_atoms(self):
@@ -73,7 +79,7 @@ class ResultRecord:
         File of the map in a folder of the user; empty where there is none.
     """
 
-    volume: object
+    volume: Volume
     maps: list
     models: list = field(default_factory=list)
     mask: object = None

@@ -1,16 +1,26 @@
 """Conformers of an ensemble that are open side by side: a run uses one of them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .frames import map_label
 from .mmcif import residues_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..results.manager import ModelChoice
+    from ..session_types import Atoms, DoubleArray, Finding
 
 # As in the core's model.parts.
 SAME_PLACE = 3.0  # Å, median distance between equal atoms of two conformers
 MOST_ATOMS = 0.5  # share of the atoms that two conformers have in common, at least
 
 
-def first_conformers(choices):
+def first_conformers(choices: Iterable[ModelChoice]) -> tuple[list[ModelChoice], list[Finding]]:
     """Choices without those that are other conformers of an earlier one.
 
     A file of several models opens as #3.1, #3.2, …; the core would use the first of the file.
@@ -28,7 +38,8 @@ def first_conformers(choices):
     list of dict
         Findings: which one is used.
     """
-    kept, others = [], {}
+    kept: list[ModelChoice] = []
+    others: dict[int, tuple[ModelChoice, list[ModelChoice]]] = {}
     for choice in sorted(choices, key=lambda choice: choice.structure.id):
         first = next((one for one in kept if _are_conformers(one, choice)), None)
         if first is None:
@@ -38,7 +49,7 @@ def first_conformers(choices):
     return kept, [_finding(first, left) for first, left in others.values()]
 
 
-def _are_conformers(one, other):
+def _are_conformers(one: ModelChoice, other: ModelChoice) -> bool:
     """Test whether two choices are the same atoms of one group, at nearly the same places."""
     parents = [choice.structure.parent for choice in (one, other)]
     if parents[0] is not parents[1] or len(one.structure.id) < 2:
@@ -51,7 +62,7 @@ def _are_conformers(one, other):
     return float(np.median(np.linalg.norm(apart, axis=1))) < SAME_PLACE
 
 
-def _places(atoms):
+def _places(atoms: Atoms) -> dict[tuple[str, int, str, str], DoubleArray]:
     """Return the position of each atom that is not hydrogen, by chain, residue and name."""
     atoms = atoms.filter(atoms.element_numbers > 1)
     residues, place = residues_of(atoms)
@@ -62,7 +73,7 @@ def _places(atoms):
     }
 
 
-def _finding(first, left):
+def _finding(first: ModelChoice, left: list[ModelChoice]) -> Finding:
     """Say which conformer is used."""
     used, other = (map_label(choice.structure) for choice in (first, left[0]))
     number = f"#{left[0].structure.id_string}"

@@ -1,10 +1,16 @@
 """Where the grid of an open map stands in the scene, and whether two stand alike."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from chimerax.core.errors import UserError
 from chimerax.geometry import Place
+
+if TYPE_CHECKING:
+    from ..session_types import DoubleArray, Model, Volume
 
 TOLERANCE = 1e-3  # voxels, as the core's Grid.same_as
 
@@ -32,38 +38,38 @@ class MapFrame:
     origin: tuple[float, float, float]
     place: Place
 
-    def from_scene(self, coordinates):
+    def from_scene(self, coordinates: DoubleArray) -> DoubleArray:
         """Scene coordinates (n, 3), Å, in this frame, at full precision."""
         return self.place.inverse() * coordinates
 
-    def offset(self, other):
+    def offset(self, other: MapFrame) -> float:
         """Farthest that a corner of `other`'s box lies from the same corner of this one, Å."""
         return float(np.abs(self._corners() - other._corners()).max())
 
-    def same_as(self, other):
+    def same_as(self, other: MapFrame) -> bool:
         """Test whether both maps have the same voxels at the same places of the scene."""
         return self.size == other.size and self.offset(other) < TOLERANCE * min(self.step)
 
-    def describe(self):
+    def describe(self) -> str:
         """Describe the grid in words, for a message."""
         size = " x ".join(map(str, self.size))
         step = ", ".join(f"{edge:.5g}" for edge in self.step)
         origin = ", ".join(f"{x:.5g}" for x in self.origin)
         return f"{self.name} has {size} voxels of {step} Å with origin {origin} Å"
 
-    def _corners(self):
+    def _corners(self) -> DoubleArray:
         """Scene coordinates of the eight corner voxels."""
         last = np.array(self.size) - 1
         corners = np.array(np.meshgrid(*([0, n] for n in last))).reshape(3, 8).T
         return self.place * (corners * self.step + self.origin)
 
 
-def map_label(volume):
+def map_label(volume: Model) -> str:
     """Name a map in a message: "#1 half1.mrc"."""
     return f"#{volume.id_string} {volume.name}"
 
 
-def frame_of(volume):
+def frame_of(volume: Volume) -> MapFrame:
     """Return the frame of an open map, its rotation and position in the scene taken up in `place`.
 
     Parameters
@@ -104,7 +110,7 @@ def frame_of(volume):
     )
 
 
-def require_same_grid(first, other, *, role):
+def require_same_grid(first: MapFrame, other: MapFrame, *, role: str) -> None:
     """Refuse a map that is not on the grid of the first map, where it stands in the scene.
 
     Parameters

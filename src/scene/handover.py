@@ -1,8 +1,11 @@
 """Open maps and structures -> files in one frame; result file -> a Volume to compare with."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from chimerax.core.errors import UserError
@@ -11,6 +14,11 @@ from chimerax.map import Volume
 
 from .frames import MapFrame, frame_of, map_label, require_same_grid
 from .mmcif import AtomTable, atom_table, write_atoms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..session_types import Atoms, Corners, FloatArray, GridData, Model, Proceed, Session
 
 
 @dataclass(frozen=True)
@@ -21,12 +29,12 @@ class InputMap:
     """
 
     frame: MapFrame
-    data: object
+    data: GridData
     position: Place
-    cached: np.ndarray | None
+    cached: FloatArray | None
 
     @classmethod
-    def of(cls, volume):
+    def of(cls, volume: Volume) -> InputMap:
         """Take the full data of an open map, whatever part of it is shown."""
         data = volume.data
         return cls(
@@ -37,11 +45,11 @@ class InputMap:
         )
 
     @property
-    def file_name(self):
+    def file_name(self) -> str:
         """A file name by which a message can name the map: "#1 half1.mrc"."""
         return file_name(self.frame.name, ".mrc")
 
-    def read(self):
+    def read(self) -> FloatArray:
         """Read all values, float32, [z, y, x]."""
         values = self.cached
         if values is None:
@@ -70,21 +78,23 @@ class Handover:
         Corners of the box that alone is scaled, Å in the frame.
     """
 
-    maps: tuple
+    maps: tuple[InputMap, ...]
     atoms: AtomTable | None = None
     mask: InputMap | None = None
     weight: InputMap | None = None
     level: float | None = None
     model_name: str = "model"
     library: str | None = None
-    region: tuple | None = None
+    region: Corners | None = None
 
     @property
-    def frame(self):
+    def frame(self) -> MapFrame:
         """The frame of the first map, in which all files are written."""
         return self.maps[0].frame
 
-    def write(self, folder, proceed=lambda: None):
+    def write(
+        self, folder: Path, proceed: Proceed = lambda: None
+    ) -> tuple[dict[str, str], int | None]:
         """Write the files of the run.
 
         Parameters
@@ -104,9 +114,10 @@ class Handover:
         from locscale_hybrid.maps.contour import voxels_enclosed
 
         fields = ("half_map_1", "half_map_2") if len(self.maps) == 2 else ("full_map",)
-        given = dict(zip(fields, self.maps, strict=True))
+        given: dict[str, InputMap | None] = dict(zip(fields, self.maps, strict=True))
         given.update(mask=self.mask, weight_map=self.weight)
-        inputs, enclosed = {}, None
+        inputs: dict[str, str] = {}
+        enclosed: int | None = None
         for field, source in given.items():
             if source is None:
                 continue
@@ -124,17 +135,18 @@ class Handover:
             inputs["monomer_library"] = self.library
         return inputs, enclosed
 
-    def _asked(self, values):
+    def _asked(self, values: FloatArray) -> FloatArray:
         """Return what part of a map to scale."""
         if self.region is None:
             return values
         from locscale_hybrid.maps.grid import Grid
         from locscale_hybrid.maps.subvolume import box_of
 
-        return values[box_of(self.region, Grid(values.shape, self.frame.step, self.frame.origin))]
+        shape = self.frame.size[::-1]
+        return values[box_of(self.region, Grid(shape, self.frame.step, self.frame.origin))]
 
 
-def file_name(label, ending):
+def file_name(label: str, ending: str) -> str:
     """Name a file so that a message with its name means the model: "#1 half1.mrc".
 
     A model may have any name; that of a file has no slash and no control letter, and is short
@@ -149,7 +161,15 @@ def file_name(label, ending):
     return short_name(stem, LONGEST_STEM) + end
 
 
-def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None, library=None):
+def hand_over(
+    maps: Sequence[Volume],
+    *,
+    atoms: Atoms | None = None,
+    model_name: str = "model",
+    mask: Volume | None = None,
+    weight: Volume | None = None,
+    library: str | None = None,
+) -> Handover:
     """Take from the session what a run needs; quick, on the main thread.
 
     Parameters
@@ -194,12 +214,22 @@ def hand_over(maps, *, atoms=None, model_name="model", mask=None, weight=None, l
     )
 
 
-def contour_level(volume):
+def contour_level(volume: Volume) -> float | None:
     """Lowest contour level of a map, or None where it has no surface yet."""
     return volume.minimum_surface_level
 
 
-def new_volume(session, like, values, name, *, look_of=None, level=None, shown=True, parent=None):
+def new_volume(
+    session: Session,
+    like: InputMap,
+    values: FloatArray,
+    name: str,
+    *,
+    look_of: Volume | None = None,
+    level: float | None = None,
+    shown: bool = True,
+    parent: Model | None = None,
+) -> Volume:
     """Open a map on the grid of an input map.
 
     Parameters
@@ -245,7 +275,7 @@ def new_volume(session, like, values, name, *, look_of=None, level=None, shown=T
     return volume
 
 
-def new_values(volume, values):
+def new_values(volume: Volume, values: FloatArray) -> None:
     """Put other values into an open map; level, colours and what hangs on it stay.
 
     The array is exchanged, never written into: another tool may be contouring it in a thread.
@@ -267,14 +297,14 @@ def new_values(volume, values):
             )
 
 
-def _hand_on_callbacks(old, new):
+def _hand_on_callbacks(old: GridData, new: GridData) -> None:
     """Have those that follow the values of a map follow them in its new data."""
     for callback in list(old.change_callbacks):
         old.remove_change_callback(callback)
         new.add_change_callback(callback)
 
 
-def _grid_data(like, values, name):
+def _grid_data(like: GridData, values: FloatArray, name: str) -> GridData:
     """Grid data with the geometry of another one."""
     from chimerax.map_data import ArrayGridData
 
@@ -288,7 +318,7 @@ def _grid_data(like, values, name):
     )
 
 
-def _write_map(folder, source, values):
+def _write_map(folder: Path, source: InputMap, values: FloatArray) -> Path:
     """Write one input map through the core's own writer; return its path."""
     from locscale_hybrid.maps.grid import Grid, Map
     from locscale_hybrid.maps.mrc import write_map
@@ -304,7 +334,7 @@ def _write_map(folder, source, values):
     return path
 
 
-def _check_number(maps):
+def _check_number(maps: Sequence[Volume]) -> None:
     """Refuse what is neither two half maps nor one map."""
     if len(maps) in (1, 2):
         return

@@ -1,9 +1,18 @@
 """Atoms of open structures, where they stand in the scene, as an mmCIF file of a map's frame."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..session_types import AnyArray, Atoms, DoubleArray, Residues, Structure
+    from .frames import MapFrame
 
 SESSION_ROUNDING = 1e-4  # Å, beyond that of coordinates, which a session file keeps as float32
 
@@ -50,45 +59,45 @@ class AtomTable:
     frame : MapFrame
     """
 
-    atoms: dict
-    residues: dict
-    residue_of: np.ndarray
-    owners: np.ndarray
-    rows: object
-    frame: object
+    atoms: dict[str, AnyArray]
+    residues: dict[str, AnyArray]
+    residue_of: AnyArray
+    owners: AnyArray
+    rows: _Rows
+    frame: MapFrame
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of rows; an atom with two alternate locations has two."""
         return len(self.rows.index)
 
-    def column(self, name):
+    def column(self, name: str) -> AnyArray:
         """Return one column, row by row, as text."""
         if name in self.residues:
             return np.char.strip(_text(self.residues[name]))[self._residue_rows]
         return np.char.strip(_text(self.atoms[name][self.rows.index]))
 
     @property
-    def chains(self):
+    def chains(self) -> AnyArray:
         """Chain identifiers, with a suffix where an earlier structure has the same one."""
         return _chain_names(self.residues["chains"], self.owners)[self._residue_rows]
 
     @property
-    def polymer(self):
+    def polymer(self) -> AnyArray:
         """Whether each row belongs to a chain of a polymer."""
         return self.residues["polymer_types"][self._residue_rows] != 0
 
     @property
-    def positions(self):
+    def positions(self) -> DoubleArray:
         """Positions (n, 3) in the frame of the map, Å."""
         return self.frame.from_scene(self.rows.places)
 
     @property
-    def _residue_rows(self):
+    def _residue_rows(self) -> AnyArray:
         """Place among the residues of each row's."""
         return self.residue_of[self.rows.index]
 
 
-def atom_table(atoms, frame):
+def atom_table(atoms: Atoms, frame: MapFrame) -> AtomTable:
     """Copy what a model file needs from atoms of open structures; quick, on the main thread.
 
     Parameters
@@ -120,7 +129,7 @@ def atom_table(atoms, frame):
     )
 
 
-def residues_of(atoms):
+def residues_of(atoms: Atoms) -> tuple[Residues, AnyArray]:
     """Residues of atoms, each once, in the order of the atoms.
 
     What is asked of residues and structures costs ChimeraX a Python object for each that is asked,
@@ -147,7 +156,7 @@ def residues_of(atoms):
     return Residues(different[order]), rank[place]
 
 
-def by_structure(atoms):
+def by_structure(atoms: Atoms) -> list[tuple[Structure, Atoms]]:
     """Pairs of a structure and its atoms among these; see `residues_of`."""
     residues, residue_of = residues_of(atoms)
     owners = residues.structures
@@ -159,7 +168,7 @@ def by_structure(atoms):
     ]
 
 
-def write_atoms(path, table):
+def write_atoms(path: Path, table: AtomTable) -> None:
     """Write an mmCIF file with coordinates to 1e-9 Å.
 
     Parameters
@@ -196,7 +205,7 @@ def write_atoms(path, table):
         file.writelines(" ".join(row) + "\n" for row in zip(*columns, strict=True))
 
 
-def is_same_model(one, other):
+def is_same_model(one: Path, other: Path) -> bool:
     """Test whether two files of `write_atoms` have the same atoms, but for rounding."""
     texts = [Path(path).read_text(encoding="utf-8").splitlines() for path in (one, other)]
     if len(texts[0]) != len(texts[1]):
@@ -212,7 +221,7 @@ def is_same_model(one, other):
     return True
 
 
-def _is_close(one, other):
+def _is_close(one: str, other: str) -> bool:
     """Test whether two words are decimals that differ by rounding only."""
     try:
         return "." in one and abs(float(one) - float(other)) < SESSION_ROUNDING
@@ -220,21 +229,21 @@ def _is_close(one, other):
         return False
 
 
-def _text(values):
+def _text(values: Sequence[str] | AnyArray) -> AnyArray:
     """Make an array of str, also if it is empty."""
     return np.array(values, dtype=str) if len(values) else np.zeros(0, dtype="U1")
 
 
-def _decimals(form, values):
+def _decimals(form: str, values: DoubleArray) -> AnyArray:
     """Numbers as text, some at a time: numpy holds up the main thread while it formats."""
     parts = np.array_split(values, len(values) // _AT_A_TIME + 1)
     return np.concatenate([np.char.mod(form, part) for part in parts])
 
 
-def _chain_names(chains, owners):
+def _chain_names(chains: AnyArray, owners: AnyArray) -> AnyArray:
     """Chain identifiers, with a suffix where an earlier structure has the same one."""
     names = _text(chains).astype(object)
-    taken = set()
+    taken: set[str] = set()
     for number, owner in enumerate(dict.fromkeys(owners.tolist()), start=1):
         mine = owners == owner
         own = set(names[mine])
@@ -248,14 +257,14 @@ def _chain_names(chains, owners):
 class _Rows:
     """Rows of the file: which atom, and what differs between its alternate locations."""
 
-    index: np.ndarray
-    alt_locs: np.ndarray
-    places: np.ndarray
-    occupancies: np.ndarray
-    b_iso: np.ndarray
+    index: AnyArray
+    alt_locs: AnyArray
+    places: AnyArray
+    occupancies: AnyArray
+    b_iso: AnyArray
 
 
-def _element_names(atoms):
+def _element_names(atoms: Atoms) -> AnyArray:
     """Symbols of the elements, each asked for once."""
     from chimerax.atomic import Element
 
@@ -263,7 +272,7 @@ def _element_names(atoms):
     return _text([Element.get_element(int(number)).name for number in numbers])[place]
 
 
-def _scene_places(atoms, residues, residue_of):
+def _scene_places(atoms: Atoms, residues: Residues, residue_of: AnyArray) -> AnyArray:
     """Coordinates in the scene, Å."""
     places, owners = np.array(atoms.coords), residues.structures
     for structure, pointer in zip(owners.unique(), owners.unique().pointers, strict=True):
@@ -272,7 +281,7 @@ def _scene_places(atoms, residues, residue_of):
     return places
 
 
-def _with_alternates(atoms, residues, residue_of):
+def _with_alternates(atoms: Atoms, residues: Residues, residue_of: AnyArray) -> _Rows:
     """Make one row for each atom, and one for each of several alternate locations."""
     several = np.array(atoms.num_alt_locs) > 1
     single = np.flatnonzero(~several)
@@ -302,13 +311,13 @@ def _with_alternates(atoms, residues, residue_of):
     return _Rows(index[order], *(column[order] for column in others))
 
 
-def _quoted(values, empty="?"):
+def _quoted(values: AnyArray, empty: str = "?") -> AnyArray:
     """Values as mmCIF writes them; each different one is looked at once."""
     different, index = np.unique(values, return_inverse=True)
     return _text([_quote(value, empty) for value in different])[index]
 
 
-def _quote(value, empty):
+def _quote(value: str, empty: str) -> str:
     """Quote one value for mmCIF."""
     if not value:
         return empty

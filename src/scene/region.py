@@ -1,9 +1,19 @@
 """Which box of the map alone is scaled: around chosen atoms, or by indices."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from chimerax.core.errors import UserError
 
 from .frames import frame_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..session_types import Atoms, Corners, DoubleArray, Keywords, Volume
+    from .frames import MapFrame
 
 RANGE = 6.0  # Å around the atoms of a zone
 WHOLE = "all"
@@ -11,7 +21,7 @@ SHOWN = "shown"
 _DIGITS = 4  # of the corners, Å: they stand in the log and in the record
 
 
-def chosen_region(volume, keywords):
+def chosen_region(volume: Volume, keywords: Keywords) -> tuple[bool, Corners | None]:
     """Corners of the box to be scaled.
 
     Parameters
@@ -34,7 +44,8 @@ def chosen_region(volume, keywords):
     UserError
         If the keywords contradict each other, or the box lies outside the map.
     """
-    zone, subregion = keywords.get("zone"), keywords.get("subregion")
+    zone: Atoms | None = keywords.get("zone")
+    subregion: Any = keywords.get("subregion")
     around = keywords.get("range")
     if zone is not None and subregion is not None:
         raise UserError(
@@ -59,12 +70,15 @@ def chosen_region(volume, keywords):
     # a plane of voxels has two sides too
     thin = high - low < 1e-6
     low, high = (corner + side * 0.1 * thin * frame.step for corner, side in ((low, -1), (high, 1)))
-    corners = tuple(round(float(value), _DIGITS) + 0.0 for value in (*low, *high))
+    x, y, z, u, v, w = (round(float(value), _DIGITS) + 0.0 for value in (*low, *high))
+    corners = (x, y, z, u, v, w)
     _require_voxels(corners, frame)
     return True, corners
 
 
-def _in_the_map(low, high, frame):
+def _in_the_map(
+    low: DoubleArray, high: DoubleArray, frame: MapFrame
+) -> tuple[DoubleArray, DoubleArray]:
     """Return the corners of the part in the map, for the log; of a box outside, those given."""
     first = np.array(frame.origin)
     last = first + (np.array(frame.size) - 1) * frame.step
@@ -73,7 +87,7 @@ def _in_the_map(low, high, frame):
     return np.maximum(low, first), np.minimum(high, last)
 
 
-def _require_voxels(corners, frame):
+def _require_voxels(corners: Corners, frame: MapFrame) -> None:
     """Refuse a box outside the map while the user looks on."""
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.maps.grid import Grid
