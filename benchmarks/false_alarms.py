@@ -2,8 +2,10 @@
 
     python benchmarks/false_alarms.py                the table, into docs/tables/false_alarms.md
     python benchmarks/false_alarms.py --seeds 3      draws of noise of every case
-    python benchmarks/false_alarms.py --hard FOLDER  also cases made elsewhere: FOLDER/CASE with
-                                                     half1.mrc, half2.mrc and model_partial.cif
+    python benchmarks/false_alarms.py --hard FOLDER  also cases made before, such as those that
+                                                     hard_validation.py leaves in cases/hard:
+                                                     FOLDER/CASE with half1.mrc, half2.mrc and
+                                                     model_partial.cif
 
 The checks of a run and its mask and resolution are made, not whole runs: what a refinement finds
 (coordinate errors, overfitting) is not counted here.  All maps are SIMULATED: the cases of
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import simulated
+from hard.reconstruction import reconstruction_spectrum, soft_sphere
 from scipy import ndimage
 from table import table
 
@@ -129,34 +132,6 @@ def clean(seeds: int) -> Iterator[tuple[str, Subject]]:
                 yield f"{name} {condition} {seed}", subject
                 if condition != "box":
                     yield f"{name} {condition} one map {seed}", replace(subject, single=True)
-
-
-def soft_sphere(case: simulated.Case) -> np.ndarray:
-    """1 in the box's inscribed sphere less 6 voxels, a cosine edge of 5 voxels, 0 beyond."""
-    place = np.arange(case.box) - case.box // 2
-    radius = np.sqrt(place[:, None, None] ** 2 + place[:, None] ** 2 + place**2)
-    return 0.5 + 0.5 * np.cos(np.pi * np.clip((radius - case.box / 2 + 6) / 5, 0, 1))
-
-
-def reconstruction_spectrum(case: simulated.Case) -> np.ndarray:
-    """Amplitude of a reconstruction's noise over that of white noise, 1 at the resolution.
-
-    Fewer images reach a fine coefficient, the CTF of 0.8 to 2.2 um defocus lets part of them
-    through, and structural noise adds to the coarsest.
-    """
-    s = np.sqrt(case.s_squared)
-    place = np.linspace(0, float(s.max()), 2000)
-    defocus = np.linspace(0.8e4, 2.2e4, 400)
-    phase = (
-        np.pi
-        * 0.0197
-        * place[:, None] ** 2
-        * (defocus - 0.5 * 2.7e7 * (0.0197 * place[:, None]) ** 2)
-    )
-    passed = (np.sin(phase + np.arcsin(0.1)) ** 2).mean(axis=1)
-    power = (place + 0.02) / passed * (1 + 4 * np.exp(-((place / 0.03) ** 2)))
-    power /= np.interp(1 / case.resolution, place, power)
-    return np.asarray(np.sqrt(np.interp(s, place, power)))
 
 
 def as_maps(values: list[np.ndarray], grid: Grid) -> tuple[Map, Map]:
