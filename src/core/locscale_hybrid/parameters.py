@@ -29,6 +29,8 @@ OUTPUTS = (
     "mask",
     "reference",
     "model",
+    "difference",
+    "scores",
 )
 # What numbers may be, by field of `HybridParameters`: name, lowest, highest, unit.
 RANGES = {

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .comparison.compare import COMPARED, Comparison, compare, nothing_to_compare
 from .completion.both_halves import PlacedPair, place_both
 from .completion.completion import (
     Completion,
@@ -123,6 +124,7 @@ def run_hybrid(
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
             reseeded = run.reseeded(completion, given, mask, resolution, scaled, workers, folder)
+            compared = run.compared(completion, given, hybrid, reference, mask, scaled)
             del completion
             given = given.without_halves()
         with run.stage("output"):
@@ -158,6 +160,7 @@ def run_hybrid(
                 amplitudes,
                 reseeded,
                 run.update,
+                compared,
             )
             written = write_output(facts, given, reference)
         return HybridResult(
@@ -492,6 +495,34 @@ class _Run:
             folder,
             self.progress,
         )
+
+    def compared(
+        self,
+        completion: Completion,
+        given: RunInput,
+        hybrid: HybridModel,
+        reference: Map,
+        mask: Mask,
+        scaled: ScaledMaps,
+    ) -> Comparison:
+        """The model compared with the map, where that is asked for."""
+        asked = self.parameters.outputs.intersection(COMPARED)
+        if asked and hybrid.source is None:
+            self.note([nothing_to_compare()])
+            return Comparison()
+        grid = given.observed.average.grid
+        result = compare(
+            asked,
+            completion.data,
+            hybrid,
+            reference,
+            self.looked_at(given, mask),
+            scaled,
+            window=window_edge(grid, self.parameters),
+            symmetry=given.group,
+        )
+        self.note(result.findings)
+        return result
 
     def reseeded(
         self,
