@@ -180,7 +180,7 @@ class HybridParameters:
         what depends on chance.
     outputs : set of str, default: none
         Write further maps: linear, halves, localB, gain, resolution, provenance, mask, reference,
-        model. Use it if you want to know why a region looks as it does.
+        model, difference, scores. Use it if you want to know why a region looks as it does.
     reseed_check : bool, default False
         Repeat the run with another seed and report how much the map changes. Use it before you
         interpret a weak feature.

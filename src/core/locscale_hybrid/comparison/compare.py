@@ -114,7 +114,7 @@ def nothing_to_compare() -> Finding:
 
 
 def peaks_text(peaks: Collection[Peak]) -> str:
-    """The peaks in a few words: "20 peaks of 4 sd or more, the strongest +21.0 sd near A HIS 87"."""
+    """Return the peaks in a few words: "20 peaks of 4 sd or more, the strongest +21.0 sd near A HIS 87"."""
     if not peaks:
         return f"no peak of {LEVEL:g} sd or more"
     strongest = next(iter(peaks))

@@ -98,7 +98,7 @@ def difference_map(
 
 
 def explained_density(data: RefinementData, hybrid: HybridModel) -> Map:
-    """The density that a model without its pseudo-atoms explains, on the scale of the map.
+    """Return the density that a model without its pseudo-atoms explains, on the scale of the map.
 
     The scale of each shell is that of the whole hybrid model, which does not take what the model
     lacks for its disorder.
@@ -113,7 +113,7 @@ def explained_density(data: RefinementData, hybrid: HybridModel) -> Map:
 
 
 def band_map(band: Band, packed: ComplexArray, grid: Grid) -> Map:
-    """A map on a grid from the coefficients of a band."""
+    """Return a map on a grid from the coefficients of a band."""
     full = resize(band.unpack(packed), band.space.shape, grid.shape)
     return Map(FourierSpace(grid).backward(full), grid, "model")
 
@@ -121,7 +121,7 @@ def band_map(band: Band, packed: ComplexArray, grid: Grid) -> Map:
 def _band_work(
     data: RefinementData, reference: Map, mask: FloatArray, box: Box, window: float
 ) -> BandWork:
-    """The bands of the maps in a box; the halves only where they are independent."""
+    """Return the bands of the maps in a box; the halves only where they are independent."""
     observed = data.observed
     grid = grid_of_box(observed.average.grid, box)
     n_bands = number_of_bands(grid, window)
@@ -150,7 +150,7 @@ def _band_work(
 def _sharpened(
     work: BandWork, model: ComplexArray, limits: Band
 ) -> tuple[FloatArray, FloatArray | None]:
-    """What the model leaves of the average, and the noise, with the local gains of the map."""
+    """Return what the model leaves of the average, and the noise, with the local gains of the map."""
     bands, shape = work.filter, work.filter.grid.shape
     reach = work.options.window * float(limits.frequency[-1])
     room = np.empty((2 if work.has_noise else 1, *shape), dtype=np.float32)

@@ -43,7 +43,7 @@ class Peak:
     distance: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
-        """The peak as plain JSON values."""
+        """Return the peak as plain JSON values."""
         return {
             "height_sd": round(self.height, 2),
             "position_angstrom": [round(value, 2) for value in self.position],
@@ -56,7 +56,7 @@ class Peak:
 def strongest_peaks(
     difference: Map, hybrid: HybridModel | None = None, *, count: int = SHOWN
 ) -> list[Peak]:
-    """The strongest peaks of a difference map, positive and negative ones together.
+    """Return the strongest peaks of a difference map, positive and negative ones together.
 
     A group of atoms makes one peak: the region around a peak above half its height belongs to
     it.
@@ -87,7 +87,7 @@ def strongest_peaks(
 def _regions(
     values: FloatArray, grid_of: Map, count: int
 ) -> Iterator[tuple[tuple[int, int, int], int]]:
-    """The voxel at the top of each region, strongest first, and how many voxels it has."""
+    """Return the voxel at the top of each region, strongest first, and how many voxels it has."""
     grid = grid_of.grid
     tops = np.argwhere((values >= LEVEL) & (values == ndimage.maximum_filter(values, 3)))
     heights = values[tuple(tops.T)]
@@ -111,7 +111,7 @@ def _regions(
 
 
 def _ball(radius: float, edges: tuple[float, ...]) -> BoolArray:
-    """The voxels within a radius."""
+    """Return the voxels within a radius."""
     steps = [int(radius / edge) for edge in edges]
     axes = np.ogrid[tuple(slice(-n, n + 1) for n in steps)]
     squared = sum((axis * edge) ** 2 for axis, edge in zip(axes, edges, strict=True))
@@ -119,7 +119,7 @@ def _ball(radius: float, edges: tuple[float, ...]) -> BoolArray:
 
 
 def _top(values: FloatArray, index: tuple[int, int, int]) -> DoubleArray:
-    """The place of a maximum between voxels: the top of the parabola along each axis."""
+    """Return the place of a maximum between voxels: the top of the parabola along each axis."""
     place = np.array(index, dtype=np.float64)
     for axis, at in enumerate(index):
         if not 0 < at < values.shape[axis] - 1:
@@ -135,7 +135,7 @@ def _top(values: FloatArray, index: tuple[int, int, int]) -> DoubleArray:
 
 
 def _named(peaks: list[Peak], hybrid: HybridModel, source: AtomicModel) -> list[Peak]:
-    """The peaks with the nearest residue of the model, copies included."""
+    """Return the peaks with the nearest residue of the model, copies included."""
     atoms = np.flatnonzero(~hybrid.is_pseudo)
     distances, nearest = cKDTree(hybrid.positions[atoms]).query([peak.position for peak in peaks])
     names = residue_names(source, hybrid.source_atom[atoms[nearest]])
@@ -153,7 +153,7 @@ def _named(peaks: list[Peak], hybrid: HybridModel, source: AtomicModel) -> list[
 
 
 def residue_names(model: AtomicModel, atoms: IntArray) -> list[str]:
-    """What to call the residues of some atoms of a model: "A HIS 87"."""
+    """Return what to call the residues of some atoms of a model: "A HIS 87"."""
     wanted = model.atom_index[atoms]
     sites = list(model.structure[0].all())
     return [

@@ -67,12 +67,12 @@ def _neighbour_vectors(
 
     Rows are filled up with vectors to nowhere.
     """
-    lists = tree.query_ball_point(positions[some], reach).tolist()
-    lengths = np.array([len(found) for found in lists])
+    lists = [np.asarray(tree.query_ball_point(place, reach)) for place in positions[some]]
+    lengths = np.array([found.size for found in lists])
     vectors = np.full((len(some), max(int(lengths.max()), 1), 3), np.float32(1e3))
     rows = np.repeat(np.arange(len(some)), lengths)
     columns = np.concatenate([np.arange(n) for n in lengths])
-    others = np.concatenate([np.asarray(found, dtype=np.intp) for found in lists])
+    others = np.concatenate(lists).astype(np.intp)
     vectors[rows, columns] = positions[others] - positions[some[rows]]
     itself = others == some[rows]
     vectors[rows[itself], columns[itself]] = 1e3
@@ -82,7 +82,7 @@ def _neighbour_vectors(
 def _free_points(
     centres: DoubleArray, near: FloatArray
 ) -> tuple[IntArray, DoubleArray, DoubleArray]:
-    """The points of all spheres that are clear of other atoms: owner, place and radius."""
+    """Return the points of all spheres that are clear of other atoms: owner, place and radius."""
     n = len(centres)
     owners, points, radii = [np.arange(n)], [centres], [np.zeros(n)]
     squared = np.einsum("amk,amk->am", near, near)
@@ -114,7 +114,7 @@ def _clear(near: FloatArray, limit: FloatArray, directions: DoubleArray) -> Bool
 
 
 def sphere_points(n: int) -> DoubleArray:
-    """Unit vectors (n, 3), spread evenly along a spiral from pole to pole.
+    """Return unit vectors (n, 3), spread evenly along a spiral from pole to pole.
 
     References
     ----------
@@ -130,7 +130,7 @@ def sphere_points(n: int) -> DoubleArray:
 
 
 def _sampled(volume: Map, points: DoubleArray) -> tuple[DoubleArray, BoolArray]:
-    """The map at points, by linear interpolation, and which of them are in its box."""
+    """Return the map at points, by linear interpolation, and which of them are in its box."""
     index = volume.grid.index_of(points)
     inside = ((index >= 0) & (index <= np.array(volume.grid.shape) - 1)).all(axis=1)
     found = ndimage.map_coordinates(volume.values, index.T, order=1, mode="nearest")

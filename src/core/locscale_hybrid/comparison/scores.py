@@ -98,7 +98,7 @@ class ResidueScores:
             yield (*names, str(int(self.atoms[i])), *(_text(column[i]) for column in values))
 
     def as_csv(self) -> str:
-        """The table as comma-separated values, with a heading."""
+        """Return the table as comma-separated values, with a heading."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -106,7 +106,7 @@ class ResidueScores:
         return stream.getvalue()
 
     def as_columns(self) -> dict[str, list[str] | list[int] | list[float | None]]:
-        """The table as plain JSON values, one list for each of `COLUMNS`."""
+        """Return the table as plain JSON values, one list for each of `COLUMNS`."""
         names = {name: [row[i] for row in self.residues] for i, name in enumerate(COLUMNS[:3])}
         numbers = {name: [_number(v) for v in getattr(self, name)] for name in COLUMNS[4:]}
         return {**names, "atoms": [int(n) for n in self.atoms], **numbers}
@@ -121,7 +121,7 @@ class ResidueScores:
 
 
 def atoms_of(model: AtomicModel) -> tuple[Atoms, IntArray]:
-    """The atoms of a model that are scored, and their places among its scatterers.
+    """Return the atoms of a model that are scored, and their places among its scatterers.
 
     Of alternative conformations the first of each residue counts.
     """
@@ -196,7 +196,7 @@ def score_residues(
 
 
 def _error(atoms: Atoms, first: DoubleArray, second: DoubleArray) -> DoubleArray:
-    """Standard error of a residue's Q, from the halves and its neighbours in the chain.
+    """Return standard error of a residue's Q, from the halves and its neighbours in the chain.
 
     The mean of the halves has half the difference of the two for an error; one difference alone
     may happen to be small.
@@ -270,10 +270,10 @@ def _mean(values: DoubleArray) -> float:
 
 
 def _number(value: float) -> float | None:
-    """A number for JSON; None for NaN."""
+    """Return a number for JSON; None for NaN."""
     return round(float(value), _DIGITS) if np.isfinite(value) else None
 
 
 def _text(value: float) -> str:
-    """A number for a table; empty for NaN."""
+    """Return a number for a table; empty for NaN."""
     return f"{value:.{_DIGITS}f}" if np.isfinite(value) else ""

@@ -180,7 +180,7 @@ def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 def _comparison_lines(comparison: Comparison) -> list[tuple[str, str]]:
-    """The strongest peak of the difference map, and the mean scores."""
+    """Return the strongest peak of the difference map, and the mean scores."""
     lines = []
     if comparison.difference is not None:
         lines.append(("difference map", peaks_text(comparison.peaks)))
@@ -339,7 +339,7 @@ def _reseeded(change: SeedChange | None) -> dict[str, float] | None:
 
 
 def _difference(comparison: Comparison) -> dict[str, Any] | None:
-    """The peaks of the difference map."""
+    """Return the peaks of the difference map."""
     if comparison.difference is None:
         return None
     return {
