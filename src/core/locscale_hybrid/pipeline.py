@@ -22,7 +22,7 @@ from .inputs.checks import check_inputs, check_resolution
 from .inputs.reading import RunInput, read_run_input
 from .maps.grid import FloatArray, Map
 from .maps.subvolume import Box, box_of, require_density, soft_box, within
-from .masking.coverage import MaskResult, coverage, first_mask, mask_findings
+from .masking.coverage import MaskResult, coverage, first_mask, outlook
 from .masking.mask import Mask
 from .masking.resolution import Resolution, find_resolution
 from .model.hybrid_model import HybridModel
@@ -169,9 +169,21 @@ def run_hybrid(
 
 
 def check_only(
-    inputs: HybridInputs, parameters: HybridParameters, progress: Progress | None = None
+    inputs: HybridInputs,
+    parameters: HybridParameters,
+    progress: Progress | None = None,
+    *,
+    measured: Callable[[Mapping[str, float]], None] | None = None,
 ) -> list[Finding]:
     """The checks of a run alone, in seconds; nothing is written.
+
+    Parameters
+    ----------
+    inputs : HybridInputs
+    parameters : HybridParameters
+    progress : Progress, optional
+    measured : callable, optional
+        Called with the resolution in Å and the share of the mask that the model reaches.
 
     Raises
     ------
@@ -183,7 +195,10 @@ def check_only(
     with fft_share(1), run.stage("checks"):
         given = read_run_input(inputs, parameters)
         run.check(inputs, given, suggest=True)
-        run.note(mask_findings(given, parameters))
+        expected = outlook(given, parameters, measure=measured is not None)
+        run.note(expected.findings)
+    if measured is not None:
+        measured(expected.facts())
     return list(run.progress.findings)
 
 
