@@ -14,7 +14,8 @@ from ..results.companions import open_companions
 from ..results.manager import ResultRecord, results
 from ..results.opening import load_maps, result_files
 from ..results.saved_files import output_path, saved_path
-from ..results.shell_line import name_sources, shell_line
+from ..results.shell_line import is_edited, name_sources, shell_line
+from ..results.views import Views
 from ..scene.following import following, swap
 from ..scene.frames import map_label
 from ..scene.handover import new_values, new_volume
@@ -72,6 +73,8 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
         wanted=parameters["outputs"],
         folder=folder,
         saved_from=deliver.source_files if saved else None,
+        source_model=deliver.source_files.get("model"),
+        first=handover.maps[0],
     )
     return _go(session, LocScaleJob(session, request, load, deliver), wait)
 
@@ -172,7 +175,8 @@ class Delivery:
         if outcome.unchanged:
             return self._left()
         like = self.request.handover.maps[0]
-        volume = self._updated(loaded.values) or self._opened(like, loaded)
+        volume, before = self._updated(loaded.values)
+        volume = volume or self._opened(like, loaded)
         previous = results(session).of(volume)
         record = {**record_of(outcome), "findings": outcome.findings}
         companions = open_companions(
@@ -183,7 +187,14 @@ class Delivery:
             previous.companions if previous else [],
             copied=(record.get("hybrid_model") or {}).get("copied_atoms", 0) > 0,
         )
-        line, needs = shell_line(self.request, outcome.inputs, self.source_files, record, previous)
+        line, needs = shell_line(
+            self.request,
+            outcome.inputs,
+            self.source_files,
+            record,
+            previous,
+            is_model_edited=loaded.is_model_edited,
+        )
         kept = ResultRecord(
             volume,
             self.chosen.maps,
@@ -201,7 +212,11 @@ class Delivery:
             shell_needs=needs,
             asked=self.asked,
             saved_map=str(self.saved or (previous.saved_map if previous else "")),
+            seconds=outcome.result.get("seconds"),
+            views=Views(before),
         )
+        if previous:
+            kept.views.follow(previous.views, same_maps=previous.maps == kept.maps)
         if previous and previous.folder not in (None, kept.folder):
             previous.folder.remove_in_background()
         self.request.folder.is_orphan = False
@@ -227,21 +242,21 @@ class Delivery:
         return self.update
 
     def _updated(self, values):
-        """Put new values into the map to update; None if there is none, or it was closed."""
+        """Return the map to update with its new values, and those before; None if there is none."""
         if self.update is None:
-            return None
+            return None, None
         if self.update.deleted:
             self.session.logger.warning(
                 "The map to update was closed meanwhile; the result is opened as a new map"
             )
-            return None
-        new_values(self.update, values)
+            return None, None
+        before = new_values(self.update, values)
         if self.asked["name"]:
             self.update.name = self.asked["name"]
-        return self.update
+        return self.update, before
 
     def _opened(self, like, loaded):
-        """Open a new map; the inputs are hidden."""
+        """Open a new map; hide the inputs and earlier results of the same inputs."""
         first = self.chosen.maps[0]
         volume = new_volume(
             self.session,
@@ -251,15 +266,23 @@ class Delivery:
             level=loaded.level,
             look_of=None if first.deleted else first,
         )
-        for given in self.chosen.maps:
-            if not given.deleted:
-                given.display = False
+        if loaded.input_level is not None and len(self.chosen.maps) == 1 and not first.deleted:
+            first.set_parameters(surface_levels=[loaded.input_level])
+        hidden = [*self.chosen.maps]
+        for kept in results(self.session).records:
+            if kept.maps == self.chosen.maps:
+                hidden += [kept.volume, *kept.views.volumes]
+        for other in hidden:
+            if other is not None and not other.deleted:
+                other.display = False
         return volume
 
 
-def _load(outcome, *, wanted, folder, saved_from):
+def _load(outcome, *, wanted, folder, saved_from, source_model, first):
     """Read the maps of a finished run, and keep what an update starts from; in the job's thread."""
-    loaded = load_maps(outcome, wanted, folder.scratch)
+    loaded = load_maps(outcome, wanted, folder.scratch, first)
+    if source_model is not None and "model" in outcome.inputs:
+        loaded.is_model_edited = is_edited(outcome.inputs["model"], source_model)
     model = (record_of(outcome).get("hybrid_model", {}).get("file") or {}).get("path")
     if model and Path(model).is_file():
         given = outcome.inputs.get("model")
@@ -274,12 +297,15 @@ def _load(outcome, *, wanted, folder, saved_from):
 def _go(session, job, wait):
     """Run a job; wait in scripts and without a window, unless told otherwise."""
     results(session)  # ends the job with the session
-    if wait is None:
-        wait = session.in_script or not session.ui.is_gui
-    if wait:
+    if _waits(session) if wait is None else wait:
         return job.run_and_wait()
     job.start()
     return job
+
+
+def _waits(session):
+    """Whether a command waits for its result when it was not told: in scripts, and without a window."""
+    return session.in_script or not session.ui.is_gui
 
 
 def _links(result):

@@ -25,6 +25,7 @@ STAGES = {
     "output": "writing maps",
 }
 _STATUS_EVERY = 0.2  # s
+_NO_USE = ("mpi-absent",)  # findings with advice that has no use in ChimeraX
 
 
 class RunStopped(Exception):
@@ -113,6 +114,10 @@ class LocScaleJob(Task):
     begun : float or None
         `time.monotonic()` when the child was given its inputs.
     ended : bool
+    facts : dict
+        What a check has measured: resolution in Å, share of the map that the model covers.
+    failure : dict
+        Code and remedies of the error that the core ended with.
     """
 
     def __init__(self, session, request, load, deliver):
@@ -121,7 +126,7 @@ class LocScaleJob(Task):
         self.result = self.error = None
         self.stage, self.fraction, self.started = "starting", 0.0, time.monotonic()
         self.begun, self.ended = None, False
-        self.findings = []
+        self.findings, self.facts, self.failure = [], {}, {}
         self._load, self._deliver = load, deliver
         self._waiting = False
         self._calls = queue.SimpleQueue()
@@ -291,13 +296,16 @@ class LocScaleJob(Task):
             self._show(STAGES.get(event.get("name"), str(event.get("name"))), self.fraction)
         elif kind == "progress":
             self._show(self.stage, float(event.get("fraction", self.fraction)))
-        elif kind == "finding":
+        elif kind == "facts":
+            self.facts.update(event)
+        elif kind == "finding" and event.get("code") not in _NO_USE:
             event["message"] = self._reworded(event.get("message", ""))
             outcome.findings.append(event)
             self._post(self._log_finding, event)
         elif kind == "result":
             outcome.result = event
         elif kind == "error":
+            self.failure = {name: event[name] for name in ("code", "remedies") if name in event}
             raise UserError(self._reworded(event.get("message", "the calculation failed")))
 
     def _reworded(self, message):
@@ -345,7 +353,8 @@ class LocScaleJob(Task):
         log = logger.warning if finding.get("level") == "warning" else logger.info
         self.findings.append(finding)
         if not self.request.quiet:
-            log(f"LocScale, {self.request.title}: {finding['message']}")
+            title, message = self.request.title, finding["message"]
+            log(f"LocScale: {message}" if title in message else f"LocScale, {title}: {message}")
 
     def _post(self, function, *arguments):
         """Have a function called on the main thread."""

@@ -1,5 +1,6 @@
 """What goes with a result, told from its name.  Plain Python without ChimeraX."""
 
+INPUT, BEFORE = "input", "before the update"
 MODEL, COPIED, PSEUDO = "model", "model with symmetry copies", "pseudo-atoms"
 # What the core calls them, and what a person does.
 _WORDS = {

@@ -31,7 +31,10 @@ def log_check(logger, title, findings):
 def record_html(kept, *, findings=True):
     """One table, the shell line and the links of a result, as HTML."""
     rows = [("made from", ", ".join(f"{role} {label}" for role, label in kept.made_from.items()))]
-    body = _table(rows + table_rows(kept.record))
+    rows += table_rows(kept.record)
+    if kept.seconds is not None:
+        rows.append(("time", _duration(kept.seconds)))
+    body = _table(rows)
     if findings and kept.record.get("findings"):
         body += _row("findings", "<br>".join(map(_finding, kept.record["findings"])), markup=True)
     title = f"LocScale result #{kept.volume.id_string} {escape(kept.volume.name)}"
@@ -95,10 +98,14 @@ def table_rows(record):
             )
         )
     if "weight" in scaling:
-        statement = scaling.get("statement", "")
-        named = f"{scaling['weight']} weight: "
-        rows.append(("weight", f"{scaling['weight']}: {statement.removeprefix(named)}"))
+        rows.append(("noise weighting", str(scaling["weight"])))
     return rows
+
+
+def _duration(seconds):
+    """How long a run took: "8 s", "2 min 5 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _model_rows(model):
@@ -175,7 +182,7 @@ def _gains(bands, d_min):
     )
 
 
-# maps to colour a result by: palette, and what the link says
+# maps to color a result by: palette, and what the link says
 _PALETTES = {
     "localB": ("cyanmaroon", "local B"),
     "resolution": ("cyanmaroon", "local resolution"),
@@ -187,32 +194,61 @@ _PALETTES = {
 }
 
 
+def color_commands(kept):
+    """Commands that color a result, by what it is then colored by.
+
+    A color key is shown with them; local B has the range of the atoms.
+
+    Parameters
+    ----------
+    kept : ResultRecord
+
+    Returns
+    -------
+    dict of str to str
+    """
+    commands = {}
+    for model in kept.companions:
+        kind = None if model.deleted else kind_of(model)
+        if kind is None or kind.split("_")[0] not in _PALETTES:
+            continue
+        palette, meaning = _PALETTES[kind.split("_")[0]]
+        words = f"color sample #{kept.volume.id_string} map #{model.id_string} palette {palette}"
+        if kind == "localB":
+            words += _range_of_b(kept.record)
+        commands[meaning + kind.partition("_")[2]] = f"{words} key true"
+    return commands
+
+
+def _range_of_b(record):
+    """The range of B factors of the atoms, as the command takes it; empty if there is none."""
+    kinds = ((record.get("hybrid_model") or {}).get("b_iso_square_angstrom") or {}).values()
+    ends = [(found.get("5%"), found.get("95%")) for found in kinds if found]
+    ends = [pair for pair in ends if None not in pair]
+    if not ends:
+        return ""
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return f" range {low:.0f},{high:.0f}" if round(low) < round(high) else ""
+
+
 def _links(kept):
-    """Links to act on a result."""
+    """Links to act on a result, and where its files are."""
     spec = f"#{kept.volume.id_string}"
     links = [_command(f"locscale hybrid update {spec}", "sharpen again with the current model")]
     if kept.parameters.get("region") is not None:
         links.append(
             _command(f"locscale hybrid update {spec} subregion all", "sharpen the whole map")
         )
+    links += [_command(words, f"color by {what}") for what, words in color_commands(kept).items()]
     for model in kept.companions:
-        if model.deleted or kind_of(model) is None:
-            continue
-        its = f"#{model.id_string}"
-        kind = kind_of(model)
-        if kind.split("_")[0] in _PALETTES:
-            palette, meaning = _PALETTES[kind.split("_")[0]]
-            links.append(
-                _command(
-                    f"color sample {spec} map {its} palette {palette}",
-                    f"colour by {meaning}{kind.partition('_')[2]}",
-                )
-            )
-        else:
-            links.append(_command(f"show {its} models", f"show {kind}"))
-    for text, path in kept.files.items():
-        if Path(path).exists():
-            links.append(f'<a href="{escape(Path(path).as_uri())}">{escape(text)}</a>')
+        kind = None if model.deleted else kind_of(model)
+        if kind is not None and kind.split("_")[0] not in _PALETTES:
+            links.append(_command(f"show #{model.id_string} models", f"show {kind}"))
+    report, folder = kept.files.get("report"), kept.files.get("folder")
+    if report and Path(report).exists():
+        links.append(_command(f'open "{report}"', "report"))
+    if folder and Path(folder).exists():
+        links.append(f"files in <code>{escape(folder)}</code>")
     return links
 
 

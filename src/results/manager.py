@@ -14,6 +14,7 @@ from chimerax.map import Volume
 from ..job.job import running_jobs, stop_jobs
 from ..scene.following import following, swap
 from ..scene.frames import map_label
+from .views import Views
 
 if TYPE_CHECKING:
     from ..session_types import Atoms, Structure
@@ -77,6 +78,10 @@ class ResultRecord:
         Name, number of processes, path of mpiexec and whether to write a report, as typed.
     saved_map : str
         File of the map in a folder of the user; empty where there is none.
+    seconds : float or None
+        How long the run took.
+    views : Views
+        What it can be compared with.
     """
 
     volume: Volume
@@ -96,17 +101,26 @@ class ResultRecord:
     packed: dict = field(default_factory=dict)
     asked: dict = field(default_factory=dict)
     saved_map: str = ""
+    seconds: float | None = None
+    views: Views = None
+
+    def __post_init__(self):
+        """Start with nothing to compare with but the inputs."""
+        if self.views is None:
+            self.views = Views()
 
     @property
     def volumes(self):
         """Every map that belongs to it."""
         more = [model for model in self.companions if isinstance(model, Volume)]
-        return [self.volume, *self.maps, self.mask, self.weight, *more]
+        return [self.volume, *self.maps, self.mask, self.weight, *more, *self.views.volumes]
 
     def replace_volume(self, old, new):
         """Take a map that has the data of one that was closed."""
         for name in ("volume", "maps", "mask", "weight", "companions"):
             setattr(self, name, swap(getattr(self, name), old, new))
+        for name in ("average", "earlier"):
+            setattr(self.views, name, swap(getattr(self.views, name), old, new))
 
     @property
     def is_open(self):
@@ -164,6 +178,7 @@ class ResultRecord:
                     "library": self.library,
                     "asked": self.asked,
                     "saved_map": self.saved_map,
+                    "seconds": self.seconds,
                 }
             ),
         }
@@ -183,12 +198,13 @@ class ResultRecord:
             plain["inputs"],
             plain["shell_line"],
             [model for model in state["companions"] if model],
-            plain["files"],
+            plain["files"] if plain.get("saved_map") else {},  # others went with that session
             plain.get("library"),
             shell_needs=plain.get("shell_needs", ""),
             packed=state.get("packed") or {},
             asked=plain.get("asked", {}),
             saved_map=plain.get("saved_map", ""),
+            seconds=plain.get("seconds"),
         )
 
 
@@ -197,6 +213,7 @@ class LocScaleResults(StateManager):
 
     def __init__(self, session):
         self._kept = []
+        self.panel_choices = None  # of the panel that was closed last
         self._session = session
         self._handlers = [
             session.triggers.add_handler("remove models", self._models_removed),
@@ -245,7 +262,7 @@ class LocScaleResults(StateManager):
         for kept in self._kept:
             if kept.folder is not None:
                 kept.folder.remove_in_background()
-        self._kept = []
+        self._kept, self.panel_choices = [], None
 
     def _models_removed(self, _trigger, models):
         """Free what would crash ChimeraX later; what is closed for good is known afterwards."""

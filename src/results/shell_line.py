@@ -6,10 +6,36 @@ from dataclasses import replace
 from pathlib import Path
 
 _MAPS = ("half_map_1", "half_map_2", "full_map", "mask")
+_SAME_PLACE = 0.02  # Å; a file has three decimals, a session a little less
 _FULL_RUN = "as a full run, for only this session holds what the update started from"
 
 
-def shell_line(request, inputs, source_files, record, earlier):
+def is_edited(model, source):
+    """Whether a model that was written for a run has other atoms than its source file.
+
+    Parameters
+    ----------
+    model, source : str
+        Files.
+    """
+    import gemmi
+    import numpy as np
+    from scipy.spatial import cKDTree
+
+    places = []
+    for path in (model, source):
+        try:
+            structure = gemmi.read_structure(path)
+        except (OSError, RuntimeError, ValueError):
+            return True
+        sites = structure[0].all() if len(structure) else ()
+        places.append(np.array([site.atom.pos.tolist() for site in sites]).reshape(-1, 3))
+    if len(places[0]) != len(places[1]) or not len(places[0]):
+        return True
+    return float(cKDTree(places[0]).query(places[1])[0].max()) > _SAME_PLACE
+
+
+def shell_line(request, inputs, source_files, record, earlier, *, is_model_edited=False):
     """Return the command line and what has to be done before it does the same.
 
     Parameters
@@ -23,6 +49,8 @@ def shell_line(request, inputs, source_files, record, earlier):
         Of the run.
     earlier : ResultRecord or None
         Of the result that was updated.
+    is_model_edited : bool
+        Whether the file of the model holds other atoms than the run.
 
     Returns
     -------
@@ -34,7 +62,7 @@ def shell_line(request, inputs, source_files, record, earlier):
     needs = [_FULL_RUN] if is_update and start is None else []
     if set(inputs) - set(source_files) - {"monomer_library"}:
         needs.append("once what has no path there is saved under that name")
-    elif is_update:
+    elif is_update or is_model_edited:
         needs.append("once the edited model is saved")
     files = {name: Path(path) for name, path in {**inputs, **source_files}.items()}
     return _line(request, files, start), ", and ".join(needs)
