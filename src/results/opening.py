@@ -50,12 +50,52 @@ class HybridAtoms:
     positions : array, shape (n, 3)
         Å, of the pseudo-atoms, in the frame of the map.
     b_iso, occupancies : arrays, shape (n,)
+        Of the pseudo-atoms.
+    sites : AtomSites or None
+        Of the model, in the order of the file.
     """
 
     model: Path | None
     positions: np.ndarray
     b_iso: np.ndarray
     occupancies: np.ndarray
+    sites: object = None
+
+
+@dataclass
+class AtomSites:
+    """What an update changes of a model with the same atoms.
+
+    Parameters
+    ----------
+    names : int
+        Stands for the chains, residues and atoms in their order.
+    positions : array, shape (n, 3)
+        Å.
+    b_iso, occupancies : arrays, shape (n,)
+    """
+
+    names: int
+    positions: np.ndarray
+    b_iso: np.ndarray
+    occupancies: np.ndarray
+
+    @classmethod
+    def of(cls, structure):
+        """The sites of a gemmi structure."""
+        sites = list(structure[0].all())
+        names = hash(
+            tuple(
+                (site.chain.name, str(site.residue.seqid), site.residue.name, site.atom.name)
+                for site in sites
+            )
+        )
+        return cls(
+            names,
+            np.array([site.atom.pos.tolist() for site in sites]).reshape(-1, 3),
+            np.array([site.atom.b_iso for site in sites]),
+            np.array([site.atom.occ for site in sites]),
+        )
 
 
 # A contour that shows a protein encloses about this much for each atom: Å³, at these resolutions in
@@ -170,7 +210,7 @@ def _split(path, folder):
         return HybridAtoms(None, positions, b_iso, occupancies)
     rest = folder / "model.cif"
     structure.make_mmcif_document().write_file(str(rest))
-    return HybridAtoms(rest, positions, b_iso, occupancies)
+    return HybridAtoms(rest, positions, b_iso, occupancies, AtomSites.of(structure))
 
 
 def _values(path):

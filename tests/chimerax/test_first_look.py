@@ -122,9 +122,7 @@ def test_table_has_the_time_taken(session, run, opened):
     assert "<tr><td>time</td><td>1 min 5 s</td></tr>" in record_html(kept)
 
 
-def test_restored_session_has_no_links_to_files_that_went_with_it(
-    session, run, opened, tmp_path
-):
+def test_restored_session_has_no_links_to_files_that_went_with_it(session, run, opened, tmp_path):
     run("locscale hybrid #1 #2")
     run(f'locscale hybrid #1 #2 window 30 name kept saveTo "{tmp_path / "out"}"')
     run(f'save "{tmp_path / "state.cxs"}"')

@@ -156,6 +156,7 @@ def test_picture_of_the_panel(
     area = panel.tool_window.ui_area
     area.resize(width, 640)
     area.show()
+    application.processEvents()
     monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.0)
     assert process_events(
         session, lambda: panel._refresh() or "sharpened" in panel.notice_list.text()
