@@ -7,14 +7,18 @@
                                                      FOLDER/CASE with half1.mrc, half2.mrc and
                                                      model_partial.cif
 
-The checks of a run and its mask and resolution are made, not whole runs: what a refinement finds
-(coordinate errors, overfitting) is not counted here.  All maps are SIMULATED: the cases of
+    python benchmarks/false_alarms.py --runs FOLDER  only docs/tables/whole_runs.md: what whole runs
+                                                     found, from the records FOLDER/*.json
+
+The checks of a run and its mask and resolution are made, not whole runs.  What a completion and a
+refinement find (coverage, coordinate errors, overfitting) is counted from records of whole runs.  All maps are SIMULATED: the cases of
 simulated.py with white noise in the whole box; with white noise in a soft sphere, as RELION writes
 it; with the noise of a reconstruction in that sphere; and the mean of two halves as one map.
 A warning is true where the maps were spoilt for it, on the first of those conditions.
 """
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -38,6 +42,7 @@ from locscale_hybrid.model.structure import AtomicModel, model_of, read_model
 from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
 
 TABLE = simulated.ROOT / "docs/tables/false_alarms.md"
+RUNS = simulated.ROOT / "docs/tables/whole_runs.md"
 NAMES = (
     "enolase-3.0",
     "plasmepsin-D2-3.2",
@@ -243,7 +248,12 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=2, help="draws of noise of every case")
     parser.add_argument("--hard", type=Path, metavar="FOLDER", help="cases made elsewhere")
+    parser.add_argument("--runs", type=Path, metavar="FOLDER", help="count records of whole runs")
     asked = parser.parse_args()
+    if asked.runs is not None:
+        RUNS.write_text(text := whole_runs(asked.runs))
+        print(text)
+        return
     counts: dict[str, Counts] = defaultdict(Counts, {code: Counts() for code in OTHERS})
     _, n_spoilt = counted(spoilt(), counts)
     n_clean, _ = counted(clean(asked.seeds), counts)
@@ -251,6 +261,21 @@ def main() -> None:
         n_clean += counted(made_elsewhere(asked.hard), counts)[0]
     TABLE.write_text(text := shown(counts, n_clean))
     print(f"\n{text}\n{n_clean} clean cases, {n_spoilt} spoilt ones; table in {TABLE}")
+
+
+def whole_runs(folder: Path) -> str:
+    """Format what whole runs found: each finding, and the cases that have it."""
+    cases: dict[tuple[str, str], list[str]] = defaultdict(list)
+    records = sorted(folder.glob("*.json"))
+    for record in records:
+        findings = json.loads(record.read_text())["findings"]
+        for level, code in {(finding["level"], finding["code"]) for finding in findings}:
+            cases[level, code].append(record.stem)
+    rows = [
+        (f"`{code}`", level, len(names), ", ".join(names) if len(names) < len(records) / 2 else "")
+        for (level, code), names in sorted(cases.items(), reverse=True)
+    ]
+    return table(("finding", "level", f"of {len(records)} runs", "cases"), rows) + "\n"
 
 
 def shown(counts: dict[str, Counts], n_clean: int) -> str:
