@@ -89,6 +89,27 @@ def test_an_error_of_the_other_program_ends_the_table(speed, without_ours, peer,
         speed.peer(peer(code=3), tmp_path)
 
 
+def test_a_measured_cost_replaces_its_own_row_and_keeps_the_others(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    costs = importlib.import_module("costs")
+    monkeypatch.setattr(costs, "TABLES", tmp_path)
+    monkeypatch.setattr(costs, "STORE", tmp_path / "costs.json")
+    old = {"date": "2026-01-01", "commit": "aaa", "cpu": "x", "python": "3.11", "numpy": "2"}
+    row = {"what": "whole run", "atoms": 1000, "processes": 1, "wall_seconds": None, "peak_gib": 1}
+    gain = {"bands": {"10-5 Å": 0.001}}
+    small, large = row | {"case": "s", "box": 96}, row | {"case": "l", "box": 300}
+    costs.keep([large | {"cpu_seconds": 180.0}, small | {"cpu_seconds": 9.0}], gain, old)
+    parts = {"what": "· mask", "case": "s", "cpu_seconds": 1.0}
+    costs.keep([small | {"cpu_seconds": 7.0}, parts], {}, old | {"date": "2026-02-02"})
+    lines = (tmp_path / "costs.md").read_text().splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip(" |").split("|")] for line in lines]
+    assert [(c[0], c[4], c[7]) for c in cells] == [
+        ("96³", "7 s", "2026-02-02"),
+        ("300³", "3.0 min", "2026-01-01"),
+    ]
+    assert "0.001" in (tmp_path / "gain.md").read_text()
+
+
 def test_rows_are_shown_as_one_table(speed):
     cost = {"cpu_seconds": 2.0, "wall_seconds": 130.0, "peak_gib": 0.25}
     lines = speed.shown([speed.row("bands", "a case", cost, 1000.0)]).splitlines()
