@@ -159,7 +159,7 @@ class HybridParameters:
     weight : {adaptive, smooth, soft, fdr, none, file}, default adaptive
         Choose how noise is weighted down in the display map: "adaptive" by band (half maps only),
         "smooth" by local signal, "soft" by voxel, "fdr" by the mask, "none" not at all, or a map
-        file with the weight. Change it when you compare display maps; the linear map stays the same.
+        file with the weight. Change it when you compare display maps.
     noise_weight : bool, default True
         Weight each band by its signal in the half maps. Turn it off only to compare with LocScale
         of 2017, because that gain amplifies noise.
