@@ -1,16 +1,36 @@
 """Maps and structures that go with a result: opened, and brought up to date by an update."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..scene.frames import frame_of
 from ..scene.handover import new_values, new_volume
 from .kinds import COPIED, MODEL, PSEUDO, in_words, kind_of
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import Any
+
+    from ..scene.handover import InputMap
+    from ..session_types import Atoms, Model, Session, Structure, Volume
+    from .opening import AtomSites, HybridAtoms, LoadedMaps
+
 _SITES = "_locscale_sites"  # attribute of a structure: which atoms it has
 _SAME_PLACE = 1e-2  # Å
 
 
-def open_companions(session, like, volume, loaded, earlier, *, copied):
+def open_companions(
+    session: Session,
+    like: InputMap,
+    volume: Volume,
+    loaded: LoadedMaps,
+    earlier: list[Model],
+    *,
+    copied: bool,
+) -> list[Model]:
     """Open what was asked for beside the result, hidden, in a group of its own.
 
     Parameters
@@ -31,11 +51,8 @@ def open_companions(session, like, volume, loaded, earlier, *, copied):
     -------
     list of Model
     """
-    old = {
-        kind_of(model): model
-        for model in earlier
-        if not model.deleted and kind_of(model) is not None
-    }
+    kinds = {kind_of(model): model for model in earlier if not model.deleted}
+    old = {kind: model for kind, model in kinds.items() if kind is not None}
     made = {in_words(kind): values for kind, values in loaded.others.items()}
     kept = [] if loaded.hybrid is None else _brought_up_to_date(loaded.hybrid, old, copied)
     structures = (
@@ -79,12 +96,12 @@ def open_companions(session, like, volume, loaded, earlier, *, copied):
     return models
 
 
-def companion_name(volume, kind):
+def companion_name(volume: Volume, kind: str) -> str:
     """Name a map that goes with a result: "half1.mrc LocScale, localB"."""
     return f"{volume.name}, {kind}"
 
 
-def _close_stale(session, volume, models):
+def _close_stale(session: Session, volume: Volume, models: list[Model]) -> None:
     """Close what belongs to the values that the result had before, and say so."""
     models = [model for model in models if not model.deleted]
     if not models:
@@ -103,20 +120,21 @@ def _close_stale(session, volume, models):
     )
 
 
-def _group(session, volume, earlier):
-    """The group of what goes with a result, made where there is none."""
+def _group(session: Session, volume: Volume, earlier: Iterable[Model]) -> Model:
+    """Find the group of what goes with a result, or make it."""
     for model in earlier:
         if model.parent is not None and model.parent.name.endswith(", more"):
             return model.parent
     return session.models.add_group([], name=companion_name(volume, "more"))
 
 
-def _brought_up_to_date(hybrid, old, copied):
+def _brought_up_to_date(hybrid: HybridAtoms, old: dict[str, Model], copied: bool) -> list[str]:
     """Kinds of the structures that are open already and could take the new values.
 
     Replacing a structure would hold up the window for seconds where it has 100,000 atoms.
     """
-    kept, model, pseudo = [], old.get(MODEL), old.get(PSEUDO)
+    kept: list[str] = []
+    model, pseudo = old.get(MODEL), old.get(PSEUDO)
     sites = hybrid.sites
     name = COPIED if copied else MODEL
     if (
@@ -135,8 +153,10 @@ def _brought_up_to_date(hybrid, old, copied):
     return kept
 
 
-def _structures(session, volume, hybrid, copied, kept=()):
-    """The hybrid model as two hidden structures: the atoms of the model, and the pseudo-atoms."""
+def _structures(
+    session: Session, volume: Volume, hybrid: HybridAtoms, copied: bool, kept: Collection[str] = ()
+) -> dict[str, Structure]:
+    """Open the hybrid model as two hidden structures: the atoms of the model, and pseudo-atoms."""
     structures = {}
     if hybrid.model is not None and MODEL not in kept:
         (model, *_), _ = session.open_command.open_data(str(hybrid.model), log_info=False)
@@ -151,7 +171,7 @@ def _structures(session, volume, hybrid, copied, kept=()):
     return structures
 
 
-def _take_place(session, structure, old):
+def _take_place(session: Session, structure: Structure, old: Structure) -> None:
     """Close an earlier structure; the new one gets its number and looks like it."""
     number, parent, structure.display = old.id, old.parent, old.display
     for parts, names in (
@@ -165,7 +185,7 @@ def _take_place(session, structure, old):
     session.models.add([structure], parent=parent)
 
 
-def _copy_look(own, others, name):
+def _copy_look(own: Any, others: Any, name: str) -> None:
     """Copy an attribute one by one where that can be, else where all have the same."""
     values = getattr(others, name)
     if len(own) == len(others):
@@ -174,7 +194,7 @@ def _copy_look(own, others, name):
         setattr(own, name, np.repeat(values[:1], len(own), axis=0))
 
 
-def _note_sites(model, sites):
+def _note_sites(model: Structure, sites: AtomSites | None) -> None:
     """Note which atoms a structure has, if they are in the order of their file."""
     if sites is None or model.num_atoms != len(sites.positions):
         return  # alternate locations are one atom here
@@ -182,8 +202,8 @@ def _note_sites(model, sites):
         setattr(model, _SITES, sites.names)
 
 
-def _pseudo_atoms(session, name, hybrid):
-    """A structure of the pseudo-atoms, one a residue, as the core writes them."""
+def _pseudo_atoms(session: Session, name: str, hybrid: HybridAtoms) -> Structure:
+    """Make a structure of the pseudo-atoms, one a residue, as the core writes them."""
     from chimerax.atomic import AtomicStructure
 
     structure = AtomicStructure(session, name=name, auto_style=False)
@@ -192,7 +212,7 @@ def _pseudo_atoms(session, name, hybrid):
     return structure
 
 
-def _fit_number(structure, number):
+def _fit_number(structure: Structure, number: int) -> None:
     """Give a structure of pseudo-atoms as many as are wanted, at any place."""
     from locscale_hybrid.model.structure import PSEUDO_RESIDUE_NAME
 
@@ -206,7 +226,7 @@ def _fit_number(structure, number):
         atom.draw_mode, atom.display = style, shown
 
 
-def _set_atoms(atoms, values):
+def _set_atoms(atoms: Atoms, values: HybridAtoms | AtomSites) -> None:
     """Put atoms to their places, with their B factors and occupancies."""
     atoms.coords, atoms.bfactors = values.positions, values.b_iso.astype(np.float32)
     atoms.occupancies = values.occupancies.astype(np.float32)

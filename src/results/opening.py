@@ -1,11 +1,23 @@
 """What the core wrote, read in the job's thread."""
 
+from __future__ import annotations
+
 import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import gemmi
+
+    from ..job.request import Outcome
+    from ..scene.handover import InputMap
+    from ..session_types import DoubleArray, FloatArray, Json
 
 MAP_ENDINGS = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")
 NOT_OPENED = ("map", "record", "report")
@@ -31,11 +43,11 @@ class LoadedMaps:
         Whether the model of the run is not that of the file that it was opened from.
     """
 
-    values: np.ndarray
+    values: FloatArray
     level: float | None
     input_level: float | None = None
-    others: dict = field(default_factory=dict)
-    hybrid: object = None
+    others: dict[str, FloatArray] = field(default_factory=dict)
+    hybrid: HybridAtoms | None = None
     is_model_edited: bool = False
 
 
@@ -56,10 +68,10 @@ class HybridAtoms:
     """
 
     model: Path | None
-    positions: np.ndarray
-    b_iso: np.ndarray
-    occupancies: np.ndarray
-    sites: object = None
+    positions: DoubleArray
+    b_iso: DoubleArray
+    occupancies: DoubleArray
+    sites: AtomSites | None = None
 
 
 @dataclass
@@ -76,13 +88,13 @@ class AtomSites:
     """
 
     names: int
-    positions: np.ndarray
-    b_iso: np.ndarray
-    occupancies: np.ndarray
+    positions: DoubleArray
+    b_iso: DoubleArray
+    occupancies: DoubleArray
 
     @classmethod
-    def of(cls, structure):
-        """The sites of a gemmi structure."""
+    def of(cls, structure: gemmi.Structure) -> AtomSites:
+        """Take the sites of a gemmi structure."""
         sites = list(structure[0].all())
         names = hash(
             tuple(
@@ -107,7 +119,9 @@ _LARGEST_SHARE = 0.6  # of the mask
 _DEFAULT_SHARE = (0.009, 0.011)
 
 
-def load_maps(outcome, wanted, folder, first=None):
+def load_maps(
+    outcome: Outcome, wanted: Collection[str], folder: Path, first: InputMap | None = None
+) -> LoadedMaps:
     """Read the maps of a finished run.
 
     Parameters
@@ -126,15 +140,16 @@ def load_maps(outcome, wanted, folder, first=None):
     """
     from locscale_hybrid.maps.contour import level_enclosing
 
-    values = _values(outcome.result["map"])
+    event = outcome.result or {}
+    values = _values(event["map"])
     enclosed = outcome.enclosed
     is_default = has_default_level(enclosed, values.size)
     if is_default:
-        enclosed = voxels_of_atoms(outcome.result.get("record"), values.size) or enclosed
+        enclosed = voxels_of_atoms(event.get("record"), values.size) or enclosed
     loaded = LoadedMaps(values, None if enclosed is None else level_enclosing(values, enclosed))
-    if is_default and first is not None:
+    if is_default and first is not None and enclosed is not None:
         loaded.input_level = level_enclosing(first.read(), enclosed)
-    for kind, path in result_files(outcome.result).items():
+    for kind, path in result_files(event).items():
         if kind in NOT_OPENED or (kind == "linear" and "linear" not in wanted):
             continue
         if path.name.lower().endswith(MAP_ENDINGS):
@@ -144,14 +159,14 @@ def load_maps(outcome, wanted, folder, first=None):
     return loaded
 
 
-def has_default_level(enclosed, size):
-    """Whether a contour that encloses so many voxels is the one that ChimeraX starts with."""
+def has_default_level(enclosed: int | None, size: int) -> bool:
+    """Test whether a contour around so many voxels is ChimeraX's first one."""
     low, high = _DEFAULT_SHARE
     return enclosed is not None and low <= enclosed / size <= high
 
 
-def voxels_of_atoms(path, size):
-    """Number of voxels that a contour around the hybrid model encloses; None if that is unknown.
+def voxels_of_atoms(path: str | None, size: int) -> int | None:
+    """Count the voxels that a contour around the hybrid model encloses; None if unknown.
 
     Parameters
     ----------
@@ -175,9 +190,9 @@ def voxels_of_atoms(path, size):
     return int(np.clip(enclosed / np.prod(voxel), 1, size - 1))
 
 
-def result_files(event):
+def result_files(event: Json) -> dict[str, Path]:
     """Files named in the result event, by kind; one level of nesting is followed."""
-    files = {}
+    files: dict[str, Path] = {}
     for kind, value in event.items():
         if isinstance(value, dict):
             files.update(result_files(value))
@@ -186,8 +201,8 @@ def result_files(event):
     return files
 
 
-def _split(path, folder):
-    """The hybrid model without its pseudo-atoms as a file, and the pseudo-atoms as arrays.
+def _split(path: Path, folder: Path) -> HybridAtoms:
+    """Split the hybrid model into a file without pseudo-atoms, and the pseudo-atoms as arrays.
 
     ChimeraX would ask the network for a template of their residue.
     """
@@ -213,7 +228,7 @@ def _split(path, folder):
     return HybridAtoms(rest, positions, b_iso, occupancies, AtomSites.of(structure))
 
 
-def _values(path):
+def _values(path: str | Path) -> FloatArray:
     """Values of a map file; a copy, since the file may go."""
     from locscale_hybrid.maps.mrc import read_map
 

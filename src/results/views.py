@@ -1,11 +1,22 @@
 """What a result is compared with: the average of its half maps, and the map before an update."""
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..scene.handover import InputMap, new_values, new_volume
 from .kinds import BEFORE, INPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeGuard
+
+    from ..session_types import FloatArray, Session, Volume
+    from .manager import ResultRecord
+
 
 RESULT = "result"
 
@@ -21,23 +32,24 @@ class Views:
         Values before the last update.
     """
 
-    def __init__(self, before=None):
+    def __init__(self, before: FloatArray | None = None) -> None:
         self._before = before
-        self.average = self.earlier = None
+        self.average: Volume | None = None
+        self.earlier: Volume | None = None
         self._is_averaging = False
 
     @property
-    def volumes(self):
+    def volumes(self) -> list[Volume | None]:
         """Maps that were opened for it."""
         return [self.average, self.earlier]
 
-    def follow(self, previous, *, same_maps):
+    def follow(self, previous: Views, *, same_maps: bool) -> None:
         """Take over what was opened for the result before its update."""
         self.earlier = previous.earlier
         self.average = previous.average if same_maps else None
 
-    def available(self, kept):
-        """Which views there are, by name.
+    def available(self, kept: ResultRecord) -> dict[str, bool]:
+        """Tell which views there are, by name.
 
         Parameters
         ----------
@@ -50,7 +62,7 @@ class Views:
             BEFORE: self._before is not None or _is_open(self.earlier),
         }
 
-    def in_view(self, kept):
+    def in_view(self, kept: ResultRecord) -> str | None:
         """Name of the view that is displayed; None if several or none are."""
         shown = [
             name
@@ -59,7 +71,9 @@ class Views:
         ]
         return shown[0] if len(shown) == 1 else None
 
-    def show(self, session, kept, name, act):
+    def show(
+        self, session: Session, kept: ResultRecord, name: str, act: Callable[[str], None]
+    ) -> None:
         """Show one view, the average once a thread has made it.
 
         Parameters
@@ -77,8 +91,8 @@ class Views:
             self._open_earlier(session, kept)
         act(self.command(kept, name))
 
-    def command(self, kept, name):
-        """The command that shows one view and hides the others."""
+    def command(self, kept: ResultRecord, name: str) -> str:
+        """Return the command that shows one view and hides the others."""
         volumes = self._by_name(kept)
         shown = volumes.pop(name)
         hidden = [volume for volume in volumes.values() if _is_open(volume)]
@@ -87,12 +101,12 @@ class Views:
             words += f"; hide {''.join(f'#{volume.id_string}' for volume in hidden)} models"
         return words
 
-    def _by_name(self, kept):
-        """The map of each view; None where it is not open."""
+    def _by_name(self, kept: ResultRecord) -> dict[str, Any]:
+        """Return the map of each view; None if it is not open."""
         single = kept.maps[0] if len(kept.maps) == 1 else None
         return {RESULT: kept.volume, INPUT: single or self.average, BEFORE: self.earlier}
 
-    def _average(self, session, kept, then):
+    def _average(self, session: Session, kept: ResultRecord, then: Callable[[], None]) -> None:
         """Average the half maps in a thread, open the average on the main thread."""
         if self._is_averaging:
             return
@@ -100,7 +114,7 @@ class Views:
         halves = [InputMap.of(volume) for volume in kept.maps]
         result, level = InputMap.of(kept.volume), kept.volume.minimum_surface_level
 
-        def work():
+        def work() -> None:
             """Compute values and level; called in a thread."""
             try:
                 values = (halves[0].read() + halves[1].read()) / np.float32(2)
@@ -108,12 +122,12 @@ class Views:
             except Exception as error:  # a thread would lose it
                 session.ui.thread_safe(fail, error)
 
-        def fail(error):
+        def fail(error: Exception) -> None:
             """Say what went wrong; on the main thread."""
             self._is_averaging = False
             session.logger.warning(f"The half maps could not be averaged: {error}")
 
-        def deliver(values, found):
+        def deliver(values: FloatArray, found: float | None) -> None:
             """Open the map; on the main thread."""
             self._is_averaging = False
             if _is_open(kept.volume):
@@ -123,10 +137,12 @@ class Views:
 
         threading.Thread(target=work, daemon=True).start()
 
-    def _open_earlier(self, session, kept):
+    def _open_earlier(self, session: Session, kept: ResultRecord) -> None:
         """Open the values before the last update, or put them where those of another update are."""
         values, self._before = self._before, None
         level = kept.volume.minimum_surface_level
+        if values is None:
+            return
         if _is_open(self.earlier):
             new_values(self.earlier, values)
             return
@@ -134,20 +150,27 @@ class Views:
         self.earlier = _open(session, kept, InputMap.of(kept.volume), values, name, level)
 
 
-def level_like(values, others, level):
+def level_like(values: FloatArray, others: FloatArray, level: float | None) -> float | None:
     """Level of a map that encloses as much as a level of another one does."""
     from locscale_hybrid.maps.contour import level_enclosing, voxels_enclosed
 
     return None if level is None else level_enclosing(values, voxels_enclosed(others, level))
 
 
-def _open(session, kept, like, values, name, level):
+def _open(
+    session: Session,
+    kept: ResultRecord,
+    like: InputMap,
+    values: FloatArray,
+    name: str,
+    level: float | None,
+) -> Volume:
     """Open a hidden map that looks like the result and is not saved."""
     volume = new_volume(session, like, values, name, look_of=kept.volume, level=level, shown=False)
     volume.SESSION_SAVE = False
     return volume
 
 
-def _is_open(volume):
-    """Whether a map is among the open models."""
+def _is_open(volume: Volume | None) -> TypeGuard[Volume]:
+    """Test whether a map is among the open models."""
     return volume is not None and not volume.deleted and volume.id is not None

@@ -275,7 +275,7 @@ def new_volume(
     return volume
 
 
-def new_values(volume: Volume, values: FloatArray) -> None:
+def new_values(volume: Volume, values: FloatArray) -> FloatArray | None:
     """Put other values into an open map; level, colours and what hangs on it stay.
 
     The array is exchanged, never written into: another tool may be contouring it in a thread.
@@ -286,7 +286,7 @@ def new_values(volume: Volume, values: FloatArray) -> None:
         The values before, if they are in memory.
     """
     data = volume.data
-    before = data.cached_data((0, 0, 0), data.size, (1, 1, 1))
+    before: FloatArray | None = data.cached_data((0, 0, 0), data.size, (1, 1, 1))
     array = getattr(data, "array", None)
     if array is not None and (array.shape, array.dtype) == (values.shape, values.dtype):
         data.array = values

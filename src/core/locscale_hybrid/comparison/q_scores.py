@@ -108,7 +108,7 @@ def _free_points(
 
 
 def _clear(near: FloatArray, limit: FloatArray, directions: DoubleArray) -> BoolArray:
-    """Which directions (atoms, n) meet no neighbour on a sphere."""
+    """Mark which directions (atoms, n) meet no neighbour on a sphere."""
     along = near @ directions.T.astype(np.float32)
     return np.asarray(~(along > limit[:, :, None]).any(axis=1))
 

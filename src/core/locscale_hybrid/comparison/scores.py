@@ -92,7 +92,7 @@ class ResidueScores:
     b_iso: DoubleArray
 
     def rows(self) -> Iterable[tuple[str, ...]]:
-        """One row of texts for each residue, in the order of `COLUMNS`."""
+        """Yield one row of texts for each residue, in the order of `COLUMNS`."""
         values = [getattr(self, name) for name in COLUMNS[4:]]
         for i, names in enumerate(self.residues):
             yield (*names, str(int(self.atoms[i])), *(_text(column[i]) for column in values))
@@ -242,7 +242,7 @@ def _voxels_around(atoms: Atoms, grid: Grid) -> tuple[IntArray, IntArray]:
 
 
 def _inside(voxel: IntArray, grid: Grid) -> BoolArray:
-    """Which voxels are in the box."""
+    """Mark which voxels are in the box."""
     return np.asarray(((voxel >= 0) & (voxel < grid.shape)).all(axis=1))
 
 
