@@ -13,17 +13,23 @@ PEER = {
         "cc_all": 0.888,
         "cc_unm": 0.890,
         "fsc": 0.953,
+        "fsc_d": 0.729,
+        "control": 0.36,
         "prof_all": 0.339,
         "prof_unm": 0.488,
         "step": -0.60,
+        "shut": 0.34,
     },
     D2: {
         "cc_all": 0.914,
         "cc_unm": 0.920,
         "fsc": 0.955,
+        "fsc_d": 0.724,
+        "control": 0.35,
         "prof_all": 0.295,
         "prof_unm": 0.412,
         "step": -0.46,
+        "shut": 0.41,
     },
 }
 HEAD = ("limit", "case", "found", "bound", "")

@@ -28,7 +28,17 @@ STAMP_HEAD = ("cases", "measured", "commit", "on")
 DIGITS = 6
 # the point group adds what these leave out, so they are plasmepsin once more in every digit
 INVARIANT = ("plasmepsin-D2-one-chain", "plasmepsin-D2-two-chains")
-PEER_HEAD = ("case", "program", "profile error", "unmodelled part", "step", "FSC mean")
+PEER_COLUMNS = {
+    "profile error": "prof_all",
+    "unmodelled part": "prof_unm",
+    "step": "step",
+    "cc all": "cc_all",
+    "cc unm": "cc_unm",
+    "FSC mean": "fsc",
+    "FSC at d": "fsc_d",
+    "control": "control",
+    "at 0": "shut",
+}
 
 
 def main() -> None:
@@ -85,11 +95,11 @@ def peer_table(found: dict[str, dict]) -> str:
     """Errors of local amplitudes of LocScale 2.4.1, measured once, and of the display map."""
     rows: list[tuple[object, ...]] = []
     for name, peer in PEER.items():
-        own = found[name]["policies"]["adaptive"]
+        control = found[name]["control"]["adaptive"]["output"]
+        own = found[name]["policies"]["adaptive"] | {"control": control}
         for program, figures in (("LocScale 2.4.1", peer), ("Hybrid LocScale", own)):
-            keys = ("prof_all", "prof_unm", "step", "fsc")
-            rows.append((name, program, *(f"{figures[key]:.3f}" for key in keys)))
-    return table(PEER_HEAD, rows)
+            rows.append((name, program, *(f"{figures[key]:.3f}" for key in PEER_COLUMNS.values())))
+    return table(("case", "program", *PEER_COLUMNS), rows)
 
 
 def stamps(found: dict[str, dict]) -> str:

@@ -67,11 +67,10 @@ def of_bias() -> dict[str, str]:
 def of_peer() -> dict[str, str]:
     """Return errors of local amplitudes, of LocScale 2.4.1 and of this program."""
     found = {}
-    for case, program, everywhere, unmodelled, *_ in rows("peer"):
-        who = "peer" if program.startswith("LocScale") else "own"
-        name = case.split("-")[0]
-        found[f"{who}-{name}-profile"] = f"{float(everywhere):.2f}"
-        found[f"{who}-{name}-unmodelled"] = f"{float(unmodelled):.2f}"
+    for row in rows("peer"):
+        who = "peer" if row[1].startswith("LocScale") else "own"
+        for name, column in (("profile", 2), ("unmodelled", 3), ("fsc", 8), ("control", 9)):
+            found[f"{who}-{row[0].split('-')[0]}-{name}"] = f"{float(row[column]):.2f}"
     return found
 
 
