@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from locscale_hybrid.scaling import band_tasks, scaling_input
+from locscale_hybrid.scaling import band_tasks
+from locscale_hybrid.scaling import scale as scale_module
 
 
 @dataclass
@@ -35,7 +36,7 @@ class SeenWeight:
 def seen_weight(resolution: float) -> Iterator[SeenWeight]:
     """Keep the weights that a scaling in this block computes."""
     seen = SeenWeight(resolution)
-    weigh, weight, box = band_tasks.weigh_band, band_tasks.adaptive_weight, scaling_input.work_box
+    weigh, weight, box = band_tasks.weigh_band, band_tasks.adaptive_weight, scale_module.work_box
 
     def weigh_band(work, slot):
         seen.band = work.bands[slot]
@@ -53,9 +54,9 @@ def seen_weight(resolution: float) -> Iterator[SeenWeight]:
 
     work_window = 25.0
     band_tasks.weigh_band, band_tasks.adaptive_weight = weigh_band, adaptive_weight
-    scaling_input.work_box = work_box
+    scale_module.work_box = work_box
     try:
         yield seen
     finally:
         band_tasks.weigh_band, band_tasks.adaptive_weight = weigh, weight
-        scaling_input.work_box = box
+        scale_module.work_box = box

@@ -22,6 +22,7 @@ from locscale_hybrid.masking.mask import confidence_mask
 from locscale_hybrid.masking.resolution import find_resolution
 from locscale_hybrid.model.hybrid_model import complete_assembly
 from locscale_hybrid.parallel.executors import local_executor
+from locscale_hybrid.parallel.tasks import Executor
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from locscale_hybrid.progress import Progress, cpu_seconds, peak_memory_gib
 from locscale_hybrid.refinement.adp import refine_adps
@@ -158,7 +159,9 @@ def scale_case(
     return _timed_scaling(observed, reference, mask, resolution, way, processes)
 
 
-def scale_box(box: int, way: str, processes: int = 1) -> dict[str, float]:
+def scale_box(
+    box: int, way: str, processes: int = 1, executor: Executor | None = None
+) -> dict[str, float]:
     """Scale noise with a little structure in a box of any size; a ball fills a quarter of it."""
     grid = Grid((box, box, box), (1.0, 1.0, 1.0))
     rng = np.random.default_rng(1)
@@ -174,7 +177,7 @@ def scale_box(box: int, way: str, processes: int = 1) -> dict[str, float]:
     observed = observe_halves(*halves)
     halves.clear()
     del noise
-    return _timed_scaling(observed, Map(structure, grid), ball, 3.0, way, processes)
+    return _timed_scaling(observed, Map(structure, grid), ball, 3.0, way, processes, executor)
 
 
 def _timed_scaling(
@@ -184,13 +187,14 @@ def _timed_scaling(
     resolution: float,
     way: str,
     processes: int,
+    executor: Executor | None = None,
 ) -> dict[str, float]:
     """Cost of `scale_map` on so many cores; the processes start before the clock does."""
     parameters = replace(HybridParameters(), **WAYS[way])
     with (
         tempfile.TemporaryDirectory() as scratch,
         scipy.fft.set_workers(processes),
-        local_executor(processes, found=lambda finding: None) as executor,
+        executor or local_executor(processes, found=lambda finding: None) as executor,
     ):
         executor.map(begin_to_work, Path(scratch), processes)
         wall, cpu = time.perf_counter(), cpu_seconds()

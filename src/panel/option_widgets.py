@@ -1,7 +1,6 @@
 """Widgets for the options of one group of the panel."""
 
 import math
-from html import escape
 
 from Qt.QtWidgets import (
     QCheckBox,
@@ -9,13 +8,10 @@ from Qt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
-    QLabel,
     QLineEdit,
     QSpinBox,
     QWidget,
 )
-
-from .options import OUTPUT_TIPS
 
 _COLUMNS = 3
 
@@ -34,17 +30,14 @@ class OptionGroup:
         self.widget = QWidget()
         form = QFormLayout(self.widget)
         form.setContentsMargins(0, 0, 0, 0)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        self._options, self._readers, self._editors = options, {}, {}
+        self._readers = {}
         for option in options:
             editor, read = _editor(option, given.get(option.keyword, option.default))
-            tip = wrapped_tip(option.tip)
-            editor.setToolTip(tip)
-            self._readers[option.keyword], self._editors[option.keyword] = read, editor
-            label = QLabel(f"{option.label} ({option.unit})" if option.unit else option.label)
-            label.setToolTip(tip)
+            editor.setToolTip(option.tip)
+            self._readers[option.keyword] = read
+            label = f"{option.label} ({option.unit})" if option.unit else option.label
             if isinstance(option.default, bool):
-                editor.setText(label.text())
+                editor.setText(label)
                 form.addRow(editor)
             else:
                 form.addRow(label, editor)
@@ -53,37 +46,6 @@ class OptionGroup:
     def values(self):
         """Values by keyword."""
         return {keyword: read() for keyword, read in self._readers.items()}
-
-    @property
-    def changed(self):
-        """Labels of the options that differ from their defaults."""
-        values = self.values
-        return [
-            option.label
-            for option in self._options
-            if values[option.keyword] != option.default
-            and not (option.default == 0 and not values[option.keyword])
-        ]
-
-    def set_value(self, keyword, value):
-        """Show another value; return whether the option is one of this group."""
-        editor = self._editors.get(keyword)
-        if editor is None:
-            return False
-        if isinstance(editor, QCheckBox):
-            editor.setChecked(value)
-        elif isinstance(editor, QComboBox):
-            editor.setCurrentText(value)
-        elif isinstance(editor, QLineEdit):
-            editor.setText(value)
-        else:
-            editor.setValue(value)
-        return True
-
-
-def wrapped_tip(text):
-    """A tooltip as markup, which Qt breaks into lines."""
-    return f"<p>{escape(text)}</p>" if text else ""
 
 
 def _editor(option, value):
@@ -121,7 +83,6 @@ def _check_boxes(words, chosen):
     for place, word in enumerate(words):
         boxes[word] = QCheckBox(word)
         boxes[word].setChecked(word in chosen)
-        boxes[word].setToolTip(wrapped_tip(OUTPUT_TIPS.get(word, "")))
         layout.addWidget(boxes[word], place // _COLUMNS, place % _COLUMNS)
     return widget, lambda: tuple(word for word, box in boxes.items() if box.isChecked())
 
@@ -131,8 +92,6 @@ def _menu(words, value):
     menu = QComboBox()
     menu.addItems(words)
     menu.setCurrentText(value)
-    menu.setMinimumContentsLength(6)
-    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return menu, menu.currentText
 
 

@@ -14,12 +14,9 @@ from chimerax.map import Volume
 from ..job.job import running_jobs, stop_jobs
 from ..scene.following import following, swap
 from ..scene.frames import map_label
-from .views import Views
 
 if TYPE_CHECKING:
-    from ..job.run_folder import RunFolder
-    from ..panel.choices import Choices
-    from ..session_types import Atoms, Json, Model, Session, Structure
+    from ..session_types import Atoms, Structure
 
 STATE_VERSION = 1
 _TAG = "locscale results"
@@ -34,12 +31,12 @@ class ModelChoice:
     atoms: Atoms | None = None
 
     @property
-    def current_atoms(self) -> Atoms:
+    def current_atoms(self):
         """The atoms as the structure is now."""
         return self.structure.atoms if self.atoms is None else self.atoms
 
     @property
-    def label(self) -> str:
+    def label(self):
         """What to call it: "#3 model.cif"."""
         return map_label(self.structure) + ("" if self.atoms is None else " (chosen atoms)")
 
@@ -80,62 +77,54 @@ class ResultRecord:
         Name, number of processes, path of mpiexec and whether to write a report, as typed.
     saved_map : str
         File of the map in a folder of the user; empty where there is none.
-    seconds : float or None
-        How long the run took.
-    views : Views
-        What it can be compared with.
     """
 
     volume: Volume
-    maps: list[Volume | None]
-    models: list[ModelChoice] = field(default_factory=list)
-    mask: Volume | None = None
-    weight: Volume | None = None
-    parameters: Json = field(default_factory=dict)
-    record: Json = field(default_factory=dict)
-    inputs: dict[str, str] = field(default_factory=dict)
+    maps: list
+    models: list = field(default_factory=list)
+    mask: object = None
+    weight: object = None
+    parameters: dict = field(default_factory=dict)
+    record: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
     shell_line: str = ""
-    companions: list[Model] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
+    companions: list = field(default_factory=list)
+    files: dict = field(default_factory=dict)
     library: str | None = None
-    folder: RunFolder | None = None
+    folder: object = None
     shell_needs: str = ""
-    packed: dict[str, bytes] = field(default_factory=dict)
-    asked: Json = field(default_factory=dict)
+    packed: dict = field(default_factory=dict)
+    asked: dict = field(default_factory=dict)
     saved_map: str = ""
-    seconds: float | None = None
-    views: Views = field(default_factory=Views)
 
     @property
-    def volumes(self) -> list[Volume | None]:
+    def volumes(self):
         """Every map that belongs to it."""
         more = [model for model in self.companions if isinstance(model, Volume)]
-        return [self.volume, *self.maps, self.mask, self.weight, *more, *self.views.volumes]
+        return [self.volume, *self.maps, self.mask, self.weight, *more]
 
-    def replace_volume(self, old: Volume, new: Volume) -> None:
+    def replace_volume(self, old, new):
         """Take a map that has the data of one that was closed."""
         for name in ("volume", "maps", "mask", "weight", "companions"):
             setattr(self, name, swap(getattr(self, name), old, new))
-        for name in ("average", "earlier"):
-            setattr(self.views, name, swap(getattr(self.views, name), old, new))
 
     @property
-    def is_open(self) -> bool:
+    def is_open(self):
         """Whether its map is among the open models."""
         return self.volume.id is not None and not self.volume.deleted
 
     @property
-    def open_maps(self) -> list[Volume]:
+    def open_maps(self):
         """Input maps that are still open."""
         return [volume for volume in self.maps if _is_open(volume)]
 
     @property
-    def open_models(self) -> list[ModelChoice]:
+    def open_models(self):
         """Choices of atoms whose structure is still open."""
         return [choice for choice in self.models if _is_open(choice.structure)]
 
     @property
-    def made_from(self) -> dict[str, str]:
+    def made_from(self):
         """What to call each input now; one that is closed by its name alone.
 
         Its number may be another model's by then.
@@ -154,7 +143,7 @@ class ResultRecord:
             for role, recorded in self.inputs.items()
         }
 
-    def as_state(self) -> Json:
+    def as_state(self):
         """Return plain data and models, as a session file keeps them."""
         return {
             "volume": self.volume,
@@ -175,13 +164,12 @@ class ResultRecord:
                     "library": self.library,
                     "asked": self.asked,
                     "saved_map": self.saved_map,
-                    "seconds": self.seconds,
                 }
             ),
         }
 
     @classmethod
-    def from_state(cls, state: Json) -> ResultRecord:
+    def from_state(cls, state):
         """Return the record of `as_state`."""
         plain = json.loads(state["plain"])
         return cls(
@@ -195,22 +183,20 @@ class ResultRecord:
             plain["inputs"],
             plain["shell_line"],
             [model for model in state["companions"] if model],
-            plain["files"] if plain.get("saved_map") else {},  # others went with that session
+            plain["files"],
             plain.get("library"),
             shell_needs=plain.get("shell_needs", ""),
             packed=state.get("packed") or {},
             asked=plain.get("asked", {}),
             saved_map=plain.get("saved_map", ""),
-            seconds=plain.get("seconds"),
         )
 
 
 class LocScaleResults(StateManager):
     """The results of a session; closing the session ends its jobs."""
 
-    def __init__(self, session: Session) -> None:
-        self._kept: list[ResultRecord] = []
-        self.panel_choices: Choices | None = None  # of the panel that was closed last
+    def __init__(self, session):
+        self._kept = []
         self._session = session
         self._handlers = [
             session.triggers.add_handler("remove models", self._models_removed),
@@ -219,31 +205,31 @@ class LocScaleResults(StateManager):
         following(session).when_settled(self._forget_closed)
 
     @property
-    def records(self) -> list[ResultRecord]:
+    def records(self):
         """The records of the results that are open, the oldest first."""
         return [kept for kept in self._kept if kept.is_open]
 
-    def add(self, record: ResultRecord) -> None:
+    def add(self, record):
         """Keep the record of a new result, or of an updated one."""
         self._kept = [kept for kept in self._kept if kept.volume is not record.volume]
         self._kept.append(record)
         following(self._session).watch(record)
 
-    def of(self, volume: Volume) -> ResultRecord | None:
+    def of(self, volume):
         """Return the record of a map, None where it is no result."""
         return next((kept for kept in self.records if kept.volume is volume), None)
 
     @property
-    def newest(self) -> ResultRecord | None:
+    def newest(self):
         """The record of the last result that is open, or None."""
         return next(reversed(self.records), None)
 
-    def take_snapshot(self, session: Session, flags: int) -> Json:
+    def take_snapshot(self, session, flags):
         """Save what `ResultRecord.as_state` keeps."""
         return {"version": STATE_VERSION, "records": [kept.as_state() for kept in self.records]}
 
     @classmethod
-    def restore_snapshot(cls, session: Session, data: Json) -> LocScaleResults:
+    def restore_snapshot(cls, session, data):
         """Restore the records whose map was restored."""
         manager = cls(session)
         for state in data["records"]:
@@ -251,7 +237,7 @@ class LocScaleResults(StateManager):
                 manager.add(ResultRecord.from_state(state))
         return manager
 
-    def reset_state(self, session: Session) -> None:
+    def reset_state(self, session):
         """Close the session: end its jobs, forget its results."""
         stop_jobs(session)
         if any(kept.models for kept in self._kept):
@@ -259,32 +245,30 @@ class LocScaleResults(StateManager):
         for kept in self._kept:
             if kept.folder is not None:
                 kept.folder.remove_in_background()
-        self._kept, self.panel_choices = [], None
+        self._kept = []
 
-    def _models_removed(self, _trigger: str, models: list[Model]) -> None:
+    def _models_removed(self, _trigger, models):
         """Free what would crash ChimeraX later; what is closed for good is known afterwards."""
         if any(choice.structure in models for kept in self._kept for choice in kept.models):
             _free_cycles()
 
-    def _forget_closed(self) -> None:
+    def _forget_closed(self):
         """Forget results that were closed, and delete their files."""
         gone = [kept for kept in self._kept if kept.volume.deleted]
         self._kept = [kept for kept in self._kept if kept not in gone]
         in_use = [kept.folder for kept in self._kept]
-        for folder in [kept.folder for kept in gone if kept.folder not in in_use]:
-            if folder is None:
-                continue
+        for folder in [kept.folder for kept in gone if kept.folder not in (None, *in_use)]:
             if any(job.request.folder is folder for job in running_jobs(self._session)):
                 folder.is_orphan = True  # the run deletes it, unless it opens a new map
             else:
                 folder.remove_in_background()
 
-    def _quit(self, _trigger: str, _data: object) -> None:
+    def _quit(self, _trigger, _data):
         """Leave no process behind."""
         stop_jobs(self._session, timeout=6.0)
 
 
-def results(session: Session) -> LocScaleResults:
+def results(session):
     """Return the results of a session; made at first use."""
     try:
         return session.get_state_manager(_TAG)
@@ -294,12 +278,12 @@ def results(session: Session) -> LocScaleResults:
         return manager
 
 
-def _is_open(model: Model | None) -> bool:
-    """Test whether a model exists and has not been closed."""
+def _is_open(model):
+    """Whether a model is there and has not been closed."""
     return model is not None and not model.deleted
 
 
-def _free_cycles() -> None:
+def _free_cycles():
     """Free what ChimeraX has left of a model that was saved, while that model is still open.
 
     Saving a structure as mmCIF, which our log advises where a result is to be repeated in a shell,

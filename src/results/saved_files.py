@@ -1,10 +1,7 @@
 """Files of a result in a folder of the user: their names, and whose files they would replace."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from chimerax.core.errors import UserError
 from chimerax.map import Volume
@@ -12,9 +9,6 @@ from chimerax.map import Volume
 from ..job.job import running_jobs
 from ..scene.frames import map_label
 from .manager import results
-
-if TYPE_CHECKING:
-    from ..session_types import Session
 
 _KINDS = (
     "linear",
@@ -28,7 +22,7 @@ _KINDS = (
 )
 
 
-def output_path(folder: str | Path, name: str) -> Path:
+def output_path(folder, name):
     """Path of the result in a folder, which is made where its parent is there.
 
     Raises
@@ -51,7 +45,7 @@ def output_path(folder: str | Path, name: str) -> Path:
     return folder / f"{stem or 'locscale'}.mrc"
 
 
-def saved_path(session: Session, folder: str, name: str, *, update: Volume | None) -> Path:
+def saved_path(session, folder, name, *, update):
     """Path of a result that is kept; says what it will replace.
 
     Parameters
@@ -89,7 +83,7 @@ def saved_path(session: Session, folder: str, name: str, *, update: Volume | Non
     return path
 
 
-def _refuse_open_files(session: Session, path: Path) -> None:
+def _refuse_open_files(session, path):
     """Refuse to write over the file that a map was opened from."""
     written = {path, *(path.with_name(f"{path.stem}_{kind}.mrc") for kind in _KINDS)}
     for model in session.models.list(type=Volume):

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from locscale_hybrid.maps.grid import Grid
+from locscale_hybrid.parallel.shared_arrays import load_value, save_value
 from locscale_hybrid.scaling.band_filter import (
     BandFilter,
     fade_out,
@@ -94,8 +95,8 @@ def test_a_wide_gaussian_averages_its_volume_times_the_modes_per_volume():
 
 def test_a_saved_filter_comes_back_as_it_was(tmp_path):
     bands = BandFilter.of_grid(GRID, 12.0)
-    bands.save(tmp_path)
-    again = BandFilter.load(tmp_path, GRID, 12.0)
+    save_value(tmp_path, "bands", bands)
+    again = load_value(BandFilter, tmp_path, "bands")
     sorted_ = bands.gather(noise())
     for band in (0, 3, bands.n_bands - 1):
         assert np.array_equal(again.component(sorted_, band), bands.component(sorted_, band))

@@ -154,13 +154,23 @@ def test_one_process_is_serial():
     assert isinstance(local_executor(1, found=pytest.fail), SerialExecutor)
 
 
-def test_without_mpi_a_pool_is_used_and_said(monkeypatch):
+def test_without_mpi_a_pool_is_used_without_a_complaint(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    findings = []
-    executor = local_executor(2, found=findings.append)
+    executor = local_executor(2, found=pytest.fail)
     assert isinstance(executor, ProcessExecutor)
     assert executor.name == "2 processes"
-    assert "mpi4py is not installed: a pool of 2 processes" in findings[0].message
+
+
+def test_mpiexec_that_was_named_and_is_not_used_is_said(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    findings = []
+    program = Path(sys.executable)
+    executor = local_executor(2, mpiexec=program, found=findings.append)
+    assert isinstance(executor, ProcessExecutor)
+    assert findings[0].message == (
+        f"{program} is not used, because mpi4py is not installed. A pool of 2 processes gives the "
+        "same result"
+    )
 
 
 def test_mpi_flag_without_mpi4py_says_how_to_get_it(monkeypatch):

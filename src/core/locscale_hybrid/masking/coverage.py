@@ -45,38 +45,8 @@ def coverage(
     return near, check_coverage(name, len(positions), mask.volume, near, completed=completed)
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """What the checks know of a run before it starts.
-
-    Parameters
-    ----------
-    findings : tuple of Finding
-    resolution : float or None
-        Å; None if it was not measured.
-    coverage : float or None
-        Share of the mask that the model and its symmetry copies reach; None without a model.
-    """
-
-    findings: tuple[Finding, ...]
-    resolution: float | None = None
-    coverage: float | None = None
-
-    def facts(self) -> dict[str, float]:
-        """Return what was measured, by name."""
-        known = {"resolution": self.resolution, "coverage": self.coverage}
-        return {name: round(value, 4) for name, value in known.items() if value is not None}
-
-
-def outlook(given: RunInput, parameters: HybridParameters, *, measure: bool = False) -> Outlook:
-    """Report what a run would say of its mask, of the resolution and of the coverage.
-
-    Parameters
-    ----------
-    given : RunInput
-    parameters : HybridParameters
-    measure : bool
-        Measure the resolution of half maps inside the mask, too.
+def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding]:
+    """Report what a run would say of its mask, of the resolution of one map and of the coverage.
 
     Raises
     ------
@@ -84,19 +54,16 @@ def outlook(given: RunInput, parameters: HybridParameters, *, measure: bool = Fa
         As of `first_mask`.
     """
     mask = first_mask(given, parameters)
-    findings, d_min = list(mask.findings), parameters.resolution
-    is_single = given.observed.kind != "halves"
-    if is_single or (measure and d_min is None):
-        found = find_resolution(
+    findings = list(mask.findings)
+    if given.observed.kind != "halves":
+        findings += find_resolution(
             given.observed, asked=parameters.resolution, mask=mask.soft, model=given.model
-        )
-        d_min = found.d_min
-        findings += found.findings if is_single else ()
+        ).findings
     if given.model is None:
-        return Outlook(tuple(findings), d_min)
+        return findings
     atoms = complete_assembly(given.model, given.group, grid=given.observed.average.grid).positions
-    near, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
-    return Outlook((*findings, *told), d_min, near)
+    _, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
+    return [*findings, *told]
 
 
 @dataclass(frozen=True, eq=False)

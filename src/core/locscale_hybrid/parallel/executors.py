@@ -76,16 +76,16 @@ def local_executor(
     if processes == 1:
         return SerialExecutor()
     programs = mpiexec_candidates(mpiexec)
-    missing = "mpi4py" if importlib.util.find_spec("mpi4py") is None else "mpiexec"
-    if missing == "mpi4py" or not programs:
+    has_mpi4py = importlib.util.find_spec("mpi4py") is not None
+    if mpiexec is not None and not has_mpi4py:
         found(
             Finding(
                 "mpi-absent",
                 "note",
-                f"{missing} is not installed: a pool of {processes} "
-                "processes is used, with the same result (pip install "
-                "'locscale-hybrid[mpi]' brings MPI)",
+                f"{mpiexec} is not used, because mpi4py is not installed. A pool of {processes} "
+                "processes gives the same result",
             )
         )
+    if not (programs and has_mpi4py):
         return ProcessExecutor(processes, scratch=scratch, found=found)
     return MpiexecExecutor(processes, programs, scratch=scratch, found=found)

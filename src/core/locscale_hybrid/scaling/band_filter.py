@@ -8,7 +8,7 @@ array that lies in a file.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -18,7 +18,6 @@ from ..fourier.pruned_transforms import partial_backward, partial_forward
 from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Shape
 from ..maps.subvolume import Box, edge_factor
-from ..parallel.shared_arrays import save_array
 
 _RELIABLE = 0.3  # global C^2 from which a band counts for the fall-off
 _LARGEST_B = 400.0  # Å^2, of the fall-off
@@ -45,7 +44,7 @@ class BandFilter:
 
     grid: Grid
     window: float
-    order: NDArray[np.int32] | NDArray[np.int64]
+    order: NDArray[np.signedinteger[Any]]
     position: FloatArray
     starts: NDArray[np.int64]
 
@@ -179,21 +178,6 @@ class BandFilter:
         t = np.linspace(max(band - 1, 0), highest if last else band + 1, _QUADRATURE_POINTS)
         offset = np.maximum(band - t, 0) if last else np.abs(t - band)
         return t, 4 * np.pi * t**2 * np.clip(1 - offset, 0, 1) ** 2
-
-    def save(self, folder: Path) -> None:
-        """Write the arrays for `load`."""
-        save_array(folder / "order.npy", self.order)
-        save_array(folder / "position.npy", self.position)
-        save_array(folder / "starts.npy", self.starts)
-
-    @classmethod
-    def load(cls, folder: Path, grid: Grid, window: float) -> "BandFilter":
-        """Load the filter that `save` wrote; its arrays stay in the file."""
-        order, position, starts = (
-            np.load(folder / f"{name}.npy", mmap_mode="r")
-            for name in ("order", "position", "starts")
-        )
-        return cls(grid, window, order, position, starts)
 
 
 def number_of_bands(grid: Grid, window: float) -> int:

@@ -1,4 +1,12 @@
-"""Runs the bands of a map in order and adds them up."""
+"""Run the bands of a map in order and add them up.
+
+Why in order: a sum of floating-point numbers depends on its order.  Workers may finish the bands of
+a wave in any order; their results wait in slots and are added from the coarsest to the finest.
+
+Why a ladder: the weight of band k looks at the scaled map of all coarser bands, but its neighbour
+k - 1 shares frequencies with it and would vouch for the noise of band k itself.  So band k gets the
+sum up to k - 2, which the ladder keeps, band by band, one step behind the sum that is the result.
+"""
 
 from dataclasses import dataclass
 
@@ -7,9 +15,10 @@ import numpy as np
 from ..maps.grid import FloatArray
 from ..parallel.tasks import Report
 from .adaptive_weight import RunningScale
-from .band_tasks import NOISE, BandRunner, BandWork, weighted_slots
+from .band_tasks import NOISE, BandWork, LocalBands, SharedBands, weighted_slots
 from .gains import BandGain, BandPower, LowGain, common_share, doubt_of, low_gain, noise_weight
 
+BandRunner = LocalBands | SharedBands
 NEXT_BANDS = 3  # bands that the gain of the coarsest is taken from
 
 
@@ -126,7 +135,7 @@ class _Ladder:
             if work.options.is_weighted(band):
                 self._hand_over(slot, band)
             if band + 2 < work.filter.n_bands:
-                noise = np.sqrt(work.slots["powers"][band, NOISE])
+                noise = np.sqrt(work.powers[band, NOISE])
                 self._waiting.append(
                     (band, work.slots["maps"][slot, 0], work.gain(band).gain * noise)
                 )

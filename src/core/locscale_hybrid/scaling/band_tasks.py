@@ -1,26 +1,35 @@
-"""The work on bands: what one band needs, and the tasks that another process can do.
+"""What one band needs, the tasks on bands, and the two ways to run them.
 
-In one process the arrays are in memory and one band is in hand at a time.  For an executor with
-several workers they are files in a folder, which every worker maps into its memory; a task reads
-its pieces and writes its own slot.  The arithmetic is the same, so are the bytes.
+Why a wave: a band of a box is as large as the box, and there are dozens, so that all bands at a time
+do not fit into memory, nor into the temporary folder.  A few are in hand at a time, one for each
+worker or more; each has a slot for its result, and the slots serve the next wave again.  What all
+waves need of a band is small: its local powers, on the coarse grid of blocks.
+
+Why two steps: the weight of a band asks how much the coarser bands show in the same place
+(`adaptive_weight`), so that `scale_band` does all that a band needs of itself, at once for the whole
+wave, and `weigh_band` follows when `band_sum` has added up what lies below each band.
+
+Why two runners: `LocalBands` keeps arrays in memory, `SharedBands` in files that workers map into
+theirs, so that no map is ever sent.  Both call the same functions on the same numbers: the bytes
+are the same.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..maps.grid import ComplexArray, FloatArray, Grid
-from ..parallel.shared_arrays import save_array, shared_array
+from ..maps.grid import ComplexArray, FloatArray
+from ..parallel.shared_arrays import load_value, save_value, shared_array
 from ..parallel.tasks import Executor, Report
 from .adaptive_weight import FINEST_UNWEIGHTED, BandEvidence, adaptive_weight, signal_power
 from .band_filter import BandFilter
 from .gains import BandGain, BandPower, GainRules, Modes, local_gain
 from .local_power import LocalAverage
 
-OBSERVED, REFERENCE, NOISE = 0, 1, 2  # rows of the slot "powers"
+OBSERVED, REFERENCE, NOISE = 0, 1, 2  # rows of the powers of a band
+_PLAN, _WAVE = "bands", "wave"  # values in the folder of the tasks
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,8 @@ class BandOptions:
 
 
 @dataclass(eq=False)
-class BandWork:
-    """Everything that the tasks on bands read and write.
+class BandPowers:
+    """What is known of the bands when they are done: their local powers, and what these say.
 
     Parameters
     ----------
@@ -72,49 +81,23 @@ class BandWork:
     options : BandOptions
     inside : array, coarse shape
         Weight of each place in the global curves.
-    coefficients : mapping of str to array
-        Sorted coefficients of "average", "reference" and, with halves, "difference".
-    slots : dict of str to array
-        "powers" (n_bands, 3, coarse), "weighted" (n_bands, 2, coarse), and one per band in hand:
-        "maps" (wave, 1 or 2, box), "prefix" (wave, box), "deviation" (wave, coarse).  "prefix"
-        is lent by who adds up the bands where one is in hand at a time.
-    bands : list of int
-        The bands in hand: what the tasks 0, 1, ... are about.
+    has_noise : bool
+        Whether there are two halves.
+    powers : array, shape (n_bands, 3, coarse)
+        Of the average, the reference and half the difference of the halves.
     """
 
     filter: BandFilter
     options: BandOptions
     inside: FloatArray
-    coefficients: Mapping[str, ComplexArray]
-    slots: dict[str, FloatArray]
-    bands: list[int] = field(default_factory=list)
+    has_noise: bool
+    powers: FloatArray
 
     def __post_init__(self) -> None:
         """Make the coarse grid."""
         self._modes: dict[tuple[int, ...], Modes] = {}
-        grid = self.filter.grid
-        self.local = LocalAverage(
-            grid.shape, grid.voxel_size, self.options.sigma, self.options.block
-        )
-
-    @property
-    def has_noise(self) -> bool:
-        """Whether there are two halves."""
-        return "difference" in self.coefficients
-
-    def components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
-        """Write a band of the average and of half the difference into rows of `room`."""
-        room[0] = self.filter.component(self.coefficients["average"], band)
-        if not self.has_noise:
-            return room[0], None
-        room[1] = self.filter.component(self.coefficients["difference"], band)
-        return room[0], room[1]
-
-    def root_components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Write the same of root components."""
-        for row, name in zip(room, ("average", "difference"), strict=True):
-            row[...] = self.filter.root_component(self.coefficients[name], band)
-        return room[0], room[1]
+        grid, options = self.filter.grid, self.options
+        self.local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, options.block)
 
     def modes(self, *bands: int) -> Modes:
         """Independent values behind the powers of bands taken together."""
@@ -130,8 +113,59 @@ class BandWork:
 
     def gain(self, band: int) -> BandGain:
         """Gain of a band as it is, from its powers."""
-        powers = self.slots["powers"][band]
-        return self._gain(band, powers[OBSERVED], powers[NOISE])
+        return self._gain(band, self.powers[band, OBSERVED], self.powers[band, NOISE])
+
+    def is_noise(self, band: int) -> bool:
+        """Test whether a measured band shows no signal, as a whole or anywhere."""
+        gain = self.gain(band)
+        return gain.doubt == 1 and not gain.weight.any()
+
+    def _gain(self, band: int, observed: FloatArray, noise: FloatArray) -> BandGain:
+        """Gain from given powers."""
+        reference = np.asarray(self.powers[band, REFERENCE])
+        power = BandPower(
+            np.asarray(observed), reference, np.asarray(noise) if self.has_noise else None
+        )
+        return local_gain(power, self.inside, self.modes(band), self.options.rules)
+
+
+@dataclass(eq=False)
+class BandWork(BandPowers):
+    """Everything that the tasks on bands read and write.
+
+    Parameters
+    ----------
+    coefficients : dict of str to array
+        Sorted coefficients of "average", "reference" and, with halves, "difference".
+    slots : dict of str to array
+        "weighted" (n_bands, 2, coarse), and one per band in hand: "maps" (wave, 1 or 2, box),
+        "prefix" (wave, box), "deviation" (wave, coarse).  "prefix" is lent by who adds up the
+        bands where one is in hand at a time.
+    bands : list of int
+        The bands in hand: what the tasks 0, 1, ... are about.
+    """
+
+    coefficients: dict[str, ComplexArray]
+    slots: dict[str, FloatArray]
+    bands: list[int] = field(default_factory=list)
+
+    def measured(self) -> BandPowers:
+        """Return what is known of the bands, without the arrays that it took."""
+        return BandPowers(self.filter, self.options, self.inside, self.has_noise, self.powers)
+
+    def components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """Write a band of the average and of half the difference into rows of `room`."""
+        room[0] = self.filter.component(self.coefficients["average"], band)
+        if not self.has_noise:
+            return room[0], None
+        room[1] = self.filter.component(self.coefficients["difference"], band)
+        return room[0], room[1]
+
+    def root_components(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Write the same of root components."""
+        for row, name in zip(room, ("average", "difference"), strict=True):
+            row[...] = self.filter.root_component(self.coefficients[name], band)
+        return room[0], room[1]
 
     def weighted_gain(self, band: int) -> BandGain:
         """Gain of a band after its weight.
@@ -146,21 +180,13 @@ class BandWork:
         shown = np.where(before.weight > 0, np.float32(1), np.float32(1 - before.doubt))
         return replace(after, weight=after.weight * shown, doubt=before.doubt)
 
-    def _gain(self, band: int, observed: FloatArray, noise: FloatArray) -> BandGain:
-        """Gain from given powers."""
-        reference = np.asarray(self.slots["powers"][band, REFERENCE])
-        power = BandPower(
-            np.asarray(observed), reference, np.asarray(noise) if self.has_noise else None
-        )
-        return local_gain(power, self.inside, self.modes(band), self.options.rules)
-
     def measure(self, band: int, room: FloatArray) -> tuple[FloatArray, FloatArray | None]:
         """Fill in the powers of a band; returns its components, in rows of `room`.
 
         The reference of a band that is noise alone is not looked at: its gain is 0.
         """
         mean, difference = self.components(band, room)
-        powers = self.slots["powers"][band]
+        powers = self.powers[band]
         powers[OBSERVED] = self.local.power(mean)
         if difference is not None:
             powers[NOISE] = self.local.power(difference)
@@ -169,84 +195,6 @@ class BandWork:
             powers[REFERENCE] = self.local.power(reference)
         return mean, difference
 
-    def is_noise(self, band: int) -> bool:
-        """Test whether a measured band shows no signal, as a whole or anywhere."""
-        gain = self.gain(band)
-        return gain.doubt == 1 and not gain.weight.any()
-
-    def flush(self) -> None:
-        """Bring what was written into slots that are files to the disk."""
-        for values in self.slots.values():
-            if isinstance(values, np.memmap):
-                values.flush()
-
-    def save(self, folder: Path) -> None:
-        """Write all but the slots."""
-        self.filter.save(folder)
-        save_array(folder / "inside.npy", self.inside)
-        for name, values in self.coefficients.items():
-            save_array(folder / f"{name}.npy", values)
-
-    def use_files(self, folder: Path) -> None:
-        """Put what `save` wrote in place of the arrays in memory, which the workers share then."""
-        self.filter = BandFilter.load(folder, self.filter.grid, self.filter.window)
-        self.coefficients = _mapped(folder, self.coefficients)
-
-    def save_plan(self, folder: Path) -> None:
-        """Write what the next tasks are about."""
-        self.flush()
-        grid, options = self.filter.grid, self.options
-        plan = {
-            "shape": grid.shape,
-            "voxel_size": grid.voxel_size,
-            "origin": grid.origin,
-            "window": options.window,
-            "block": options.block,
-            "n_low": options.n_low,
-            "resolution": options.resolution,
-            "adaptive": options.adaptive,
-            "scaled": options.scaled,
-            "cap": options.rules.cap,
-            "noise_weight": options.rules.noise_weight,
-            "coefficients": sorted(self.coefficients),
-            "slots": sorted(self.slots),
-            "bands": self.bands,
-        }
-        (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> "BandWork":
-        """Load the work that `save` and `save_plan` wrote; its arrays stay in their files."""
-        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        grid = Grid(tuple(plan["shape"]), tuple(plan["voxel_size"]), tuple(plan["origin"]))
-        rules = GainRules(plan["cap"], plan["noise_weight"])
-        options = BandOptions(
-            plan["window"],
-            plan["block"],
-            plan["n_low"],
-            plan["resolution"],
-            plan["adaptive"],
-            rules,
-            plan["scaled"],
-        )
-        coefficients = _mapped(folder, plan["coefficients"])
-        slots = {
-            name: np.load(folder / f"slot_{name}.npy", mmap_mode="r+") for name in plan["slots"]
-        }
-        return cls(
-            BandFilter.load(folder, grid, options.window),
-            options,
-            np.load(folder / "inside.npy"),
-            coefficients,
-            slots,
-            plan["bands"],
-        )
-
-
-def _mapped(folder: Path, names: Iterable[str]) -> dict[str, ComplexArray]:
-    """Coefficients that lie in files, mapped into memory."""
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-
 
 def scale_band(work: BandWork, slot: int) -> None:
     """Measure the band of a slot and scale it as it is."""
@@ -254,7 +202,7 @@ def scale_band(work: BandWork, slot: int) -> None:
     if not (work.options.scaled or work.options.adaptive):
         work.measure(band, np.empty_like(maps))  # nobody reads the band
         return
-    known = bool(work.slots["powers"][band, OBSERVED].any())
+    known = bool(work.powers[band, OBSERVED].any())
     mean, difference = (work.components if known else work.measure)(band, maps)
     gain = work.gain(band).gain
     if not gain.any():
@@ -288,10 +236,10 @@ def weigh_band(work: BandWork, slot: int) -> None:
 def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence:
     """Collect what the weight of a band's root component is made of."""
     band = work.bands[slot]
-    observed, _, noise = (np.asarray(row) for row in work.slots["powers"][band])
+    observed, _, noise = (np.asarray(row) for row in work.powers[band])
     deviation = np.asarray(work.slots["deviation"][slot])
     least = np.float32(max(float(deviation.min()), 1e-30))
-    score = _spread(work, deviation, least)
+    score = work.local.spread_above(deviation, least)
     np.divide(work.slots["prefix"][slot], score, out=score)
     # the powers are the band's, the root component has more of both signal and noise
     level = float(np.square(difference).mean(dtype=np.float64)) / max(float(noise.mean()), 1e-30)
@@ -305,103 +253,148 @@ def _evidence(work: BandWork, slot: int, difference: FloatArray) -> BandEvidence
     )
 
 
-def _spread(work: BandWork, coarse: FloatArray, least: np.float32) -> FloatArray:
-    """Coarse values on the voxels, nowhere below a limit."""
-    values = work.local.spread(coarse)
-    if values is coarse:  # blocks of one voxel
-        values = coarse.copy()
-    return np.asarray(np.maximum(values, least, out=values))
-
-
-def scale_band_task(folder: Path, index: int) -> None:
-    """`scale_band` on the work in a folder."""
-    work = BandWork.load(folder)
-    scale_band(work, index)
-    work.flush()
-
-
-def weigh_band_task(folder: Path, index: int) -> None:
-    """`weigh_band` on the work in a folder, for the weighted bands of the plan."""
-    work = BandWork.load(folder)
-    weigh_band(work, weighted_slots(work)[index])
-    work.flush()
-
-
 def weighted_slots(work: BandWork) -> list[int]:
-    """Slots of the bands in hand that get a weight."""
+    """Return the slots of the bands in hand that get a weight."""
     return [slot for slot, band in enumerate(work.bands) if work.options.is_weighted(band)]
 
 
-class BandRunner:
-    """Runs the tasks on the bands in hand: here and now, or by an executor.
+@dataclass(frozen=True, eq=False)
+class BandPlan:
+    """What the tasks on the bands of a box start from; see `BandWork` and `BandPowers`."""
+
+    filter: BandFilter
+    options: BandOptions
+    inside: FloatArray
+    coefficients: dict[str, ComplexArray]
+
+    def work(self, slots: dict[str, FloatArray], bands: tuple[int, ...] = ()) -> BandWork:
+        """Return the work with arrays for its results."""
+        slots = dict(slots)
+        powers = slots.pop("powers")
+        has_noise = "difference" in self.coefficients
+        plan = (self.filter, self.options, self.inside, has_noise, powers, self.coefficients)
+        return BandWork(*plan, slots, list(bands))
+
+    def shapes(self, wave: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the arrays for the results, with `wave` bands in hand."""
+        grid, options, coarse = self.filter.grid, self.options, self.inside.shape
+        n_maps = 2 if "difference" in self.coefficients else 1
+        shapes: dict[str, tuple[int, ...]] = {
+            "powers": (self.filter.n_bands, 3, *coarse),
+            "maps": (wave, n_maps, *grid.shape),
+        }
+        if options.adaptive:
+            shapes["weighted"] = (self.filter.n_bands, 2, *coarse)
+            shapes["deviation"] = (wave, *coarse)
+            shapes["prefix"] = (wave, *grid.shape)
+        return shapes
+
+
+class LocalBands:
+    """Runs the tasks on the bands in hand one after the other, on arrays in memory.
 
     Parameters
     ----------
-    work : BandWork
-        With its slots still empty.
-    executor : Executor
-    folder : Path
-        For the files of an executor with several workers.
+    plan : BandPlan
     wave : int
         Number of bands in hand at a time.
     """
 
-    def __init__(self, work: BandWork, executor: Executor, folder: Path, wave: int) -> None:
-        self.work = work
-        self.executor = executor
-        self.folder = folder
-        self.is_local = executor.workers == 1
+    def __init__(self, plan: BandPlan, wave: int) -> None:
         self.wave = wave
-        if not self.is_local:
-            work.save(folder)
-            work.use_files(folder)
-        self._make_slots()
+        shapes = plan.shapes(wave)
+        if wave == 1:
+            shapes.pop("prefix", None)  # the sum itself serves
+        self.work = plan.work(
+            {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
+        )
 
     def scale(self, bands: list[int], report: Report) -> None:
         """Run `scale_band` on bands."""
         self.work.bands = bands
-        self._run(scale_band, scale_band_task, list(range(len(bands))), report)
+        self._run(scale_band, list(range(len(bands))), report)
 
     def weigh(self, report: Report) -> None:
         """Run `weigh_band` on those bands in hand that get a weight."""
-        self._run(weigh_band, weigh_band_task, weighted_slots(self.work), report)
+        self._run(weigh_band, weighted_slots(self.work), report)
 
     def _run(
-        self,
-        function: Callable[[BandWork, int], None],
-        task: Callable[[Path, int], None],
-        slots: list[int],
-        report: Report,
+        self, function: Callable[[BandWork, int], None], slots: list[int], report: Report
     ) -> None:
-        """Run a task for each slot."""
-        if not slots:
-            return
-        if self.is_local:
-            for done, slot in enumerate(slots):
-                function(self.work, slot)
-                report((done + 1) / len(slots))
-            return
-        self.work.save_plan(self.folder)
-        self.executor.map(task, self.folder, len(slots), progress=report)
+        """Do it for each slot."""
+        for done, slot in enumerate(slots):
+            function(self.work, slot)
+            report((done + 1) / len(slots))
 
-    def _make_slots(self) -> None:
-        """Arrays for the results, in memory or in files."""
-        work = self.work
-        coarse, box = work.local.coarse_shape, work.filter.grid.shape
-        n_maps = 2 if work.has_noise else 1
-        shapes: dict[str, tuple[int, ...]] = {
-            "powers": (work.filter.n_bands, 3, *coarse),
-            "maps": (self.wave, n_maps, *box),
+
+class SharedBands:
+    """Has an executor run the tasks on the bands in hand, on arrays in files.
+
+    Parameters
+    ----------
+    plan : BandPlan
+    executor : Executor
+    folder : Path
+        For the files; every worker must see it.
+    wave : int
+        Number of bands in hand at a time.
+    """
+
+    def __init__(self, plan: BandPlan, executor: Executor, folder: Path, wave: int) -> None:
+        self.wave = wave
+        self._executor, self._folder = executor, folder
+        save_value(folder, _PLAN, plan)
+        slots = {
+            name: shared_array(_slot(folder, name), shape)
+            for name, shape in plan.shapes(wave).items()
         }
-        if work.options.adaptive:
-            shapes |= {
-                "weighted": (work.filter.n_bands, 2, *coarse),
-                "deviation": (self.wave, *coarse),
-            }
-            if not self.is_local or self.wave > 1:
-                shapes["prefix"] = (self.wave, *box)
-        for name, shape in shapes.items():
-            if self.is_local:
-                work.slots[name] = np.zeros(shape, dtype=np.float32)
-            else:
-                work.slots[name] = shared_array(self.folder / f"slot_{name}.npy", shape)
+        self.work = load_value(BandPlan, folder, _PLAN).work(slots)
+
+    def scale(self, bands: list[int], report: Report) -> None:
+        """Run `scale_band` on bands."""
+        self.work.bands = bands
+        self._run(scale_band_task, len(bands), report)
+
+    def weigh(self, report: Report) -> None:
+        """Run `weigh_band` on those bands in hand that get a weight."""
+        self._run(weigh_band_task, len(weighted_slots(self.work)), report)
+
+    def _run(self, task: Callable[[Path, int], None], count: int, report: Report) -> None:
+        """Have so many tasks done."""
+        if count:
+            _flush(self.work)
+            save_value(self._folder, _WAVE, tuple(self.work.bands))
+            self._executor.map(task, self._folder, count, progress=report)
+
+
+def scale_band_task(folder: Path, index: int) -> None:
+    """Run `scale_band` on the work in a folder."""
+    work = _work_in(folder)
+    scale_band(work, index)
+    _flush(work)
+
+
+def weigh_band_task(folder: Path, index: int) -> None:
+    """Run `weigh_band` on the work in a folder, for the weighted bands of the wave."""
+    work = _work_in(folder)
+    weigh_band(work, weighted_slots(work)[index])
+    _flush(work)
+
+
+def _work_in(folder: Path) -> BandWork:
+    """Map the work that `SharedBands` has put into a folder."""
+    plan = load_value(BandPlan, folder, _PLAN)
+    slots = {name: np.load(_slot(folder, name), mmap_mode="r+") for name in plan.shapes(1)}
+    return plan.work(slots, load_value(tuple[int, ...], folder, _WAVE))
+
+
+def _slot(folder: Path, name: str) -> Path:
+    """Return the file of an array for results."""
+    return folder / f"slot_{name}.npy"
+
+
+def _flush(work: BandWork) -> None:
+    """Bring what was written into files to the disk."""
+    for values in (work.powers, *work.slots.values()):
+        if isinstance(values, np.memmap):
+            values.flush()

@@ -125,6 +125,13 @@ class LocalAverage:
         flat = z @ along_y.reshape(len(coarse), -1)
         return np.asarray(flat.reshape(self.shape), dtype=np.float32)
 
+    def spread_above(self, coarse: FloatArray, least: np.float32) -> FloatArray:
+        """Put coarse values on the voxels, nowhere below a limit."""
+        values = self.spread(coarse)
+        if values is coarse:  # blocks of one voxel
+            values = coarse.copy()
+        return np.asarray(np.maximum(values, least, out=values))
+
     def planes(self, coarse: FloatArray, least: float) -> Planes | WholePlanes:
         """`spread`, nowhere below a limit, by planes where the box is large."""
         if self.block == 1 or int(np.prod(self.shape)) <= _SMALL_VOXELS:

@@ -20,8 +20,8 @@ from ..progress import Progress
 from ..symmetry.operators import Symmetry, average_map
 from ..symmetry.point_groups import parse_point_group
 from .band_filter import BandFilter, fade_out, flatten, grid_of_box, number_of_bands, relative_slope
-from .band_sum import sum_bands
-from .band_tasks import BandOptions, BandRunner, BandWork
+from .band_sum import BandRunner, sum_bands
+from .band_tasks import BandOptions, BandPlan, BandPowers, LocalBands, SharedBands
 from .gains import BandGain, number_of_low_bands
 from .local_power import LocalAverage
 from .scaled_maps import ScaledMaps, band_reports, local_resolution, shown_bands
@@ -46,6 +46,7 @@ class _Scaled:
     gains: dict[int, BandGain]
     inside: FloatArray
     spread: Callable[[FloatArray], FloatArray]
+    powers: BandPowers
 
 
 def scale_map(
@@ -72,20 +73,14 @@ def scale_map(
         another grid.
     """
     given.check()
-    work, slope = _band_work(given)
-    runner = BandRunner(work, executor, folder, _bands_in_hand(work, executor))
-    if given.parameters.scaling == "windows":
-        scaled = _by_windows(given, runner, progress)
-    else:
-        scaled = _by_bands(given, runner, slope, progress)
-    work.coefficients = {}  # the largest arrays; not needed any more
-    work.slots = {"powers": work.slots["powers"]}
-    result = _finished(given, work, scaled)
+    way = _by_windows if given.parameters.scaling == "windows" else _by_bands
+    scaled = way(given, executor, folder, progress)
+    result = _finished(given, scaled.powers, scaled)
     progress.update(1.0)
     return result
 
 
-def _band_work(given: ScalingInput) -> tuple[BandWork, float]:
+def _plan(given: ScalingInput) -> tuple[BandPlan, float]:
     """Fourier coefficients of the maps in the box, sorted by band, and the slope taken out."""
     observed = given.observed
     grid = grid_of_box(observed.average.grid, given.box)
@@ -111,10 +106,18 @@ def _band_work(given: ScalingInput) -> tuple[BandWork, float]:
         flatten(bands, coefficients, slope)
     local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, options.block)
     inside = local.block_mean(inside_mask(given.mask_in_box).astype(np.float32))
-    return BandWork(bands, options, inside, coefficients, {}), slope
+    return BandPlan(bands, options, inside, coefficients), slope
 
 
-def _bands_in_hand(work: BandWork, executor: Executor) -> int:
+def _runner(plan: BandPlan, executor: Executor, folder: Path) -> BandRunner:
+    """Choose how the tasks on bands are run."""
+    wave = _bands_in_hand(plan, executor)
+    if executor.workers == 1:
+        return LocalBands(plan, wave)
+    return SharedBands(plan, executor, folder, wave)
+
+
+def _bands_in_hand(work: BandPlan, executor: Executor) -> int:
     """Choose how many bands to process at a time."""
     n_bands = work.filter.n_bands - work.options.n_low
     size = work.filter.grid.size
@@ -125,23 +128,28 @@ def _bands_in_hand(work: BandWork, executor: Executor) -> int:
     return int(max(min(turns * executor.workers, n_bands), min(_FEWEST_IN_HAND, n_bands)))
 
 
-def _by_bands(given: ScalingInput, runner: BandRunner, slope: float, progress: Progress) -> _Scaled:
-    """Scale the linear maps by the smoothed power of bands; their gains contain the slope too."""
-    work = runner.work
+def _by_bands(given: ScalingInput, executor: Executor, folder: Path, progress: Progress) -> _Scaled:
+    """Scale the linear maps by the smoothed power of bands; their gains contain the slope too.
+
+    The coefficients, the largest arrays, go when it returns.
+    """
+    plan, slope = _plan(given)
+    runner = _runner(plan, executor, folder)
+    del plan
     result = sum_bands(runner, progress.part(0.05, 0.85))
     fade_out(result.maps, given.box, given.mask.shape, given.fade)
     gains = {
         band: gain.times(float(np.exp(slope * band**2))) for band, gain in result.gains.items()
     }
-    return _Scaled(result.maps, gains, work.inside, work.local.spread)
+    powers = runner.work.measured()
+    return _Scaled(result.maps, gains, powers.inside, powers.local.spread, powers)
 
 
-def _by_windows(given: ScalingInput, runner: BandRunner, progress: Progress) -> _Scaled:
+def _by_windows(
+    given: ScalingInput, executor: Executor, folder: Path, progress: Progress
+) -> _Scaled:
     """Scale the linear maps by radial profiles in windows; they end with the mask."""
-    work = runner.work
-    maps, gains = _before_windows(given, runner, progress)
-    for name in ("maps", "prefix"):  # boxes of the bands, which are done
-        work.slots.pop(name, None)
+    powers, maps, gains = _before_windows(given, executor, folder, progress)
     edge = round(given.window / given.observed.average.grid.step)
     options = WindowOptions(edge, given.parameters.stride, given.parameters.taper, given.rules)
     mask = given.asked(given.mask_in_box, _WINDOWS_AROUND)
@@ -150,44 +158,50 @@ def _by_windows(given: ScalingInput, runner: BandRunner, progress: Progress) -> 
         np.ascontiguousarray(given.part(given.reference.values)),
         inside_mask(mask),
         options,
-        runner.executor,
-        runner.folder,
+        executor,
+        folder,
         progress.part(0.35, 0.75),
     )
     found = window_gains(points, measured, given.window, given.rules)
     weight_of = None
     if given.rules.noise_weight:
-        weight_of = _noise_weight_of(work, gains, found)
-    maps = apply_gains(maps, work.filter.grid, found, options, weight_of, progress.part(0.75, 0.9))
+        weight_of = _noise_weight_of(powers, gains, found)
+    maps = apply_gains(
+        maps, powers.filter.grid, found, options, weight_of, progress.part(0.75, 0.9)
+    )
     maps *= np.clip(2 * mask - 1, 0, 1)
-    field = LatticeField(work.filter.grid.shape, points, options.stride)
+    field = LatticeField(powers.filter.grid.shape, points, options.stride)
     named = {
         shell: replace(gain, global_weight=gains[shell].global_weight if gains else 1.0)
         for shell, gain in found.gains.items()
     }
-    return _Scaled(maps, named, np.ones(len(points), dtype=np.float32), field.spread)
+    return _Scaled(maps, named, np.ones(len(points), dtype=np.float32), field.spread, powers)
 
 
 def _before_windows(
-    given: ScalingInput, runner: BandRunner, progress: Progress
-) -> tuple[FloatArray, dict[int, BandGain]]:
+    given: ScalingInput, executor: Executor, folder: Path, progress: Progress
+) -> tuple[BandPowers, FloatArray, dict[int, BandGain]]:
     """Make the maps that windows scale, weighted band by band, and what bands say about noise."""
+    plan, _ = _plan(given)
+    runner = _runner(plan, executor, folder)
+    del plan
     if given.rules.noise_weight or given.policy == "adaptive":
         result = sum_bands(runner, progress.part(0.05, 0.35))
-        return result.maps, result.gains
+        return runner.work.measured(), result.maps, result.gains
     maps = [given.part(given.observed.average.values)]
     difference = given.half_difference
-    return np.stack(maps if difference is None else [*maps, difference]), {}
+    maps = maps if difference is None else [*maps, difference]
+    return runner.work.measured(), np.stack(maps), {}
 
 
 def _noise_weight_of(
-    work: BandWork, gains: dict[int, BandGain], found: WindowGains
+    work: BandPowers, gains: dict[int, BandGain], found: WindowGains
 ) -> Callable[[int], FloatArray]:
     """Noise weight of a shell at every voxel; of the next band for those coarser than 12 Å."""
     return lambda shell: work.local.spread(gains[max(shell, found.n_low)].weight)
 
 
-def _finished(given: ScalingInput, work: BandWork, scaled: _Scaled) -> ScaledMaps:
+def _finished(given: ScalingInput, work: BandPowers, scaled: _Scaled) -> ScaledMaps:
     """Weight and restore, average over the group, put everything back into the map's grid."""
     whole, box = given.observed.average, given.box
     weight, output = _weighted(given, work, scaled)
@@ -219,7 +233,7 @@ def _finished(given: ScalingInput, work: BandWork, scaled: _Scaled) -> ScaledMap
 
 
 def _weighted(
-    given: ScalingInput, work: BandWork, scaled: _Scaled
+    given: ScalingInput, work: BandPowers, scaled: _Scaled
 ) -> tuple[FloatArray, FloatArray]:
     """Make the weight of the display map, and that map, in the box."""
     grid, linear = work.filter.grid, scaled.maps[0]
@@ -254,7 +268,7 @@ def _silent(given: ScalingInput, scaled: _Scaled) -> tuple[BoolArray, float]:
     return silent, float(silent.sum() / max(int(inside.sum()), 1))
 
 
-def _volumes(given: ScalingInput, work: BandWork, scaled: _Scaled) -> dict[str, FloatArray]:
+def _volumes(given: ScalingInput, work: BandPowers, scaled: _Scaled) -> dict[str, FloatArray]:
     """Make the local-gain and local-resolution volumes that were asked for."""
     volumes: dict[str, FloatArray] = {}
     if "gain" in given.parameters.outputs:

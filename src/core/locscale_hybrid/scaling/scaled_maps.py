@@ -7,7 +7,7 @@ import numpy as np
 
 from ..findings import Finding
 from ..maps.grid import BoolArray, FloatArray, Map
-from .band_tasks import NOISE, OBSERVED, BandWork
+from .band_tasks import NOISE, OBSERVED, BandPowers
 from .gains import BandGain, BandPower, common_share, gain_quantiles, noise_weight
 
 RESOLVED = 0.25  # C_ref^2 at the local resolution: FSC of the halves 0.143
@@ -138,7 +138,7 @@ def shown_bands(gains: Mapping[int, BandGain], window: float, resolution: float)
     return sorted({first, (first + last) // 2, last})
 
 
-def local_resolution(work: BandWork) -> FloatArray:
+def local_resolution(work: BandPowers) -> FloatArray:
     """Local resolution in Å on the coarse grid: where C_ref^2 of the average falls below 0.25."""
     options = work.options
     bands = list(range(options.n_low, work.filter.n_bands))
@@ -146,7 +146,7 @@ def local_resolution(work: BandWork) -> FloatArray:
     still = np.ones(position.shape, dtype=np.bool_)
     before: FloatArray | None = None
     for band in bands:
-        powers = work.slots["powers"][band]
+        powers = work.powers[band]
         power = BandPower(powers[OBSERVED], powers[OBSERVED], powers[NOISE])
         now = noise_weight(power, common_share(power, work.inside), work.modes(band), 0.0)
         falls = still & (now < RESOLVED)

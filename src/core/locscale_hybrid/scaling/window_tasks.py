@@ -1,6 +1,5 @@
 """The work on windows: profiles in tasks of fixed batches, then gains and the sum over shells."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 
 from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, FloatArray, Grid, IntArray
-from ..parallel.shared_arrays import save_array, shared_array
+from ..parallel.shared_arrays import load_value, save_array, save_value, shared_array
 from ..parallel.tasks import Executor, Report
 from .gains import BandGain, BandPower, GainRules, Modes, local_gain, low_gain, number_of_low_bands
 from .windows import (
@@ -22,6 +21,7 @@ from .windows import (
     window_tables,
 )
 
+_PLAN = "windows"
 TASK_WINDOWS = 16 * BATCH  # windows per task
 NEXT_SHELLS = 3  # that the gain of the coarsest is taken from
 
@@ -108,21 +108,20 @@ def measure_windows(
         save_array(folder / f"window_{name}.npy", values)
     save_array(folder / "window_points.npy", points)
     result = shared_array(folder / "slot_profiles.npy", shape)
-    plan = {"edge": options.edge, "taper": options.taper}
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    save_value(folder, _PLAN, options)
     executor.map(measure_windows_task, folder, n_tasks, progress=report)
     return points, result
 
 
 def measure_windows_task(folder: Path, index: int) -> None:
     """Write the profiles of one task into their rows."""
-    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    options = load_value(WindowOptions, folder, _PLAN)
     maps = [
         np.load(folder / f"window_{name}.npy", mmap_mode="r") for name in ("observed", "reference")
     ]
     points = np.load(folder / "window_points.npy", mmap_mode="r")
     result = np.load(folder / "slot_profiles.npy", mmap_mode="r+")
-    _measure(maps, points, result, plan["edge"], plan["taper"], index)
+    _measure(maps, points, result, options.edge, options.taper, index)
     result.flush()
 
 
