@@ -2,17 +2,23 @@
 
     python benchmarks/false_alarms.py                the table, into docs/tables/false_alarms.md
     python benchmarks/false_alarms.py --seeds 3      draws of noise of every case
-    python benchmarks/false_alarms.py --hard FOLDER  also cases made elsewhere: FOLDER/CASE with
-                                                     half1.mrc, half2.mrc and model_partial.cif
+    python benchmarks/false_alarms.py --hard FOLDER  also cases made before, such as those that
+                                                     hard_validation.py leaves in cases/hard:
+                                                     FOLDER/CASE with half1.mrc, half2.mrc and
+                                                     model_partial.cif
 
-The checks of a run and its mask and resolution are made, not whole runs: what a refinement finds
-(coordinate errors, overfitting) is not counted here.  All maps are SIMULATED: the cases of
+    python benchmarks/false_alarms.py --runs FOLDER  only docs/tables/whole_runs.md: what whole runs
+                                                     found, from the records FOLDER/*.json
+
+The checks of a run and its mask and resolution are made, not whole runs.  What a completion and a
+refinement find (coverage, coordinate errors, overfitting) is counted from records of whole runs.  All maps are SIMULATED: the cases of
 simulated.py with white noise in the whole box; with white noise in a soft sphere, as RELION writes
 it; with the noise of a reconstruction in that sphere; and the mean of two halves as one map.
 A warning is true where the maps were spoilt for it, on the first of those conditions.
 """
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import simulated
+from hard.reconstruction import reconstruction_spectrum, soft_sphere
 from scipy import ndimage
 from table import table
 
@@ -35,6 +42,7 @@ from locscale_hybrid.model.structure import AtomicModel, model_of, read_model
 from locscale_hybrid.symmetry.operators import Symmetry, symmetry_of
 
 TABLE = simulated.ROOT / "docs/tables/false_alarms.md"
+RUNS = simulated.ROOT / "docs/tables/whole_runs.md"
 NAMES = (
     "enolase-3.0",
     "plasmepsin-D2-3.2",
@@ -129,34 +137,6 @@ def clean(seeds: int) -> Iterator[tuple[str, Subject]]:
                 yield f"{name} {condition} {seed}", subject
                 if condition != "box":
                     yield f"{name} {condition} one map {seed}", replace(subject, single=True)
-
-
-def soft_sphere(case: simulated.Case) -> np.ndarray:
-    """1 in the box's inscribed sphere less 6 voxels, a cosine edge of 5 voxels, 0 beyond."""
-    place = np.arange(case.box) - case.box // 2
-    radius = np.sqrt(place[:, None, None] ** 2 + place[:, None] ** 2 + place**2)
-    return 0.5 + 0.5 * np.cos(np.pi * np.clip((radius - case.box / 2 + 6) / 5, 0, 1))
-
-
-def reconstruction_spectrum(case: simulated.Case) -> np.ndarray:
-    """Amplitude of a reconstruction's noise over that of white noise, 1 at the resolution.
-
-    Fewer images reach a fine coefficient, the CTF of 0.8 to 2.2 um defocus lets part of them
-    through, and structural noise adds to the coarsest.
-    """
-    s = np.sqrt(case.s_squared)
-    place = np.linspace(0, float(s.max()), 2000)
-    defocus = np.linspace(0.8e4, 2.2e4, 400)
-    phase = (
-        np.pi
-        * 0.0197
-        * place[:, None] ** 2
-        * (defocus - 0.5 * 2.7e7 * (0.0197 * place[:, None]) ** 2)
-    )
-    passed = (np.sin(phase + np.arcsin(0.1)) ** 2).mean(axis=1)
-    power = (place + 0.02) / passed * (1 + 4 * np.exp(-((place / 0.03) ** 2)))
-    power /= np.interp(1 / case.resolution, place, power)
-    return np.asarray(np.sqrt(np.interp(s, place, power)))
 
 
 def as_maps(values: list[np.ndarray], grid: Grid) -> tuple[Map, Map]:
@@ -268,7 +248,12 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=2, help="draws of noise of every case")
     parser.add_argument("--hard", type=Path, metavar="FOLDER", help="cases made elsewhere")
+    parser.add_argument("--runs", type=Path, metavar="FOLDER", help="count records of whole runs")
     asked = parser.parse_args()
+    if asked.runs is not None:
+        RUNS.write_text(text := whole_runs(asked.runs))
+        print(text)
+        return
     counts: dict[str, Counts] = defaultdict(Counts, {code: Counts() for code in OTHERS})
     _, n_spoilt = counted(spoilt(), counts)
     n_clean, _ = counted(clean(asked.seeds), counts)
@@ -276,6 +261,21 @@ def main() -> None:
         n_clean += counted(made_elsewhere(asked.hard), counts)[0]
     TABLE.write_text(text := shown(counts, n_clean))
     print(f"\n{text}\n{n_clean} clean cases, {n_spoilt} spoilt ones; table in {TABLE}")
+
+
+def whole_runs(folder: Path) -> str:
+    """Format what whole runs found: each finding, and the cases that have it."""
+    cases: dict[tuple[str, str], list[str]] = defaultdict(list)
+    records = sorted(folder.glob("*.json"))
+    for record in records:
+        findings = json.loads(record.read_text())["findings"]
+        for level, code in {(finding["level"], finding["code"]) for finding in findings}:
+            cases[level, code].append(record.stem)
+    rows = [
+        (f"`{code}`", level, len(names), ", ".join(names) if len(names) < len(records) / 2 else "")
+        for (level, code), names in sorted(cases.items(), reverse=True)
+    ]
+    return table(("finding", "level", f"of {len(records)} runs", "cases"), rows) + "\n"
 
 
 def shown(counts: dict[str, Counts], n_clean: int) -> str:

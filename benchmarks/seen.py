@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from locscale_hybrid.scaling import band_tasks
-from locscale_hybrid.scaling import scale as scale_module
+from locscale_hybrid.scaling import band_tasks, scaling_input
 
 
 @dataclass
@@ -36,7 +35,7 @@ class SeenWeight:
 def seen_weight(resolution: float) -> Iterator[SeenWeight]:
     """Keep the weights that a scaling in this block computes."""
     seen = SeenWeight(resolution)
-    weigh, weight, box = band_tasks.weigh_band, band_tasks.adaptive_weight, scale_module.work_box
+    weigh, weight, box = band_tasks.weigh_band, band_tasks.adaptive_weight, scaling_input.work_box
 
     def weigh_band(work, slot):
         seen.band = work.bands[slot]
@@ -54,9 +53,9 @@ def seen_weight(resolution: float) -> Iterator[SeenWeight]:
 
     work_window = 25.0
     band_tasks.weigh_band, band_tasks.adaptive_weight = weigh_band, adaptive_weight
-    scale_module.work_box = work_box
+    scaling_input.work_box = work_box
     try:
         yield seen
     finally:
         band_tasks.weigh_band, band_tasks.adaptive_weight = weigh, weight
-        scale_module.work_box = box
+        scaling_input.work_box = box

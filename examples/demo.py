@@ -1,10 +1,11 @@
-"""The main job on real and on simulated density, in under two minutes: `make demo`.
+"""Run the example on simulated and on real density, in a few minutes: `make demo`.
 
-1. EMD-3488, real density with an automatically built, incomplete model.  Its authors sharpened and
-   masked this map, and gave no half maps: the program has to say so.
-2. Half maps SIMULATED from 5NI1, and a model that lacks one chain of four: here the truth is known.
+1. Half maps SIMULATED from 5NI1, and a model that lacks one chain of four.  This is a run as it
+   should be, and the truth is known.
+2. EMD-3488, real density with an automatically built, incomplete model.  This is what a bad input
+   looks like: its authors sharpened, filtered and masked the map, and deposited no half maps.
 
-Files go to demo_output/ (or the folder given).
+Files are written to demo_output/ (or to the folder given).
 """
 
 import gzip
@@ -33,11 +34,17 @@ def run_locscale(title: str, *arguments: str | Path) -> None:
     show(f"took {time.monotonic() - began:.0f} s")
 
 
+WHY_WARNINGS = (
+    "\nThe warnings are expected: this map was sharpened, filtered and masked before deposition, so\n"
+    "signal and noise cannot be separated. Give your own half maps as they were reconstructed."
+)
+
+
 def real_density(folder: Path) -> Path:
     """Sharpen EMD-3488 with the automatic model."""
     output = folder / "emd3488_locscale.mrc"
     run_locscale(
-        "EMD-3488, real density (sharpened and masked by its authors), automatic model",
+        "A bad input: EMD-3488, real density, with an automatic model",
         "-em",
         DATA / "emd_3488.mrc.gz",
         "-mc",
@@ -49,6 +56,7 @@ def real_density(folder: Path) -> Path:
         output,
         "--complete_model",
     )
+    show(WHY_WARNINGS)
     return output
 
 
@@ -58,7 +66,7 @@ def simulated_halves(folder: Path) -> Path:
     simulate(Simulation(DATA / "5ni1.cif.gz", drop_chains=("D",)), case)
     output = folder / "simulated_locscale.mrc"
     run_locscale(
-        "half maps SIMULATED from 5NI1 at 3.2 Å, model without chain D",
+        "A run as it should be: half maps SIMULATED from 5NI1 at 3.2 Å, model without chain D",
         "-hm",
         case / "half1.mrc",
         case / "half2.mrc",
@@ -81,8 +89,8 @@ def compare_to_truth(case: Path, output: Path) -> None:
     particle = np.abs(truth - solvent) > 0.1 * np.std(truth)
     for name, values in (
         ("mean of the half maps", (halves[0] + halves[1]) / 2),
-        ("sharpened, for looking", mrcfile.read(output)),
-        ("sharpened, linear", mrcfile.read(linear_map(output))),
+        ("display map", mrcfile.read(output)),
+        ("linear map", mrcfile.read(linear_map(output))),
     ):
         correlation = np.corrcoef(truth[particle], values[particle])[0, 1]
         show(f"correlation with the truth, {name}: {correlation:.3f}")
@@ -97,7 +105,7 @@ def models(folder: Path) -> tuple[Path, Path]:
     """Write the models of the two cases, uncompressed."""
     unpacked = folder / "modelangelo_in_emd3488.cif"
     unpacked.write_bytes(gzip.decompress((DATA / f"{unpacked.name}.gz").read_bytes()))
-    return unpacked, folder / "simulated_5ni1/model_partial.cif"
+    return folder / "simulated_5ni1/model_partial.cif", unpacked
 
 
 def show(text: str) -> None:
@@ -110,13 +118,14 @@ def main() -> None:
     """Run both cases and say where everything is."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo_output").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = [real_density(folder), simulated_halves(folder)]
-    show("\n== What there is now")
+    outputs = [simulated_halves(folder), real_density(folder)]
+    show("\n== Output files")
     for output in outputs:
         show(
-            f"{output}\n    for looking; {linear_map(output).name} for measuring and deposition; "
-            f"{output.with_suffix('.json').name} is the record of the run"
+            f"{output}\n    is the display map; {linear_map(output).name} is the linear map, and "
+            f"{output.with_suffix('.json').name} the record"
         )
+    show(f"\n== In a shell\nsource {Path(sys.prefix) / 'bin/activate'}    # then type locscale")
     show("\n== In ChimeraX")
     for output, model in zip(outputs, models(folder), strict=True):
         show(f'open "{output}" "{model}"')

@@ -4,7 +4,6 @@ import ctypes
 import json
 import os
 import re
-import resource
 import signal
 import time
 from pathlib import Path
@@ -73,6 +72,8 @@ def fault(kind: str) -> None:
 
 def _take_more_than_there_is() -> None:
     """Ask for a gigabyte where a few more megabytes are allowed."""
+    import resource  # Unix only
+
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + (64 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

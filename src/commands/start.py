@@ -1,35 +1,49 @@
-"""From a command to a job, and from its outcome to models and the log."""
+"""From a command to a job."""
+
+from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chimerax.core.errors import UserError
 
-from ..job.job import LocScaleJob, Request, record_of, running_jobs, stop_jobs
+from ..job.job import LocScaleJob, running_jobs, stop_jobs
+from ..job.request import Request
 from ..job.run_folder import LARGEST_PACKED, RunFolder
 from ..results import log_text
-from ..results.companions import open_companions
 from ..results.manager import ResultRecord, results
-from ..results.opening import load_maps, result_files
 from ..results.saved_files import output_path, saved_path
-from ..results.shell_line import name_sources, shell_line
-from ..scene.following import following, swap
 from ..scene.frames import map_label
-from ..scene.handover import new_values, new_volume
 from ..settings import settings
+from .delivery import Delivery, load
 from .selection import Chosen, choose, parameters_of, record_to_update
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
-def start_hybrid(session, maps, keywords, *, update=None, wait=None):
+    from ..job.request import Outcome
+    from ..scene.frames import MapFrame
+    from ..session_types import Finding, Json, Keywords, Session, Volume
+
+
+def start_hybrid(
+    session: Session,
+    maps: list[Volume] | None,
+    keywords: Keywords,
+    *,
+    update: Volume | None = None,
+    wait: bool | None = None,
+) -> Volume | LocScaleJob:
     """Start ``locscale hybrid``; see `cmd.locscale_hybrid`."""
     earlier = record_to_update(session, update)
     chosen = choose(maps, keywords, earlier)
     handover = chosen.hand_over()
     parameters = parameters_of(keywords, earlier, chosen)
     handover = replace(handover, region=parameters["region"])
-    if update is not None:
+    if update is not None and earlier is not None:
         _require_fitting(session, update, earlier, handover.frame)
     name = keywords.get("name") or _default_name(session, chosen, update)
     own_folder = earlier.folder if earlier is not None else None
@@ -67,16 +81,25 @@ def start_hybrid(session, maps, keywords, *, update=None, wait=None):
             "model of the earlier one, to start from, because it is larger than "
             f"{LARGEST_PACKED >> 20} MB, or was saved by an older version"
         )
-    load = functools.partial(
-        _load,
+    read = functools.partial(
+        load,
         wanted=parameters["outputs"],
         folder=folder,
         saved_from=deliver.source_files if saved else None,
+        source_model=deliver.source_files.get("model"),
+        first=handover.maps[0],
     )
-    return _go(session, LocScaleJob(session, request, load, deliver), wait)
+    return _go(session, LocScaleJob(session, request, read, deliver), wait)
 
 
-def start_check(session, maps, keywords, *, wait=None, quiet=False):
+def start_check(
+    session: Session,
+    maps: list[Volume],
+    keywords: Keywords,
+    *,
+    wait: bool | None = None,
+    quiet: bool = False,
+) -> list[Finding] | LocScaleJob:
     """Start ``locscale check``; see `cmd.locscale_check`.  Quiet: the log gets nothing."""
     chosen = choose(maps, keywords, None)
     handover = chosen.hand_over()
@@ -93,7 +116,7 @@ def start_check(session, maps, keywords, *, wait=None, quiet=False):
         remarks=tuple(chosen.remarks(session)),
     )
 
-    def deliver(outcome):
+    def deliver(outcome: Outcome) -> list[Finding]:
         """Close the list of findings in the log."""
         folder.remove_in_background()
         if not quiet:
@@ -103,7 +126,7 @@ def start_check(session, maps, keywords, *, wait=None, quiet=False):
     return _go(session, LocScaleJob(session, request, lambda outcome: None, deliver), wait)
 
 
-def log_info(session, volume):
+def log_info(session: Session, volume: Volume) -> Json:
     """Log how a result was made; see `cmd.locscale_info`."""
     kept = results(session).of(volume)
     if kept is None:
@@ -116,7 +139,7 @@ def log_info(session, volume):
     return kept.record
 
 
-def stop_all(session):
+def stop_all(session: Session) -> int:
     """End the runs of a session; see `cmd.locscale_stop`."""
     jobs = [job for job in stop_jobs(session) if not job.request.quiet]
     if not jobs:
@@ -124,175 +147,23 @@ def stop_all(session):
     return len(jobs)
 
 
-@dataclass(eq=False)
-class Delivery:
-    """Turns the outcome of a run into models; called on the main thread.
-
-    Parameters
-    ----------
-    session : Session
-    chosen : Chosen
-    request : Request
-    update : Volume or None
-        Map that takes the values instead of a new one.
-    asked : dict
-        See `ResultRecord`.
-    saved : Path or None
-        The file of the map, where it is to be kept.
-    labels, source_files : dict
-        See `Chosen`, at the start of the run: the inputs may be closed by now.
-    """
-
-    session: object
-    chosen: Chosen
-    request: Request
-    update: object
-    asked: dict
-    saved: object
-    labels: dict
-    source_files: dict
-
-    def __post_init__(self):
-        """Follow the maps during the run."""
-        following(self.session).watch(self)
-
-    @property
-    def volumes(self):
-        """The maps that the result will refer to."""
-        return [self.update, *self.chosen.volumes]
-
-    def replace_volume(self, old, new):
-        """Take a map that has the data of one that was closed."""
-        self.update = swap(self.update, old, new)
-        self.chosen.replace_volume(old, new)
-
-    def __call__(self, outcome):
-        """Open the result, keep its record, write the log; return the Volume."""
-        session, loaded = self.session, outcome.payload
-        if outcome.unchanged:
-            return self._left()
-        like = self.request.handover.maps[0]
-        volume = self._updated(loaded.values) or self._opened(like, loaded)
-        previous = results(session).of(volume)
-        record = {**record_of(outcome), "findings": outcome.findings}
-        companions = open_companions(
-            session,
-            like,
-            volume,
-            loaded,
-            previous.companions if previous else [],
-            copied=(record.get("hybrid_model") or {}).get("copied_atoms", 0) > 0,
-        )
-        line, needs = shell_line(self.request, outcome.inputs, self.source_files, record, previous)
-        kept = ResultRecord(
-            volume,
-            self.chosen.maps,
-            self.chosen.models,
-            self.chosen.mask,
-            self.chosen.weight,
-            self.request.parameters,
-            record,
-            self.labels,
-            line,
-            companions,
-            _links(outcome.result),
-            self.chosen.library,
-            self.request.folder,
-            shell_needs=needs,
-            asked=self.asked,
-            saved_map=str(self.saved or (previous.saved_map if previous else "")),
-        )
-        if previous and previous.folder not in (None, kept.folder):
-            previous.folder.remove_in_background()
-        self.request.folder.is_orphan = False
-        results(session).add(kept)
-        log_text.log_record(session.logger, kept, findings=False)  # they are in the log already
-        return volume
-
-    def _left(self):
-        """Leave the result as it is, since nothing has changed."""
-        if not self.request.keep_folder:
-            self.request.folder.remove_in_background()
-        if self.update.deleted:
-            return None
-        kept = results(self.session).of(self.update)
-        if kept is not None:  # other maps or models may have been named that hold the same
-            kept.maps, kept.models, kept.inputs = self.chosen.maps, self.chosen.models, self.labels
-            kept.mask, kept.weight, kept.asked = self.chosen.mask, self.chosen.weight, self.asked
-        self.session.logger.info(
-            f"Nothing has changed since {map_label(self.update)} was made: maps, model and options "
-            "are the same, so it stays as it is. Edit the model or change an option; locscale "
-            "hybrid without update makes a full run"
-        )
-        return self.update
-
-    def _updated(self, values):
-        """Put new values into the map to update; None if there is none, or it was closed."""
-        if self.update is None:
-            return None
-        if self.update.deleted:
-            self.session.logger.warning(
-                "The map to update was closed meanwhile; the result is opened as a new map"
-            )
-            return None
-        new_values(self.update, values)
-        if self.asked["name"]:
-            self.update.name = self.asked["name"]
-        return self.update
-
-    def _opened(self, like, loaded):
-        """Open a new map; the inputs are hidden."""
-        first = self.chosen.maps[0]
-        volume = new_volume(
-            self.session,
-            like,
-            loaded.values,
-            self.request.name,
-            level=loaded.level,
-            look_of=None if first.deleted else first,
-        )
-        for given in self.chosen.maps:
-            if not given.deleted:
-                given.display = False
-        return volume
-
-
-def _load(outcome, *, wanted, folder, saved_from):
-    """Read the maps of a finished run, and keep what an update starts from; in the job's thread."""
-    loaded = load_maps(outcome, wanted, folder.scratch)
-    model = (record_of(outcome).get("hybrid_model", {}).get("file") or {}).get("path")
-    if model and Path(model).is_file():
-        given = outcome.inputs.get("model")
-        folder.keep_for_update(
-            Path(outcome.result["record"]), Path(model), Path(given) if given else None
-        )
-    if saved_from is not None:
-        name_sources(Path(outcome.result["record"]), outcome.inputs, saved_from)
-    return loaded
-
-
-def _go(session, job, wait):
+def _go(session: Session, job: LocScaleJob, wait: bool | None) -> Any:
     """Run a job; wait in scripts and without a window, unless told otherwise."""
     results(session)  # ends the job with the session
-    if wait is None:
-        wait = session.in_script or not session.ui.is_gui
-    if wait:
+    if _waits(session) if wait is None else wait:
         return job.run_and_wait()
     job.start()
     return job
 
 
-def _links(result):
-    """Files of a run that a person opens, by what to call them."""
-    files = {
-        kind: str(path)
-        for kind, path in result_files(result).items()
-        if kind in ("record", "report")
-    }
-    return {**files, "folder": str(Path(result["map"]).parent)}
+def _waits(session: Session) -> bool:
+    """Whether a command waits for its result when it was not told: in scripts, and without a window."""
+    return session.in_script or not session.ui.is_gui
 
 
-def _require_fitting(session, update, earlier, frame):
+def _require_fitting(
+    session: Session, update: Volume, earlier: ResultRecord, frame: MapFrame
+) -> None:
     """Refuse an update of another grid, and a second one at the same time."""
     if tuple(update.data.size) != frame.size:
         raise UserError(
@@ -308,7 +179,7 @@ def _require_fitting(session, update, earlier, frame):
         )
 
 
-def _default_name(session, chosen, update):
+def _default_name(session: Session, chosen: Chosen, update: Volume | None) -> str:
     """Name a result that was given no name: an update keeps it, a further one has a number."""
     if update is not None:
         return update.name
@@ -319,7 +190,7 @@ def _default_name(session, chosen, update):
     return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
-def _asks_nothing_else(keywords, earlier):
+def _asks_nothing_else(keywords: Keywords, earlier: ResultRecord | None) -> bool:
     """Test whether an update is for its values alone, so that it may be skipped."""
     if earlier is None or any(model.deleted for model in earlier.companions):
         return False
@@ -329,7 +200,7 @@ def _asks_nothing_else(keywords, earlier):
     )
 
 
-def _asked(keywords, earlier):
+def _asked(keywords: Keywords, earlier: ResultRecord | None) -> Json:
     """Collect how to compute and what to write, as typed now or for the result to update."""
     before = {} if earlier is None else earlier.asked
     asked = {name: keywords.get(name) or before.get(name) for name in ("processes", "mpiexec")}
@@ -346,6 +217,6 @@ def _asked(keywords, earlier):
     }
 
 
-def _size(size):
+def _size(size: Iterable[int]) -> str:
     """Put a number of voxels in words."""
     return " x ".join(map(str, size))

@@ -1,18 +1,25 @@
 """The background job: write inputs, run the child, pass on progress, hand over the outcome."""
 
-import json
+from __future__ import annotations
+
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chimerax.core.errors import UserError
 from chimerax.core.tasks import Task
 
 from ..keywords import in_command_words
 from .child import Child, describe_end
-from .run_folder import RunFolder
+from .request import Outcome, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..session_types import Finding, Json, Session
 
 STAGES = {
     "checks": "checking the input",
@@ -25,69 +32,11 @@ STAGES = {
     "output": "writing maps",
 }
 _STATUS_EVERY = 0.2  # s
+_NO_USE = ("mpi-absent",)  # findings with advice that has no use in ChimeraX
 
 
 class RunStopped(Exception):
     """The user stopped the run."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the child is asked to do.
-
-    Parameters
-    ----------
-    handover : session_maps.Handover
-    parameters : dict
-        `HybridParameters.as_dict()`.
-    outputs : dict
-        Arguments of `locscale_hybrid.outputs.output_paths`; the path is called "map".
-    folder : RunFolder
-    processes : int or None
-    mpiexec : str or None
-    action : {"run", "check"}
-    title : str
-        What the job works on, for the status line and the Task Manager.
-    keep_folder : bool
-        The folder belongs to a result: a failure leaves it.
-    quiet : bool
-        Say nothing: who started the job asks for `findings` and `error`.
-    packed : dict of str to bytes
-        What an update starts from, of a session file; see `RunFolder.unpack`.
-    name : str
-        Of the result.
-    remarks : tuple of dict
-        Findings that are known before the core looks.
-    unless_unchanged : bool
-        Do nothing where the earlier run had the same maps, model and parameters.
-    """
-
-    handover: object
-    parameters: dict
-    outputs: dict
-    folder: RunFolder
-    processes: int | None = None
-    mpiexec: str | None = None
-    action: str = "run"
-    title: str = "map"
-    keep_folder: bool = False
-    quiet: bool = False
-    packed: dict = field(default_factory=dict)
-    name: str = ""
-    remarks: tuple = ()
-    unless_unchanged: bool = False
-
-
-@dataclass
-class Outcome:
-    """What the child reported, and what was read from its files in the job's thread."""
-
-    inputs: dict = field(default_factory=dict)
-    findings: list = field(default_factory=list)
-    result: dict | None = None
-    enclosed: int | None = None
-    payload: object = None
-    unchanged: bool = False
 
 
 class LocScaleJob(Task):
@@ -113,39 +62,53 @@ class LocScaleJob(Task):
     begun : float or None
         `time.monotonic()` when the child was given its inputs.
     ended : bool
+    facts : dict
+        What a check has measured: resolution in Å, share of the map that the model covers.
+    failure : dict
+        Code and remedies of the error that the core ended with.
     """
 
-    def __init__(self, session, request, load, deliver):
+    def __init__(
+        self,
+        session: Session,
+        request: Request,
+        load: Callable[[Outcome], Any],
+        deliver: Callable[[Outcome], Any],
+    ) -> None:
         super().__init__(session)
         self.request = request
-        self.result = self.error = None
+        self.result: Any = None
+        self.error: str | None = None
         self.stage, self.fraction, self.started = "starting", 0.0, time.monotonic()
-        self.begun, self.ended = None, False
-        self.findings = []
+        self.begun: float | None = None
+        self.ended = False
+        self.findings: list[Finding] = []
+        self.facts: Json = {}
+        self.failure: Json = {}
         self._load, self._deliver = load, deliver
         self._waiting = False
-        self._calls = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Callable[..., None], Any]] = queue.SimpleQueue()
         self._set_up = threading.Event()
         self._stop = threading.Event()
         self._over = threading.Event()
-        self._child = None
+        self._child: Child | None = None
         self._last_status = 0.0
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return one line of the Task Manager and of ``taskman list``."""
         return (
             f"LocScale job {self.id} on {self.request.title}: {self.stage}, "
             f"{100 * self.fraction:.0f} %"
         )
 
-    def start(self, *args, **keywords):
+    def start(self, *args: Any, **keywords: Any) -> None:
         """Run in the background; a failure appears as an error message."""
         self.started = time.monotonic()
         super().start(*args, **keywords)
         # ChimeraX sets the state and the stop flag after the thread has started.
         self._set_up.set()
 
-    def run_and_wait(self):
+    def run_and_wait(self) -> Any:
         """Run, wait on this thread, and return the result.
 
         Raises
@@ -170,7 +133,7 @@ class LocScaleJob(Task):
             raise UserError(self.error)
         return self.result
 
-    def run(self):
+    def run(self) -> None:
         """Do everything that takes time; called in a thread of its own."""
         self._set_up.wait()
         outcome = failure = None
@@ -186,7 +149,7 @@ class LocScaleJob(Task):
             self._over.set()
         self._post(self._finish, outcome, failure)
 
-    def terminate(self):
+    def terminate(self) -> None:
         """End the run and all its processes; returns at once."""
         if self._stop.is_set() or self.ended:
             return
@@ -195,20 +158,20 @@ class LocScaleJob(Task):
             super().terminate()
 
     @property
-    def stopped(self):
+    def stopped(self) -> bool:
         """Whether the user has stopped the run."""
         return self._stop.is_set()
 
-    def wait_until_over(self, timeout):
+    def wait_until_over(self, timeout: float) -> bool:
         """Wait until no process of the run is left; return whether that is so."""
         return self._over.wait(timeout)
 
     @property
-    def _keeps_folder(self):
+    def _keeps_folder(self) -> bool:
         """Whether the folder belongs to a result that is open, so that a failure leaves it."""
         return self.request.keep_folder and not self.request.folder.is_orphan
 
-    def _for_the_user(self, error):
+    def _for_the_user(self, error: BaseException) -> BaseException:
         """Turn an error of the core into a UserError; leave others as they are."""
         from locscale_hybrid.errors import LocScaleError
 
@@ -216,7 +179,7 @@ class LocScaleJob(Task):
             return UserError(self._reworded(str(error)))
         return error
 
-    def _work(self):
+    def _work(self) -> Outcome:
         """Write the inputs, run the child, read the result."""
         request, outcome = self.request, Outcome()
         folder = request.folder
@@ -251,7 +214,7 @@ class LocScaleJob(Task):
         outcome.payload = self._load(outcome)
         return outcome
 
-    def _is_unchanged(self, inputs):
+    def _is_unchanged(self, inputs: dict[str, str]) -> bool:
         """Test whether the result to update was made from the same, by the same program."""
         from locscale_hybrid.parameters import HybridInputs, HybridParameters
         from locscale_hybrid.resume.changes import is_unchanged
@@ -263,7 +226,7 @@ class LocScaleJob(Task):
             HybridParameters.from_dict(self.request.parameters),
         )
 
-    def _write_job(self, path, inputs):
+    def _write_job(self, path: Path, inputs: dict[str, str]) -> None:
         """Write what the child is asked to do."""
         from locscale_hybrid.cli.job_file import Job, write_job
         from locscale_hybrid.outputs import output_paths
@@ -271,7 +234,8 @@ class LocScaleJob(Task):
 
         request, outputs = self.request, dict(self.request.outputs)
         mpiexec = None if request.mpiexec is None else Path(request.mpiexec)
-        given = HybridInputs(**inputs, previous_record=request.folder.previous_record)
+        files = {name: Path(path) for name, path in inputs.items()}
+        given = HybridInputs(**files, previous_record=request.folder.previous_record)
         write_job(
             path,
             Job(
@@ -284,23 +248,27 @@ class LocScaleJob(Task):
             ),
         )
 
-    def _take(self, event, outcome):
+    def _take(self, event: Json, outcome: Outcome) -> None:
         """Act on one event of the child; unknown events are ignored."""
         kind = event.get("event")
         if kind == "stage":
-            self._show(STAGES.get(event.get("name"), str(event.get("name"))), self.fraction)
+            name = str(event.get("name"))
+            self._show(STAGES.get(name, name), self.fraction)
         elif kind == "progress":
             self._show(self.stage, float(event.get("fraction", self.fraction)))
-        elif kind == "finding":
+        elif kind == "facts":
+            self.facts.update(event)
+        elif kind == "finding" and event.get("code") not in _NO_USE:
             event["message"] = self._reworded(event.get("message", ""))
             outcome.findings.append(event)
             self._post(self._log_finding, event)
         elif kind == "result":
             outcome.result = event
         elif kind == "error":
+            self.failure = {name: event[name] for name in ("code", "remedies") if name in event}
             raise UserError(self._reworded(event.get("message", "the calculation failed")))
 
-    def _reworded(self, message):
+    def _reworded(self, message: str) -> str:
         """Word a message of the core in terms of the command."""
         return in_command_words(
             message,
@@ -308,20 +276,20 @@ class LocScaleJob(Task):
             [source.frame.spec for source in self.request.handover.maps],
         )
 
-    def _refuse_stopped(self):
+    def _refuse_stopped(self) -> None:
         """Leave the run where the user has stopped it."""
         if self._stop.is_set():
             raise RunStopped
 
-    def _unexpected_end(self, code):
+    def _unexpected_end(self, code: int) -> UserError:
         """Make the error for a child that ended without a word of its own."""
-        last = self._child.last_words()
+        last = self._child.last_words() if self._child is not None else ""
         said = f" Its last words: {last}" if last else ""
         return UserError(
             f"the LocScale calculation on {self.request.title} failed: {describe_end(code)}.{said}"
         )
 
-    def _show(self, stage, fraction):
+    def _show(self, stage: str, fraction: float) -> None:
         """Keep where the run stands, and show it a few times a second."""
         changed = stage != self.stage
         self.stage, self.fraction = stage, max(self.fraction, min(fraction, 1.0))
@@ -332,33 +300,34 @@ class LocScaleJob(Task):
             self._last_status = now
             self._post(self._status)
 
-    def _status(self):
+    def _status(self) -> None:
         """Show the status line; on the main thread."""
         if not self.ended and self.session is not None:
             self.session.logger.status(
                 f"LocScale of {self.request.title}: {self.stage}, {100 * self.fraction:.0f} %"
             )
 
-    def _log_finding(self, finding):
+    def _log_finding(self, finding: Finding) -> None:
         """Log what the core found in the input; on the main thread."""
         logger = self.session.logger
         log = logger.warning if finding.get("level") == "warning" else logger.info
         self.findings.append(finding)
         if not self.request.quiet:
-            log(f"LocScale, {self.request.title}: {finding['message']}")
+            title, message = self.request.title, finding["message"]
+            log(f"LocScale: {message}" if title in message else f"LocScale, {title}: {message}")
 
-    def _post(self, function, *arguments):
+    def _post(self, function: Callable[..., None], *arguments: Any) -> None:
         """Have a function called on the main thread."""
         if self._waiting:
             self._calls.put((function, arguments))
         elif self.session is not None:
             self.session.ui.thread_safe(function, *arguments)
 
-    def _finish(self, outcome, failure):
+    def _finish(self, outcome: Outcome | None, failure: BaseException | None) -> None:
         """Deliver the result or take note of the failure; on the main thread."""
         session = self.session
         try:
-            if failure is None and not self.stopped:
+            if outcome is not None and failure is None and not self.stopped:
                 self.result = self._deliver(outcome)
         except Exception as error:
             failure = error
@@ -376,7 +345,7 @@ class LocScaleJob(Task):
         if not self.request.quiet:
             self._tell(failure)
 
-    def _tell(self, failure):
+    def _tell(self, failure: BaseException | None) -> None:
         """Tell the user how the run ended."""
         logger = self.session.logger
         if self.error is None:
@@ -389,16 +358,16 @@ class LocScaleJob(Task):
             logger.status("")
             if not self._waiting:
                 logger.error(self.error)
-        else:
+        elif failure is not None:
             logger.report_exception(exc_info=(type(failure), failure, failure.__traceback__))
 
 
-def running_jobs(session):
+def running_jobs(session: Session) -> list[LocScaleJob]:
     """List the jobs of a session that have not ended, the oldest first."""
     return [job for job in session.tasks.find_by_class(LocScaleJob) if not job.ended]
 
 
-def stop_jobs(session, *, timeout=None):
+def stop_jobs(session: Session, *, timeout: float | None = None) -> list[LocScaleJob]:
     """Stop all jobs of a session; with `timeout` (s) wait until their processes are gone."""
     jobs = running_jobs(session)
     for job in jobs:
@@ -408,11 +377,3 @@ def stop_jobs(session, *, timeout=None):
         for job in jobs:
             job.wait_until_over(max(0.0, deadline - time.monotonic()))
     return jobs
-
-
-def record_of(outcome):
-    """Read the JSON record of a run, {} where there is none."""
-    path = (outcome.result or {}).get("record")
-    if not path or not Path(path).is_file():
-        return {}
-    return json.loads(Path(path).read_text(encoding="utf-8"))

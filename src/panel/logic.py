@@ -1,69 +1,25 @@
 """What the panel knows and decides, without Qt: choices -> notices and the command text."""
 
 import time
-from dataclasses import dataclass, field
 
-import numpy as np
 from chimerax.core.commands import StringArg
 from chimerax.core.errors import UserError
 
 from ..job.job import running_jobs
 from ..results.manager import results
-from ..scene.frames import frame_of, map_label, require_same_grid
-from .options import OPTIONS
+from ..results.views import RESULT
+from ..scene.following import following
+from ..scene.frames import frame_of
+from .choices import Choices, is_open
+from .edits import EditCount
+from .notices import NOTE, WARNING, Notice, of_finding, problems, remarks, share_inside
+from .options import OF_UPDATES, OPTION_OF_PARAMETER, OPTIONS
 
 STATE_VERSION = 1
 CHECK_AFTER = 1.0  # s without a change of the choices
-PROBLEM, WARNING, NOTE = "problem", "warning", "note"
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One line under the choices; a problem keeps Start from being pressed."""
-
-    level: str
-    text: str
-
-
-@dataclass
-class Choices:
-    """What is chosen in the panel.
-
-    Parameters
-    ----------
-    half_maps : bool
-        Two half maps, else `map_1` is the full map.
-    map_1, map_2, mask : Volume or None
-    model : AtomicStructure or None
-    symmetry : str
-    options : dict of str to value
-        By keyword; what is not there has its default.
-    """
-
-    half_maps: bool = True
-    map_1: object = None
-    map_2: object = None
-    model: object = None
-    mask: object = None
-    symmetry: str = "C1"
-    options: dict = field(default_factory=dict)
-
-    @property
-    def maps(self):
-        """The maps chosen, in order."""
-        chosen = (self.map_1, self.map_2) if self.half_maps else (self.map_1,)
-        return [volume for volume in chosen if volume is not None]
-
-    @property
-    def signature(self):
-        """What a check of the input depends on."""
-        models = (*self.maps, self.model, self.mask)
-        places = tuple(
-            tuple(np.round(model.scene_position.matrix, 4).ravel())
-            for model in models
-            if model is not None
-        )
-        return tuple(map(id, models)), places, self.half_maps, self.symmetry.strip()
+CHECK_AFTER_EDIT = 5.0  # s without an edit of the model
+_SURE_AFTER = 5.0  # s of a run before its remaining time is shown
+_SURE_FROM = 0.05  # of the run
 
 
 class PanelLogic:
@@ -78,26 +34,53 @@ class PanelLogic:
     def __init__(self, session, choices=None):
         self.session = session
         self.choices = choices or Choices()
+        following(session).watch(self.choices)
         self.live_check = True
-        self.validate = False  # whether half map 2 judges what is sharpened again
-        self.findings = []
-        self._check = None
-        self._checked = self._seen = None
+        self.findings, self.facts = [], {}
+        self._edits = EditCount(session)
+        self._check = self._checked = self._seen = None
         self._seen_at = 0.0
+        self._inside = (None, 0.0)
+        self._baseline = (None, None)
+        self._look = True
+        self._handlers = [
+            session.triggers.add_handler("remove models", self._models_removed),
+            session.triggers.add_handler("add models", self._models_added),
+        ]
+
+    def fill(self):
+        """Choose what is clear from the models that are open."""
+        self._look = False
+        return self.choices.fill(self.session)
 
     def notices(self):
         """Everything to say about the choices, problems first."""
-        problems = self._problems()
-        notices = [Notice(PROBLEM, text) for text in problems]
-        if not problems:
-            notices += self._remarks()
-            if self._checked == self.choices.signature:
-                notices += [
-                    Notice(found["level"], _sentence(found["message"])) for found in self.findings
-                ]
-        if self.check_running:
-            notices.append(Notice(NOTE, "Looking at the maps …"))
-        return notices
+        found = problems(self.choices)
+        if found:
+            return found
+        told = []
+        if self.is_checked:
+            told = [of_finding(found, self.choices) for found in self.findings]
+        of_model = any(str(found.get("code", "")).startswith("model") for found in self.findings)
+        if self.is_checked and of_model:
+            return told  # the core says more of a model that is far off
+        return [*remarks(self.choices, self._share_inside()), *told]
+
+    def ready(self):
+        """One line: whether a run can start, and what is known of its input."""
+        if problems(self.choices):
+            return "Not ready"
+        words = ["Ready"]
+        facts = self.facts if self.is_checked else {}
+        if "resolution" in facts:
+            words.append(f"{facts['resolution']:.1f} Å")
+        if self.choices.model is None:
+            words.append("no model")
+        elif "coverage" in facts:
+            words.append(f"model covers {facts['coverage']:.0%}")
+        words.append(self.choices.symmetry.strip().upper() or "C1")
+        text = f"{words[0]}: {', '.join(words[1:])}"
+        return f"{text} (checking …)" if self.check_running else text
 
     def command(self):
         """The command that Start runs; defaults are left out.
@@ -107,48 +90,51 @@ class PanelLogic:
         UserError
             With the first problem of the choices.
         """
-        problems = self._problems()
-        if problems:
-            raise UserError(problems[0])
+        found = problems(self.choices)
+        if found:
+            raise UserError(found[0].text)
         words = ["locscale hybrid", *self._input_words()]
         for option in OPTIONS:
             value = self.choices.options.get(option.keyword, option.default)
-            if value != option.default and value is not None and value != "":
-                words += [option.keyword, value if option.is_specifier else _typed(value)]
+            if option.keyword not in OF_UPDATES and value not in (option.default, None, ""):
+                words += _words_of(option, value)
         return " ".join(words)
 
     def poll(self):
-        """Start a check of the input once the choices rest; take up one that has ended."""
-        check = self._check
-        if check is not None and check.ended:
-            self._check = None
-            if check.error is None:
-                self.findings = check.result
-            elif self._checked == self.choices.signature and not check.stopped:
-                self.findings = [{"level": WARNING, "message": check.error}]
-        signature = self.choices.signature
+        """Start a check of the input once the choices rest; take up one that has ended.
+
+        Returns
+        -------
+        dict
+            Models by role that the menus have lost, or that were filled in: to be shown again.
+        """
+        shown = self.choices.returned()
+        if self._look and self.fill():
+            shown = {**self.choices.used, **shown}
+        self._note_baseline()
+        self._take_check()
+        if self.job() is not None:
+            self._end_check()
+            return shown
+        signature = self._signature
         if signature != self._seen:
-            self._seen, self._seen_at = signature, time.monotonic()
-            return
-        rested = time.monotonic() - self._seen_at > CHECK_AFTER
-        if self.live_check and rested and signature != self._checked and not self._problems():
+            edited = self._seen is not None and signature[:-1] == self._seen[:-1]
+            self._seen = signature
+            self._seen_at = time.monotonic() + (CHECK_AFTER_EDIT if edited else CHECK_AFTER)
+            return shown
+        rested = time.monotonic() > self._seen_at and not self._is_simulating
+        if self.live_check and rested and signature != self._checked and not problems(self.choices):
             self._start_check(signature)
+        return shown
 
     @property
-    def suggested_symmetry(self):
-        """The point group that the maps show, where another one is chosen; else None."""
-        if self._checked != self.choices.signature:
-            return None
-        symbols = [
-            found["values"]["point_group"]
-            for found in self.findings
-            if found.get("code") == "symmetry-suggested"
-        ]
-        return symbols[0] if symbols else None
+    def is_checked(self):
+        """Whether the input was checked as it is now."""
+        return self._checked is not None and self._checked == self._signature
 
     @property
     def check_running(self):
-        """Whether the input is being looked at."""
+        """Whether the input is being checked."""
         return self._check is not None
 
     def job(self):
@@ -161,54 +147,93 @@ class PanelLogic:
         job = self.job()
         if job is None:
             return None
-        minutes, seconds = divmod(int(time.monotonic() - job.started), 60)
-        return job.fraction, f"{job.request.title}: {job.stage}, {minutes}:{seconds:02d}"
+        elapsed = time.monotonic() - job.started
+        words = f"{job.stage}, {_clock(elapsed)}"
+        if elapsed > _SURE_AFTER and job.fraction > _SURE_FROM:
+            words += f", {_about(elapsed * (1 - job.fraction) / job.fraction)} left"
+        return job.fraction, words
 
     def result(self):
         """The record of the newest result, or None."""
         return results(self.session).newest
 
-    def compare_command(self):
-        """The command that shows the inputs in place of the result, or the other way round."""
-        kept = self.result()
-        if kept is None or not kept.open_maps:
-            raise UserError("there is no result with its input map to compare: press Start first")
-        result, first = f"#{kept.volume.id_string}", f"#{kept.open_maps[0].id_string}"
-        shown, hidden = (first, result) if kept.volume.display else (result, first)
-        return f"show {shown} models; hide {hidden} models"
-
-    def update_command(self):
-        """The command that sharpens again with the current model."""
+    def views(self):
+        """Views of the newest result that there are, by name, and the one that is displayed."""
         kept = self.result()
         if kept is None:
-            raise UserError("there is no result to update: press Start first")
-        asked = " validate true" if self.validate and len(kept.maps) == 2 else ""
-        return f"locscale hybrid update #{kept.volume.id_string}{asked}"
+            return {}, None
+        return kept.views.available(kept), kept.views.in_view(kept)
+
+    def show(self, name, act):
+        """Show a view of the newest result; see `Views.show`."""
+        kept = self.result()
+        if kept is None:
+            raise UserError("There is no result to compare. Press Start first.")
+        kept.views.show(self.session, kept, name, act)
+
+    def update_command(self):
+        """The command that sharpens again: with the maps, model and options changed since.
+
+        Raises
+        ------
+        UserError
+            If there is no result, or a chosen model was closed.
+        """
+        kept = self.result()
+        if kept is None:
+            raise UserError("There is no result to update. Press Start first.")
+        choices = self.choices
+        vanished = [found for found in problems(choices) if choices.vanished()]
+        if vanished:
+            raise UserError(vanished[0].text)
+        words = ["locscale hybrid"]
+        if choices.maps and choices.maps != kept.maps and len(choices.maps) == len(kept.maps):
+            words += [f"#{volume.id_string}" for volume in choices.maps]
+        words.append(f"update #{kept.volume.id_string}")
+        models = [choice.structure for choice in kept.models]
+        if choices.model is not None and choices.model not in models:
+            words += ["model", f"#{choices.model.id_string}"]
+        if choices.mask is not None and choices.mask is not kept.mask:
+            words += ["mask", f"#{choices.mask.id_string}"]
+        return " ".join([*words, *self._changed_words(kept)])
 
     def close(self):
-        """Give up a check that is going on."""
-        if self._check is not None:
-            self._check.terminate()
-            self._check = None
+        """Give up a check that is going on, and follow nothing any more."""
+        self._end_check()
+        self._edits.close()
+        for handler in self._handlers:
+            self.session.triggers.remove_handler(handler)
+        self._handlers = []
 
     def as_state(self):
         """Plain values and models, for a session file."""
+        choices = vars(self.choices)
         return {
             "version": STATE_VERSION,
-            **vars(self.choices),
+            **{name: value for name, value in choices.items() if not name.startswith("_")},
             "options": dict(self.choices.options),
             "live_check": self.live_check,
-            "validate": self.validate,
         }
 
     @classmethod
     def from_state(cls, session, state):
         """The logic of `as_state`."""
-        values = {name: state[name] for name in vars(Choices())}
+        values = {name: state[name] for name in vars(Choices()) if not name.startswith("_")}
+        if state.get("validate"):  # of an older session
+            values["options"] = {**values["options"], "validate": True}
         logic = cls(session, Choices(**values))
         logic.live_check = state["live_check"]
-        logic.validate = state.get("validate", False)
         return logic
+
+    @property
+    def _signature(self):
+        """What a check depends on, the number of edits of the model last."""
+        return *self.choices.signature, self._edits.of(self.choices.model)
+
+    @property
+    def _is_simulating(self):
+        """Whether ISOLDE moves the atoms."""
+        return bool(getattr(getattr(self.session, "isolde", None), "simulation_running", False))
 
     def _input_words(self):
         """Words of the command that name the input."""
@@ -216,62 +241,82 @@ class PanelLogic:
         words = [f"#{volume.id_string}" for volume in choices.maps]
         if choices.model is not None:
             words += ["model", f"#{choices.model.id_string}"]
-        symbol = choices.symmetry.strip()
-        if symbol.upper() not in ("", "C1"):
-            words += ["sym", StringArg.unparse(symbol)]
+        words += _symmetry_words(choices.symmetry)
         if choices.mask is not None:
             words += ["mask", f"#{choices.mask.id_string}"]
         return words
 
-    def _problems(self):
-        """Why a run cannot start, each in a sentence."""
-        choices = self.choices
-        needed = 2 if choices.half_maps else 1
-        if len(choices.maps) < needed:
-            return ["Choose two half maps" if choices.half_maps else "Choose a full map"]
-        if choices.half_maps and choices.map_1 is choices.map_2:
-            return [
-                f"{map_label(choices.map_1)} is chosen twice: choose the other half map, or "
-                "take it alone as full map"
-            ]
-        problems = []
-        try:
-            frame = frame_of(choices.map_1)
-            others = [
-                ("second half map", choices.map_2 if choices.half_maps else None),
-                ("mask", choices.mask),
-            ]
-            for role, volume in others:
-                if volume is not None:
-                    require_same_grid(frame, frame_of(volume), role=role)
-        except UserError as error:
-            problems.append(_sentence(str(error)))
-        problems += _symmetry_problem(choices.symmetry)
-        return problems
+    def _note_baseline(self):
+        """Note the options of the panel when a result appears: what is changed later counts."""
+        kept = self.result()
+        volume = None if kept is None else kept.volume
+        if volume is not self._baseline[0]:
+            self._baseline = (volume, (self.choices.symmetry, dict(self.choices.options)))
 
-    def _remarks(self):
-        """What is worth a word before anything is computed."""
-        model = self.choices.model
-        if model is None:
-            return [Notice(NOTE, "No model: the whole mask will be filled with pseudo-atoms")]
-        inside = _share_inside(model, frame_of(self.choices.map_1))
-        if inside < 0.5:
-            return [
-                Notice(
-                    WARNING,
-                    f"{inside:.0%} of the atoms of {map_label(model)} are in the "
-                    "box of the map. If it is not cut out of a larger map, fit the model "
-                    "into it first (fitmap).",
-                )
-            ]
-        return []
+    def _changed_words(self, kept):
+        """Words of the options that were changed since the result appeared."""
+        self._note_baseline()
+        symmetry, options = self._baseline[1]
+        words = []
+        now = self.choices.symmetry.strip() or "C1"
+        if self.choices.symmetry != symmetry and now != kept.parameters.get("point_group", "C1"):
+            words += ["sym", StringArg.unparse(now)]
+        parameters = {option.keyword: name for name, option in OPTION_OF_PARAMETER.items()}
+        for option in OPTIONS:
+            value = self.choices.options.get(option.keyword, option.default)
+            if option.keyword in OF_UPDATES:
+                words += _words_of(option, value) if value and len(kept.maps) == 2 else []
+                continue
+            before = options.get(option.keyword, option.default)
+            parameter = parameters.get(option.keyword)
+            if value == before or (parameter and value == kept.parameters.get(parameter)):
+                continue
+            if option.keyword == "zone" and not value:
+                words += ["subregion", "all"]
+            elif value not in (None, "", ()):
+                words += _words_of(option, value)
+        return words
+
+    def _share_inside(self):
+        """Share of the model's atoms in the box of the map; computed when something moved."""
+        key = self._signature
+        if key != self._inside[0]:
+            model = self.choices.model
+            share = share_inside(model, frame_of(self.choices.map_1)) if is_open(model) else 1.0
+            self._inside = (key, share)
+        return self._inside[1]
+
+    def _models_removed(self, _name, models):
+        self.choices.note_removed(models)
+
+    def _models_added(self, _name, _models):
+        self._look = True
+
+    def _take_check(self):
+        """Take up what a check has found."""
+        check = self._check
+        if check is None or not check.ended:
+            return
+        self._check = None
+        if check.error is None:
+            self.findings, self.facts = check.result, check.facts
+        elif self.is_checked and not check.stopped:
+            self.findings = [{"level": WARNING, "message": check.error, **check.failure}]
+        elif check.stopped:
+            self._checked = None
+
+    def _end_check(self):
+        """End a check: a run needs the processors, and checks the input itself."""
+        if self._check is not None:
+            self._check.terminate()
+            self._check, self._checked = None, None
 
     def _start_check(self, signature):
-        """Look at the input in the background, without a word in the log."""
+        """Check the input in the background, without a word in the log."""
         from ..commands.start import start_check
 
-        self.close()
-        self._checked, self.findings = signature, []
+        self._end_check()
+        self._checked, self.findings, self.facts = signature, [], {}
         choices = self.choices
         keywords = {
             "mask": choices.mask,
@@ -279,6 +324,17 @@ class PanelLogic:
             "model": None if choices.model is None else choices.model.atoms,
         }
         self._check = start_check(self.session, choices.maps, keywords, wait=False, quiet=True)
+
+
+def _words_of(option, value):
+    """Words of the command for one option."""
+    return [option.keyword, value if option.is_specifier else _typed(value)]
+
+
+def _symmetry_words(symbol):
+    """Words of the command for a point group."""
+    symbol = symbol.strip()
+    return [] if symbol.upper() in ("", "C1") else ["sym", StringArg.unparse(symbol)]
 
 
 def _typed(value):
@@ -292,28 +348,15 @@ def _typed(value):
     return StringArg.unparse(str(value))
 
 
-def _symmetry_problem(symbol):
-    """What is wrong with a symmetry symbol: a list of one sentence, or of none."""
-    from locscale_hybrid.errors import InputError
-    from locscale_hybrid.symmetry.point_groups import parse_point_group
-
-    try:
-        parse_point_group(symbol.strip() or "C1")
-    except InputError as error:
-        return [_sentence(str(error))]
-    return []
+def _clock(seconds):
+    """A time as 2:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
-def _share_inside(structure, frame):
-    """Share of the atoms that lie in the box of a map."""
-    if structure.num_atoms == 0:
-        return 0.0
-    places = frame.from_scene(structure.atoms.scene_coords)
-    low = np.array(frame.origin)
-    high = low + np.array(frame.size) * frame.step
-    return float(((places >= low) & (places <= high)).all(axis=1).mean())
+def _about(seconds):
+    """A rough time in words: "about 2 min"."""
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(seconds, 1):.0f} s"
 
 
-def _sentence(text):
-    """A message with a capital at its start."""
-    return text[:1].upper() + text[1:]
+__all__ = ["NOTE", "RESULT", "WARNING", "Choices", "Notice", "PanelLogic"]

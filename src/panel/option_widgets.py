@@ -1,6 +1,7 @@
 """Widgets for the options of one group of the panel."""
 
 import math
+from html import escape
 
 from Qt.QtWidgets import (
     QCheckBox,
@@ -8,10 +9,13 @@ from Qt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
+    QLabel,
     QLineEdit,
     QSpinBox,
     QWidget,
 )
+
+from .options import OUTPUT_TIPS
 
 _COLUMNS = 3
 
@@ -30,14 +34,17 @@ class OptionGroup:
         self.widget = QWidget()
         form = QFormLayout(self.widget)
         form.setContentsMargins(0, 0, 0, 0)
-        self._readers = {}
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        self._options, self._readers, self._editors = options, {}, {}
         for option in options:
             editor, read = _editor(option, given.get(option.keyword, option.default))
-            editor.setToolTip(option.tip)
-            self._readers[option.keyword] = read
-            label = f"{option.label} ({option.unit})" if option.unit else option.label
+            tip = wrapped_tip(option.tip)
+            editor.setToolTip(tip)
+            self._readers[option.keyword], self._editors[option.keyword] = read, editor
+            label = QLabel(f"{option.label} ({option.unit})" if option.unit else option.label)
+            label.setToolTip(tip)
             if isinstance(option.default, bool):
-                editor.setText(label)
+                editor.setText(label.text())
                 form.addRow(editor)
             else:
                 form.addRow(label, editor)
@@ -46,6 +53,37 @@ class OptionGroup:
     def values(self):
         """Values by keyword."""
         return {keyword: read() for keyword, read in self._readers.items()}
+
+    @property
+    def changed(self):
+        """Labels of the options that differ from their defaults."""
+        values = self.values
+        return [
+            option.label
+            for option in self._options
+            if values[option.keyword] != option.default
+            and not (option.default == 0 and not values[option.keyword])
+        ]
+
+    def set_value(self, keyword, value):
+        """Show another value; return whether the option is one of this group."""
+        editor = self._editors.get(keyword)
+        if editor is None:
+            return False
+        if isinstance(editor, QCheckBox):
+            editor.setChecked(value)
+        elif isinstance(editor, QComboBox):
+            editor.setCurrentText(value)
+        elif isinstance(editor, QLineEdit):
+            editor.setText(value)
+        else:
+            editor.setValue(value)
+        return True
+
+
+def wrapped_tip(text):
+    """A tooltip as markup, which Qt breaks into lines."""
+    return f"<p>{escape(text)}</p>" if text else ""
 
 
 def _editor(option, value):
@@ -83,6 +121,7 @@ def _check_boxes(words, chosen):
     for place, word in enumerate(words):
         boxes[word] = QCheckBox(word)
         boxes[word].setChecked(word in chosen)
+        boxes[word].setToolTip(wrapped_tip(OUTPUT_TIPS.get(word, "")))
         layout.addWidget(boxes[word], place // _COLUMNS, place % _COLUMNS)
     return widget, lambda: tuple(word for word, box in boxes.items() if box.isChecked())
 
@@ -92,6 +131,8 @@ def _menu(words, value):
     menu = QComboBox()
     menu.addItems(words)
     menu.setCurrentText(value)
+    menu.setMinimumContentsLength(6)
+    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return menu, menu.currentText
 
 

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from locscale_hybrid.cli.job_file import most_processes
+from locscale_hybrid.option_texts import option_texts
 from locscale_hybrid.parameters import OUTPUTS, RANGES, REFINERS, SCALINGS, WEIGHTS
+
+from ..keywords import KEYWORDS
 
 GROUPS = ("Scaling", "Refinement", "Outputs", "Computing")
 DEFAULT_WEIGHT = "adaptive"
@@ -27,8 +30,8 @@ class Option:
     low, high : float
         Range of a number.
     unit : str
-    tip : str
-        When to change it.
+    own_tip : str
+        What it does and when to change it, if the core has no text for it.
     empty : str
         What an entry without text means.
     is_specifier : bool
@@ -43,9 +46,33 @@ class Option:
     low: float = 0
     high: float = 0
     unit: str = ""
-    tip: str = ""
+    own_tip: str = ""
     empty: str = ""
     is_specifier: bool = False
+
+    @property
+    def tip(self):
+        """What it does and when to change it: the text of the core, in terms of the command."""
+        if self.own_tip:
+            return self.own_tip
+        terms = {keyword.parameter: keyword.name for keyword in KEYWORDS}
+        parameter = next(
+            (keyword.parameter for keyword in KEYWORDS if keyword.name == self.keyword),
+            self.keyword,
+        )
+        text = option_texts().get(parameter)
+        return "" if text is None else text.worded(terms).sentences()
+
+    def typed_value(self, text):
+        """Read a value as a remedy has it; None where it does not fit."""
+        if isinstance(self.default, bool):
+            return {"true": True, "false": False}.get(text)
+        if self.choices:
+            return text if text in self.choices else None
+        try:
+            return type(1.0 if self.default is None else self.default)(text)
+        except ValueError:
+            return None
 
 
 def _within(field):
@@ -55,31 +82,9 @@ def _within(field):
 
 
 OPTIONS = (
-    Option(
-        "Scaling",
-        "weight",
-        "Quieten noise",
-        DEFAULT_WEIGHT,
-        WEIGHTS,
-        tip="adaptive does not invent detail; soft is the cleanest to look at, but can",
-    ),
-    Option(
-        "Scaling",
-        "scaling",
-        "Local gain from",
-        "bands",
-        SCALINGS,
-        tip="bands: smoothed power of frequency bands; windows: LocScale's moving cube, slower",
-    ),
-    Option(
-        "Scaling",
-        "window",
-        "Window",
-        25.0,
-        **_within("window"),
-        unit="Å",
-        tip="smaller follows the map more closely and is noisier",
-    ),
+    Option("Scaling", "weight", "Noise weighting", DEFAULT_WEIGHT, WEIGHTS),
+    Option("Scaling", "scaling", "Scaling method", "bands", SCALINGS),
+    Option("Scaling", "window", "Window", 25.0, **_within("window"), unit="Å"),
     Option(
         "Scaling",
         "zone",
@@ -87,75 +92,32 @@ OPTIONS = (
         "",
         empty="the whole map",
         is_specifier=True,
-        tip="atoms, e.g. sel or #3/A:10-40: a quick look; the result is empty elsewhere",
+        own_tip="Sharpen only a box around these atoms, for example sel or #3/A:10-40. The map is "
+        "0 elsewhere. Use it for a quick look.",
     ),
-    Option(
-        "Scaling",
-        "fdr",
-        "False discovery rate of the mask",
-        0.01,
-        **_within("fdr"),
-        tip="smaller is a tighter mask",
-    ),
-    Option(
-        "Scaling",
-        "resolution",
-        "Resolution",
-        None,
-        **_within("resolution"),
-        unit="Å",
-        tip="measured: between the half maps; with one map, against the model",
-    ),
-    Option(
-        "Refinement",
-        "completeModel",
-        "Complete the model by pseudo-atoms",
-        True,
-        tip="off: the model is taken for the whole truth",
-    ),
-    Option(
-        "Refinement",
-        "refiner",
-        "Refine B factors with",
-        "own",
-        REFINERS,
-        tip="servalcat must be installed separately",
-    ),
-    Option(
-        "Refinement",
-        "bFloor",
-        "B of the best-ordered atoms",
-        10.0,
-        **_within("b_floor"),
-        unit="Å²",
-        tip="smaller is sharper everywhere",
-    ),
-    Option(
-        "Refinement",
-        "seed",
-        "Seed of the pseudo-atoms",
-        1,
-        **_within("seed"),
-        tip="the same seed gives the same map",
-    ),
-    Option(
-        "Outputs",
-        "outputs",
-        "Also open",
-        (),
-        OUTPUTS,
-        tip="opened hidden beside the result; measure and deposit the linear map",
-    ),
+    Option("Scaling", "fdr", "False discovery rate of the mask", 0.01, **_within("fdr")),
+    Option("Scaling", "resolution", "Resolution", None, **_within("resolution"), unit="Å"),
+    Option("Refinement", "completeModel", "Complete the model with pseudo-atoms", True),
+    Option("Refinement", "refiner", "Refine B factors with", "own", REFINERS),
+    Option("Refinement", "bFloor", "Minimum B factor", 10.0, **_within("b_floor"), unit="Å²"),
+    Option("Refinement", "seed", "Seed of the pseudo-atoms", 1, **_within("seed")),
+    Option("Refinement", "validate", "Cross-validate when you re-sharpen (slower)", False),
+    Option("Outputs", "outputs", "Also open", (), OUTPUTS),
     Option(
         "Outputs",
         "saveTo",
-        "Keep the files in folder",
+        "Save files in folder",
         "",
-        empty="not kept",
-        tip="empty: they go with the result",
+        empty="not saved",
+        own_tip="Save the map, the record and the report in this folder. If it is empty, they are "
+        "deleted with the result.",
     ),
     Option(
-        "Outputs", "report", "Write a report with the curves", True, tip="the log has a link to it"
+        "Outputs",
+        "report",
+        "Write a report with curves",
+        True,
+        own_tip="Write a report; the log has a link to it.",
     ),
     Option(
         "Computing",
@@ -164,15 +126,37 @@ OPTIONS = (
         0,
         low=0,
         high=most_processes(),
-        tip="0: all cores; the result is the same for any number",
+        own_tip="Set the number of processes; 0 uses all cores. The result is the same for any "
+        "number. Change it when other programs need the cores.",
     ),
     Option(
         "Computing",
         "mpiexec",
         "MPI starter (mpiexec)",
         "",
-        empty="found by itself",
-        tip="empty: searched for; used only where mpi4py is installed",
+        empty="automatic",
+        own_tip="Set the path of mpiexec. It is used only if mpi4py is installed.",
     ),
 )
+# Of the command, but not of a full run: half map 2 is always used there.
+OF_UPDATES = ("validate",)
+OPTION_OF_PARAMETER = {
+    keyword.parameter: option
+    for keyword in KEYWORDS
+    for option in OPTIONS
+    if option.keyword == keyword.name
+}
 REMEMBERED = ("weight", "scaling", "window", "fdr", "refiner", "processes", "mpiexec")
+
+# What each further map shows.
+OUTPUT_TIPS = {
+    "linear": "The linear map, without noise weighting: measure, refine and deposit this one.",
+    "halves": "Both half maps, sharpened like the map.",
+    "localB": "The local B factor of the reference. You can color the map by it.",
+    "gain": "The local gain at several resolutions. You can color the map by it.",
+    "resolution": "The local resolution. You can color the map by it.",
+    "provenance": "Where the reference came from the model or from pseudo-atoms.",
+    "mask": "The mask that was used.",
+    "reference": "The reference map, computed from the hybrid model.",
+    "model": "The model with refined B factors, and the pseudo-atoms.",
+}

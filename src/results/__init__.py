@@ -1,1 +1,3 @@
 """The results of runs in a session: their records, their companions, what is logged and saved."""
+
+from __future__ import annotations

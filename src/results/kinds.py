@@ -1,5 +1,13 @@
 """What goes with a result, told from its name.  Plain Python without ChimeraX."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..session_types import Model
+
+INPUT, BEFORE = "input", "before the update"
 MODEL, COPIED, PSEUDO = "model", "model with symmetry copies", "pseudo-atoms"
 # What the core calls them, and what a person does.
 _WORDS = {
@@ -21,13 +29,13 @@ _KINDS = (
 )
 
 
-def in_words(kind):
-    """What to call a kind of output: "sharpened half 1"."""
+def in_words(kind: str) -> str:
+    """Name a kind of output: "sharpened half 1"."""
     return _WORDS.get(kind, kind)
 
 
-def kind_of(model):
-    """What a companion is: "localB", "gain_5.0A"; None where its name does not say so any more.
+def kind_of(model: Model) -> str | None:
+    """Say what a companion is: "localB", "gain_5.0A"; None if its name no longer says so.
 
     The result may have been renamed since, so only the end of the name counts; a companion
     that was renamed itself is the user's own from then on.

@@ -1,12 +1,21 @@
 """What the log gets: findings, one table, the shell line, links.  HTML without ChimeraX."""
 
+from __future__ import annotations
+
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .kinds import kind_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def log_record(logger, kept, *, findings=True):
+    from ..session_types import Finding, Json, Logger
+    from .manager import ResultRecord
+
+
+def log_record(logger: Logger, kept: ResultRecord, *, findings: bool = True) -> None:
     """Log how a result was made.
 
     Parameters
@@ -19,7 +28,7 @@ def log_record(logger, kept, *, findings=True):
     logger.info(record_html(kept, findings=findings), is_html=True)
 
 
-def log_check(logger, title, findings):
+def log_check(logger: Logger, title: str, findings: list[Finding]) -> None:
     """Log that the check is over, and what to make of it."""
     warnings = sum(finding.get("level") == "warning" for finding in findings)
     said = {0: "nothing to warn of", 1: "1 warning, above"}.get(
@@ -28,10 +37,13 @@ def log_check(logger, title, findings):
     logger.info(f"LocScale check of {title}: {said}")
 
 
-def record_html(kept, *, findings=True):
-    """One table, the shell line and the links of a result, as HTML."""
+def record_html(kept: ResultRecord, *, findings: bool = True) -> str:
+    """Format the table, the shell line and the links of a result as HTML."""
     rows = [("made from", ", ".join(f"{role} {label}" for role, label in kept.made_from.items()))]
-    body = _table(rows + table_rows(kept.record))
+    rows += table_rows(kept.record)
+    if kept.seconds is not None:
+        rows.append(("time", _duration(kept.seconds)))
+    body = _table(rows)
     if findings and kept.record.get("findings"):
         body += _row("findings", "<br>".join(map(_finding, kept.record["findings"])), markup=True)
     title = f"LocScale result #{kept.volume.id_string} {escape(kept.volume.name)}"
@@ -48,14 +60,14 @@ def record_html(kept, *, findings=True):
     return "<br>".join(parts)
 
 
-def _finding(finding):
-    """One finding as markup."""
+def _finding(finding: Finding) -> str:
+    """Format one finding as markup."""
     return (
         f"<i>{escape(str(finding.get('level', '')))}</i>: {escape(str(finding.get('message', '')))}"
     )
 
 
-def table_rows(record):
+def table_rows(record: Json) -> list[tuple[str, str]]:
     """Pairs of a label and a text for what the core's record holds; what is missing is left out."""
     rows = []
     resolution = record.get("resolution", {})
@@ -95,13 +107,17 @@ def table_rows(record):
             )
         )
     if "weight" in scaling:
-        statement = scaling.get("statement", "")
-        named = f"{scaling['weight']} weight: "
-        rows.append(("weight", f"{scaling['weight']}: {statement.removeprefix(named)}"))
+        rows.append(("noise weighting", str(scaling["weight"])))
     return rows
 
 
-def _model_rows(model):
+def _duration(seconds: float) -> str:
+    """Say how long a run took: "8 s", "2 min 5 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _model_rows(model: Json) -> list[tuple[str, str]]:
     """Rows about the atoms."""
     if not model:
         return []
@@ -130,8 +146,8 @@ def _model_rows(model):
     return rows
 
 
-def _validation_rows(record):
-    """What an update did, and what half map 2 says of the hybrid model where it was asked."""
+def _validation_rows(record: Json) -> list[tuple[str, str]]:
+    """Say what an update did, and how the hybrid model fits half map 2 if it was validated."""
     update = record.get("update") or {}
     rows = []
     if update:
@@ -164,7 +180,7 @@ def _validation_rows(record):
     return rows
 
 
-def _gains(bands, d_min):
+def _gains(bands: list[Json], d_min: float) -> str:
     """Gains of the coarsest, a middle and the finest band that the resolution reaches."""
     last = max(sum(band["resolution_angstrom"] >= d_min for band in bands) - 1, 0)
     chosen = {place: bands[place] for place in (0, last // 2, last)}
@@ -175,7 +191,7 @@ def _gains(bands, d_min):
     )
 
 
-# maps to colour a result by: palette, and what the link says
+# maps to color a result by: palette, and what the link says
 _PALETTES = {
     "localB": ("cyanmaroon", "local B"),
     "resolution": ("cyanmaroon", "local resolution"),
@@ -187,45 +203,74 @@ _PALETTES = {
 }
 
 
-def _links(kept):
-    """Links to act on a result."""
+def color_commands(kept: ResultRecord) -> dict[str, str]:
+    """Commands that color a result, by what it is then colored by.
+
+    A color key is shown with them; local B has the range of the atoms.
+
+    Parameters
+    ----------
+    kept : ResultRecord
+
+    Returns
+    -------
+    dict of str to str
+    """
+    commands = {}
+    for model in kept.companions:
+        kind = None if model.deleted else kind_of(model)
+        if kind is None or kind.split("_")[0] not in _PALETTES:
+            continue
+        palette, meaning = _PALETTES[kind.split("_")[0]]
+        words = f"color sample #{kept.volume.id_string} map #{model.id_string} palette {palette}"
+        if kind == "localB":
+            words += _range_of_b(kept.record)
+        commands[meaning + kind.partition("_")[2]] = f"{words} key true"
+    return commands
+
+
+def _range_of_b(record: Json) -> str:
+    """Return the range of the atoms' B factors for the command; empty if there is none."""
+    kinds = ((record.get("hybrid_model") or {}).get("b_iso_square_angstrom") or {}).values()
+    ends = [(found.get("5%"), found.get("95%")) for found in kinds if found]
+    ends = [pair for pair in ends if None not in pair]
+    if not ends:
+        return ""
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return f" range {low:.0f},{high:.0f}" if round(low) < round(high) else ""
+
+
+def _links(kept: ResultRecord) -> list[str]:
+    """Links to act on a result, and where its files are."""
     spec = f"#{kept.volume.id_string}"
     links = [_command(f"locscale hybrid update {spec}", "sharpen again with the current model")]
     if kept.parameters.get("region") is not None:
         links.append(
             _command(f"locscale hybrid update {spec} subregion all", "sharpen the whole map")
         )
+    links += [_command(words, f"color by {what}") for what, words in color_commands(kept).items()]
     for model in kept.companions:
-        if model.deleted or kind_of(model) is None:
-            continue
-        its = f"#{model.id_string}"
-        kind = kind_of(model)
-        if kind.split("_")[0] in _PALETTES:
-            palette, meaning = _PALETTES[kind.split("_")[0]]
-            links.append(
-                _command(
-                    f"color sample {spec} map {its} palette {palette}",
-                    f"colour by {meaning}{kind.partition('_')[2]}",
-                )
-            )
-        else:
-            links.append(_command(f"show {its} models", f"show {kind}"))
-    for text, path in kept.files.items():
-        if Path(path).exists():
-            links.append(f'<a href="{escape(Path(path).as_uri())}">{escape(text)}</a>')
+        kind = None if model.deleted else kind_of(model)
+        if kind is not None and kind.split("_")[0] not in _PALETTES:
+            links.append(_command(f"show #{model.id_string} models", f"show {kind}"))
+    report, folder = kept.files.get("report"), kept.files.get("folder")
+    if report and Path(report).exists():
+        links.append(_command(f'open "{report}"', "report"))
+    if folder and Path(folder).exists():
+        links.append(f"files in <code>{escape(folder)}</code>")
     return links
 
 
-def _command(command, text):
-    """A link that runs a command."""
+def _command(command: str, text: str) -> str:
+    """Make a link that runs a command."""
     return f'<a href="cxcmd:{escape(command)}">{escape(text)}</a>'
 
 
-def _table(rows):
+def _table(rows: Iterable[tuple[str, str]]) -> str:
     """Rows of plain text."""
     return "".join(_row(label, text) for label, text in rows)
 
 
-def _row(label, text, *, markup=False):
-    """One row; `text` is escaped unless it is markup."""
+def _row(label: str, text: str, *, markup: bool = False) -> str:
+    """Format one row; `text` is escaped unless it is markup."""
     return f"<tr><td>{escape(label)}</td><td>{text if markup else escape(text)}</td></tr>"

@@ -14,9 +14,12 @@ from chimerax.map import Volume
 from ..job.job import running_jobs, stop_jobs
 from ..scene.following import following, swap
 from ..scene.frames import map_label
+from .views import Views
 
 if TYPE_CHECKING:
-    from ..session_types import Atoms, Structure
+    from ..job.run_folder import RunFolder
+    from ..panel.choices import Choices
+    from ..session_types import Atoms, Json, Model, Session, Structure
 
 STATE_VERSION = 1
 _TAG = "locscale results"
@@ -31,12 +34,12 @@ class ModelChoice:
     atoms: Atoms | None = None
 
     @property
-    def current_atoms(self):
+    def current_atoms(self) -> Atoms:
         """The atoms as the structure is now."""
         return self.structure.atoms if self.atoms is None else self.atoms
 
     @property
-    def label(self):
+    def label(self) -> str:
         """What to call it: "#3 model.cif"."""
         return map_label(self.structure) + ("" if self.atoms is None else " (chosen atoms)")
 
@@ -77,54 +80,62 @@ class ResultRecord:
         Name, number of processes, path of mpiexec and whether to write a report, as typed.
     saved_map : str
         File of the map in a folder of the user; empty where there is none.
+    seconds : float or None
+        How long the run took.
+    views : Views
+        What it can be compared with.
     """
 
     volume: Volume
-    maps: list
-    models: list = field(default_factory=list)
-    mask: object = None
-    weight: object = None
-    parameters: dict = field(default_factory=dict)
-    record: dict = field(default_factory=dict)
-    inputs: dict = field(default_factory=dict)
+    maps: list[Volume | None]
+    models: list[ModelChoice] = field(default_factory=list)
+    mask: Volume | None = None
+    weight: Volume | None = None
+    parameters: Json = field(default_factory=dict)
+    record: Json = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
     shell_line: str = ""
-    companions: list = field(default_factory=list)
-    files: dict = field(default_factory=dict)
+    companions: list[Model] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     library: str | None = None
-    folder: object = None
+    folder: RunFolder | None = None
     shell_needs: str = ""
-    packed: dict = field(default_factory=dict)
-    asked: dict = field(default_factory=dict)
+    packed: dict[str, bytes] = field(default_factory=dict)
+    asked: Json = field(default_factory=dict)
     saved_map: str = ""
+    seconds: float | None = None
+    views: Views = field(default_factory=Views)
 
     @property
-    def volumes(self):
+    def volumes(self) -> list[Volume | None]:
         """Every map that belongs to it."""
         more = [model for model in self.companions if isinstance(model, Volume)]
-        return [self.volume, *self.maps, self.mask, self.weight, *more]
+        return [self.volume, *self.maps, self.mask, self.weight, *more, *self.views.volumes]
 
-    def replace_volume(self, old, new):
+    def replace_volume(self, old: Volume, new: Volume) -> None:
         """Take a map that has the data of one that was closed."""
         for name in ("volume", "maps", "mask", "weight", "companions"):
             setattr(self, name, swap(getattr(self, name), old, new))
+        for name in ("average", "earlier"):
+            setattr(self.views, name, swap(getattr(self.views, name), old, new))
 
     @property
-    def is_open(self):
+    def is_open(self) -> bool:
         """Whether its map is among the open models."""
         return self.volume.id is not None and not self.volume.deleted
 
     @property
-    def open_maps(self):
+    def open_maps(self) -> list[Volume]:
         """Input maps that are still open."""
         return [volume for volume in self.maps if _is_open(volume)]
 
     @property
-    def open_models(self):
+    def open_models(self) -> list[ModelChoice]:
         """Choices of atoms whose structure is still open."""
         return [choice for choice in self.models if _is_open(choice.structure)]
 
     @property
-    def made_from(self):
+    def made_from(self) -> dict[str, str]:
         """What to call each input now; one that is closed by its name alone.
 
         Its number may be another model's by then.
@@ -143,7 +154,7 @@ class ResultRecord:
             for role, recorded in self.inputs.items()
         }
 
-    def as_state(self):
+    def as_state(self) -> Json:
         """Return plain data and models, as a session file keeps them."""
         return {
             "volume": self.volume,
@@ -164,12 +175,13 @@ class ResultRecord:
                     "library": self.library,
                     "asked": self.asked,
                     "saved_map": self.saved_map,
+                    "seconds": self.seconds,
                 }
             ),
         }
 
     @classmethod
-    def from_state(cls, state):
+    def from_state(cls, state: Json) -> ResultRecord:
         """Return the record of `as_state`."""
         plain = json.loads(state["plain"])
         return cls(
@@ -183,20 +195,22 @@ class ResultRecord:
             plain["inputs"],
             plain["shell_line"],
             [model for model in state["companions"] if model],
-            plain["files"],
+            plain["files"] if plain.get("saved_map") else {},  # others went with that session
             plain.get("library"),
             shell_needs=plain.get("shell_needs", ""),
             packed=state.get("packed") or {},
             asked=plain.get("asked", {}),
             saved_map=plain.get("saved_map", ""),
+            seconds=plain.get("seconds"),
         )
 
 
 class LocScaleResults(StateManager):
     """The results of a session; closing the session ends its jobs."""
 
-    def __init__(self, session):
-        self._kept = []
+    def __init__(self, session: Session) -> None:
+        self._kept: list[ResultRecord] = []
+        self.panel_choices: Choices | None = None  # of the panel that was closed last
         self._session = session
         self._handlers = [
             session.triggers.add_handler("remove models", self._models_removed),
@@ -205,31 +219,31 @@ class LocScaleResults(StateManager):
         following(session).when_settled(self._forget_closed)
 
     @property
-    def records(self):
+    def records(self) -> list[ResultRecord]:
         """The records of the results that are open, the oldest first."""
         return [kept for kept in self._kept if kept.is_open]
 
-    def add(self, record):
+    def add(self, record: ResultRecord) -> None:
         """Keep the record of a new result, or of an updated one."""
         self._kept = [kept for kept in self._kept if kept.volume is not record.volume]
         self._kept.append(record)
         following(self._session).watch(record)
 
-    def of(self, volume):
+    def of(self, volume: Volume) -> ResultRecord | None:
         """Return the record of a map, None where it is no result."""
         return next((kept for kept in self.records if kept.volume is volume), None)
 
     @property
-    def newest(self):
+    def newest(self) -> ResultRecord | None:
         """The record of the last result that is open, or None."""
         return next(reversed(self.records), None)
 
-    def take_snapshot(self, session, flags):
+    def take_snapshot(self, session: Session, flags: int) -> Json:
         """Save what `ResultRecord.as_state` keeps."""
         return {"version": STATE_VERSION, "records": [kept.as_state() for kept in self.records]}
 
     @classmethod
-    def restore_snapshot(cls, session, data):
+    def restore_snapshot(cls, session: Session, data: Json) -> LocScaleResults:
         """Restore the records whose map was restored."""
         manager = cls(session)
         for state in data["records"]:
@@ -237,7 +251,7 @@ class LocScaleResults(StateManager):
                 manager.add(ResultRecord.from_state(state))
         return manager
 
-    def reset_state(self, session):
+    def reset_state(self, session: Session) -> None:
         """Close the session: end its jobs, forget its results."""
         stop_jobs(session)
         if any(kept.models for kept in self._kept):
@@ -245,30 +259,32 @@ class LocScaleResults(StateManager):
         for kept in self._kept:
             if kept.folder is not None:
                 kept.folder.remove_in_background()
-        self._kept = []
+        self._kept, self.panel_choices = [], None
 
-    def _models_removed(self, _trigger, models):
+    def _models_removed(self, _trigger: str, models: list[Model]) -> None:
         """Free what would crash ChimeraX later; what is closed for good is known afterwards."""
         if any(choice.structure in models for kept in self._kept for choice in kept.models):
             _free_cycles()
 
-    def _forget_closed(self):
+    def _forget_closed(self) -> None:
         """Forget results that were closed, and delete their files."""
         gone = [kept for kept in self._kept if kept.volume.deleted]
         self._kept = [kept for kept in self._kept if kept not in gone]
         in_use = [kept.folder for kept in self._kept]
-        for folder in [kept.folder for kept in gone if kept.folder not in (None, *in_use)]:
+        for folder in [kept.folder for kept in gone if kept.folder not in in_use]:
+            if folder is None:
+                continue
             if any(job.request.folder is folder for job in running_jobs(self._session)):
                 folder.is_orphan = True  # the run deletes it, unless it opens a new map
             else:
                 folder.remove_in_background()
 
-    def _quit(self, _trigger, _data):
+    def _quit(self, _trigger: str, _data: object) -> None:
         """Leave no process behind."""
         stop_jobs(self._session, timeout=6.0)
 
 
-def results(session):
+def results(session: Session) -> LocScaleResults:
     """Return the results of a session; made at first use."""
     try:
         return session.get_state_manager(_TAG)
@@ -278,12 +294,12 @@ def results(session):
         return manager
 
 
-def _is_open(model):
-    """Whether a model is there and has not been closed."""
+def _is_open(model: Model | None) -> bool:
+    """Test whether a model exists and has not been closed."""
     return model is not None and not model.deleted
 
 
-def _free_cycles():
+def _free_cycles() -> None:
     """Free what ChimeraX has left of a model that was saved, while that model is still open.
 
     Saving a structure as mmCIF, which our log advises where a result is to be repeated in a shell,

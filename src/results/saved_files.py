@@ -1,7 +1,10 @@
 """Files of a result in a folder of the user: their names, and whose files they would replace."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chimerax.core.errors import UserError
 from chimerax.map import Volume
@@ -9,6 +12,9 @@ from chimerax.map import Volume
 from ..job.job import running_jobs
 from ..scene.frames import map_label
 from .manager import results
+
+if TYPE_CHECKING:
+    from ..session_types import Session
 
 _KINDS = (
     "linear",
@@ -22,7 +28,7 @@ _KINDS = (
 )
 
 
-def output_path(folder, name):
+def output_path(folder: str | Path, name: str) -> Path:
     """Path of the result in a folder, which is made where its parent is there.
 
     Raises
@@ -45,7 +51,7 @@ def output_path(folder, name):
     return folder / f"{stem or 'locscale'}.mrc"
 
 
-def saved_path(session, folder, name, *, update):
+def saved_path(session: Session, folder: str, name: str, *, update: Volume | None) -> Path:
     """Path of a result that is kept; says what it will replace.
 
     Parameters
@@ -83,7 +89,7 @@ def saved_path(session, folder, name, *, update):
     return path
 
 
-def _refuse_open_files(session, path):
+def _refuse_open_files(session: Session, path: Path) -> None:
     """Refuse to write over the file that a map was opened from."""
     written = {path, *(path.with_name(f"{path.stem}_{kind}.mrc") for kind in _KINDS)}
     for model in session.models.list(type=Volume):

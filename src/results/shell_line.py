@@ -1,15 +1,57 @@
 """The command line that does in a shell what a run did, and what has to be there for it."""
 
+from __future__ import annotations
+
 import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..job.request import Request
+    from ..session_types import Json
+    from .manager import ResultRecord
 
 _MAPS = ("half_map_1", "half_map_2", "full_map", "mask")
+_SAME_PLACE = 0.02  # Å; a file has three decimals, a session a little less
 _FULL_RUN = "as a full run, for only this session holds what the update started from"
 
 
-def shell_line(request, inputs, source_files, record, earlier):
+def is_edited(model: str, source: str) -> bool:
+    """Test whether a model that was written for a run has other atoms than its source file.
+
+    Parameters
+    ----------
+    model, source : str
+        Files.
+    """
+    import gemmi
+    import numpy as np
+    from scipy.spatial import cKDTree
+
+    places = []
+    for path in (model, source):
+        try:
+            structure = gemmi.read_structure(path)
+        except (OSError, RuntimeError, ValueError):
+            return True
+        sites = structure[0].all() if len(structure) else ()
+        places.append(np.array([site.atom.pos.tolist() for site in sites]).reshape(-1, 3))
+    if len(places[0]) != len(places[1]) or not len(places[0]):
+        return True
+    return float(cKDTree(places[0]).query(places[1])[0].max()) > _SAME_PLACE
+
+
+def shell_line(
+    request: Request,
+    inputs: dict[str, str],
+    source_files: dict[str, str],
+    record: Json,
+    earlier: ResultRecord | None,
+    *,
+    is_model_edited: bool = False,
+) -> tuple[str, str]:
     """Return the command line and what has to be done before it does the same.
 
     Parameters
@@ -23,6 +65,8 @@ def shell_line(request, inputs, source_files, record, earlier):
         Of the run.
     earlier : ResultRecord or None
         Of the result that was updated.
+    is_model_edited : bool
+        Whether the file of the model holds other atoms than the run.
 
     Returns
     -------
@@ -34,14 +78,14 @@ def shell_line(request, inputs, source_files, record, earlier):
     needs = [_FULL_RUN] if is_update and start is None else []
     if set(inputs) - set(source_files) - {"monomer_library"}:
         needs.append("once what has no path there is saved under that name")
-    elif is_update:
+    elif is_update or is_model_edited:
         needs.append("once the edited model is saved")
     files = {name: Path(path) for name, path in {**inputs, **source_files}.items()}
     return _line(request, files, start), ", and ".join(needs)
 
 
-def _line(request, files, start):
-    """The command line on files that a person has."""
+def _line(request: Request, files: dict[str, Path], start: Path | None) -> str:
+    """Make the command line on files that a person has."""
     from locscale_hybrid.outputs import output_paths
     from locscale_hybrid.parameters import HybridInputs, HybridParameters
     from locscale_hybrid.results.command_line import command_words
@@ -62,8 +106,10 @@ def _line(request, files, start):
     )
 
 
-def _saved_start(record, earlier, source_files):
-    """The record in a folder of the user that the update started from, or None.
+def _saved_start(
+    record: Json, earlier: ResultRecord | None, source_files: dict[str, str]
+) -> Path | None:
+    """Find the record in a folder of the user that the update started from, or None.
 
     It must have kept its hybrid model beside it, and name the files that the maps came from.
     """
@@ -86,12 +132,12 @@ def _saved_start(record, earlier, source_files):
     return path if own == {name: source_files.get(name) for name in _MAPS} else None
 
 
-def _started_from(record):
-    """The entry of the record that an update started from; None for a full run."""
+def _started_from(record: Json) -> Json | None:
+    """Return the entry of the record that an update started from; None for a full run."""
     return record["inputs"].get("previous_record")
 
 
-def name_sources(path, inputs, source_files):
+def name_sources(path: Path, inputs: dict[str, str], source_files: dict[str, str]) -> None:
     """Have a record that is kept name the files of the user in place of those of the run.
 
     That makes it possible to begin with it in a shell.  Only a map with the very values and grid
@@ -123,7 +169,7 @@ def name_sources(path, inputs, source_files):
         stream.write((json.dumps(record, indent=1) + "\n").encode())
 
 
-def _hash_of_same_map(one, other):
+def _hash_of_same_map(one: str, other: str) -> str | None:
     """SHA-256 of the other file, as it was compared, where both hold the same map; else None."""
     import numpy as np
 
@@ -131,8 +177,9 @@ def _hash_of_same_map(one, other):
     from locscale_hybrid.maps.mrc import read_map_file
 
     try:
-        one, other = read_map_file(Path(one)), read_map_file(Path(other))
+        first, second = read_map_file(Path(one)), read_map_file(Path(other))
     except (LocScaleError, OSError):
         return None
-    same = one.map.grid.same_as(other.map.grid) and np.array_equal(one.map.values, other.map.values)
-    return other.sha256 if same else None
+    same = first.map.grid.same_as(second.map.grid)
+    same = same and np.array_equal(first.map.values, second.map.values)
+    return second.sha256 if same else None

@@ -83,7 +83,7 @@ class MapFollowing:
         return self._session()
 
     def _volumes(self) -> list[Volume]:
-        """Every map that is kept anywhere, once."""
+        """List every map that is kept anywhere, once."""
         kept = (volume for holder in list(self._holders) for volume in holder.volumes)
         return list(dict.fromkeys(volume for volume in kept if volume is not None))
 

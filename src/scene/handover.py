@@ -275,12 +275,18 @@ def new_volume(
     return volume
 
 
-def new_values(volume: Volume, values: FloatArray) -> None:
+def new_values(volume: Volume, values: FloatArray) -> FloatArray | None:
     """Put other values into an open map; level, colours and what hangs on it stay.
 
     The array is exchanged, never written into: another tool may be contouring it in a thread.
+
+    Returns
+    -------
+    array or None
+        The values before, if they are in memory.
     """
     data = volume.data
+    before: FloatArray | None = data.cached_data((0, 0, 0), data.size, (1, 1, 1))
     array = getattr(data, "array", None)
     if array is not None and (array.shape, array.dtype) == (values.shape, values.dtype):
         data.array = values
@@ -295,6 +301,7 @@ def new_values(volume: Volume, values: FloatArray) -> None:
             volume.session.logger.info(
                 f"{map_label(volume)} has its new values, but a tool that uses it failed: {error!r}"
             )
+    return before
 
 
 def _hand_on_callbacks(old: GridData, new: GridData) -> None:

@@ -88,6 +88,50 @@ def fake_core(monkeypatch, tmp_path):
     return lambda behaviour: monkeypatch.setenv("FAKE_CORE", behaviour)
 
 
+_APPLICATION = []  # for as long as the process
+
+
+@pytest.fixture(scope="module")
+def application():
+    """Qt's application, which has to outlive all widgets, as in ChimeraX."""
+    widgets = pytest.importorskip(
+        "PyQt6.QtWidgets", exc_type=ImportError, reason="PyQt6 or its Debian libraries are missing"
+    )
+    if not _APPLICATION:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("QT_QPA_PLATFORM", "offscreen")
+            _APPLICATION.append(widgets.QApplication(["test"]))
+    return _APPLICATION[0]
+
+
+@pytest.fixture
+def window(session, application, monkeypatch):
+    """Make panels: returns a function; ChimeraX's widgets are doubles."""
+    import doubles
+
+    doubles.install(monkeypatch)
+    from chimerax.locscale.panel.tool import LocScalePanel
+
+    made = []
+
+    def make():
+        made.append(LocScalePanel(session, "LocScale Hybrid"))
+        return made[-1]
+
+    yield make
+    for tool in made:
+        tool.delete()
+    from chimerax.locscale.settings import settings
+
+    settings(session).reset()
+
+
+@pytest.fixture
+def panel(opened, window):
+    """The panel, opened after two half maps and a model."""
+    return window()
+
+
 @pytest.fixture
 def opened(run, tmp_path, fake_core):
     """Two half maps as #1 and #2 and a model as #3."""

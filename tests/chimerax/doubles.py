@@ -7,7 +7,7 @@ without a value, and loses its value when that model is closed; a collapsible pa
 import sys
 import types
 
-from PyQt6 import QtCore, QtWidgets
+from PyQt6 import QtCore, QtGui, QtWidgets
 from PyQt6.QtCore import pyqtSignal
 
 
@@ -40,12 +40,14 @@ class ModelMenuButton(QtWidgets.QPushButton):
         autoselect=None,
         no_value_menu_text=None,
         no_value_button_text="No model chosen",
+        item_text_func=str,
     ):
         super().__init__(no_value_button_text)
         self._session, self._kind, self._empty = session, class_filter, no_value_button_text
         self._none = no_value_menu_text
-        self._value = None
+        self._value, self._text_of = None, item_text_func
         session.triggers.add_handler("remove models", self._closed)
+        session.triggers.add_handler("add models", self._renamed)
 
     @property
     def value(self):
@@ -54,12 +56,19 @@ class ModelMenuButton(QtWidgets.QPushButton):
     @value.setter
     def value(self, model):
         assert model is None or isinstance(model, self._kind)
+        assert model is None or model in self._session.models.list(), "the original raises KeyError"
+        if model is self._value:
+            return  # the original tells of changes only
         self._value = model
-        self.setText(self._empty if model is None else f"{model.name} #{model.id_string}")
+        self.setText(self._empty if model is None else self._text_of(model))
         self.value_changed.emit()
 
+    def _renamed(self, *_):
+        if self._value is not None and self._value in self._session.models.list():
+            self.setText(self._text_of(self._value))
+
     def _closed(self, _name, models):
-        if self._value in models:
+        if self._value is not None and self._value not in self._session.models.list():
             self.value = None
 
 
@@ -75,7 +84,7 @@ class CollapsiblePanel(QtWidgets.QWidget):
         self.toggle_button.setCheckable(True)
         self.toggle_button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.toggle_button.setArrowType(QtCore.Qt.ArrowType.RightArrow)
-        self.toggle_button.setStyleSheet("QToolButton { border: none; }")
+        self.toggle_button.setStyleSheet("QToolButton { border: none; color: black; }")
         self.content_area = QtWidgets.QFrame()
         inner = QtWidgets.QVBoxLayout(self.content_area)
         inner.setContentsMargins(30, 0, 0, 0)
@@ -100,6 +109,7 @@ def install(monkeypatch):
     for name, module in (
         ("Qt", shim),
         ("Qt.QtCore", QtCore),
+        ("Qt.QtGui", QtGui),
         ("Qt.QtWidgets", QtWidgets),
         ("chimerax.ui", ui),
         ("chimerax.ui.widgets", widgets),

@@ -35,6 +35,12 @@ def main():
         code="estimated-resolution",
         message="the resolution is an estimate, 3.4 Å; give it with -res if it is known",
     )
+    say(
+        event="finding",
+        level="note",
+        code="mpi-absent",
+        message="mpi4py is not installed: a pool of 2 processes is used",
+    )
     say(event="something-new", text="ignored by readers")
     if job["action"] == "check":
         if job["parameters"]["point_group"] == "C1":

@@ -37,3 +37,8 @@ def write_model(path, *, start=(12.0, 2.0, 20.0), residues=6, chain="A"):
     else:
         structure.write_pdb(str(path))
     return f'"{path}"'
+
+
+def model_of(session, spec):
+    """The open model with a number, "3.1"."""
+    return next(model for model in session.models.list() if model.id_string == spec)

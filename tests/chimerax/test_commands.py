@@ -3,6 +3,8 @@
 import pytest
 from helpers import write_map
 
+from locscale_hybrid.parameters import OUTPUTS
+
 
 @pytest.mark.parametrize(
     "line, said",
@@ -312,7 +314,7 @@ def test_values_reach_the_core(run, opened):
     assert parameters["point_group"] == "D2" and parameters["window"] == 30
     assert parameters["noise_weight"] is False and parameters["seed"] == 7
     assert parameters["symmetry_centre"] == [14, 12, 10]
-    assert "localB" in parameters["outputs"] and len(parameters["outputs"]) == 9
+    assert parameters["outputs"] == sorted(OUTPUTS)
 
 
 def test_map_as_weight_is_handed_over_as_a_file(run, opened, tmp_path):

@@ -1,19 +1,10 @@
-"""The panel: what it says about the choices, what it runs, and what it looks like."""
+"""The panel's logic: what it says about the choices, and what it runs.  Maps and core are stand-ins."""
 
-import os
 import re
-import time
-from pathlib import Path
 
 import pytest
-from helpers import write_map
-
-_APPLICATION = []  # for as long as the process
-PICTURES = Path(os.environ.get("LOCSCALE_PICTURES", Path(__file__).parents[2] / ".reports"))
-
-
-def model_of(session, spec):
-    return next(model for model in session.models.list() if model.id_string == spec)
+from chimerax_core import process_events
+from helpers import model_of, write_map
 
 
 @pytest.fixture
@@ -140,13 +131,12 @@ def test_model_outside_the_map_is_a_warning(logic, run):
 
 def test_no_model_is_a_note(logic):
     logic.choices.model = None
-    assert "filled with pseudo-atoms" in texts(logic, "note")
+    assert "pseudo-atoms will fill the whole mask" in texts(logic, "note")
     assert logic.command() == "locscale hybrid #1 #2"
 
 
 def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
     from chimerax.locscale.panel import logic as logic_module
-    from chimerax_core import process_events
 
     monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.05)
 
@@ -163,7 +153,6 @@ def test_input_is_looked_at_once_the_choices_rest(session, logic, monkeypatch):
 
 def test_half_map_chosen_alone_is_told_of_its_other_half(session, logic, monkeypatch):
     from chimerax.locscale.panel import logic as logic_module
-    from chimerax_core import process_events
 
     monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.05)
     logic.choices.half_maps, logic.choices.map_2 = False, None
@@ -177,35 +166,126 @@ def test_half_map_chosen_alone_is_told_of_its_other_half(session, logic, monkeyp
     assert process_events(session, found)
 
 
-def test_progress_compare_and_update(session, logic, run, fake_core):
+def test_nothing_to_compare_or_update_before_a_run(logic):
     from chimerax.core.errors import UserError
-    from chimerax.locscale.panel.logic import PanelLogic
-    from chimerax_core import process_events
 
     assert logic.progress() is None
-    with pytest.raises(UserError, match="press Start first"):
-        logic.compare_command()
-    with pytest.raises(UserError, match="press Start first"):
+    with pytest.raises(UserError, match=r"There is no result to compare\. Press Start first\."):
+        logic.show("input", print)
+    with pytest.raises(UserError, match=r"There is no result to update\. Press Start first\."):
         logic.update_command()
+
+
+def test_progress_says_how_far_and_how_long(session, logic, run, fake_core):
     fake_core("hang")
     job = run(logic.command() + " wait false")
     assert process_events(session, lambda: job.fraction == 0.5)
     fraction, text = logic.progress()
-    assert fraction == 0.5 and re.fullmatch(r"#1 half1.mrc: scaling, \d+:\d\d", text)
+    assert fraction == 0.5 and re.fullmatch(r"scaling, \d+:\d\d", text)
+    job.started -= 300
+    assert re.fullmatch(r"scaling, 5:0\d, about 5 min left", logic.progress()[1])
+    job.started += 280
+    assert re.fullmatch(r"scaling, 0:2\d, about 2\d s left", logic.progress()[1])
     run("locscale stop")
     assert process_events(session, lambda: job.ended)
-    fake_core("ok")
+
+
+def test_input_is_shown_as_the_average_of_the_half_maps(session, logic, run):
+    """The first half map alone would be noisier than what was sharpened."""
+    import numpy as np
+
     result = run(logic.command())
+    assert logic.views() == ({"result": True, "input": True, "before the update": False}, "result")
+    sent = []
+
+    def act(command):
+        sent.append(command)
+        run(command)
+
+    logic.show("input", act)
+    assert process_events(session, lambda: sent)
+    average = next(model for model in session.models.list() if model.name.endswith(", input"))
+    halves = [model_of(session, spec).full_matrix() for spec in "12"]
+    assert np.allclose(average.full_matrix(), sum(halves) / 2)
+    assert sent == [f"show #{average.id_string} models; hide #4 models"]
+    assert logic.views()[1] == "input" and not result.display
+    level, own = (volume.minimum_surface_level for volume in (result, average))
+    enclosed = np.count_nonzero(result.full_matrix() >= level)
+    assert np.count_nonzero(average.full_matrix() >= own) == enclosed
+    logic.show("result", act)
+    assert sent[1:] == [f"show #4 models; hide #{average.id_string} models"]
+    logic.show("input", act)
+    assert len([model for model in session.models.list() if model.name.endswith(", input")]) == 1
+
+
+def test_full_map_is_compared_as_it_is(session, logic, run):
+    logic.choices.half_maps = False
+    run(logic.command())
+    sent = []
+    logic.show("input", sent.append)
+    assert sent == ["show #1 models; hide #4 models"]
+
+
+def test_map_before_an_update_can_be_looked_at(session, logic, run):
+    import numpy as np
+
+    result = run(logic.command())
+    before = np.array(result.full_matrix())
     first = model_of(session, "1")
-    run(logic.compare_command())
-    assert first.display and not result.display
-    run(logic.compare_command())
-    assert not first.display and result.display
-    assert run(logic.update_command()) is result
+    for factor in (2, 3):
+        first.data.cached_data((0, 0, 0), first.data.size, (1, 1, 1))[...] *= factor
+        run("locscale hybrid update #4")
+        assert logic.views()[0]["before the update"]
+        logic.show("before the update", run)
+        (earlier,) = [
+            model for model in session.models.list() if model.name.endswith("before the update")
+        ]
+        assert np.array_equal(earlier.full_matrix(), before) and logic.views()[1] != "result"
+        before = np.array(result.full_matrix())
+
+
+def test_maps_to_compare_with_are_not_saved_in_a_session(session, logic, run, tmp_path):
+    run(logic.command())
+    logic.show("input", run)
+    assert process_events(session, lambda: logic.views()[1] == "input")
+    run(f'save "{tmp_path / "state.cxs"}"')
+    run(f'open "{tmp_path / "state.cxs"}"')
+    assert not [model for model in session.models.list() if model.name.endswith(", input")]
+    run("locscale hybrid update #4 window 30")
+
+
+def test_bare_update_where_nothing_was_changed(logic, run):
+    result = run(logic.command())
     assert logic.update_command() == "locscale hybrid update #4"
-    logic.validate = True
+    assert run(logic.update_command()) is result
+    logic.choices.options["validate"] = True
     assert logic.update_command() == "locscale hybrid update #4 validate true"
-    assert PanelLogic.from_state(session, logic.as_state()).validate
+    assert "validate" not in logic.command(), "a full run always is"
+
+
+def test_update_names_what_was_changed_in_the_panel(session, logic, run, tmp_path):
+    from helpers import write_model
+
+    run(logic.command() + " window 30")
+    logic.poll()
+    run("close #2")
+    run("open " + write_map(tmp_path / "half2.mrc", seed=2))
+    run("open " + write_model(tmp_path / "better.pdb"))
+    logic.choices.map_2, logic.choices.model = model_of(session, "2"), model_of(session, "5")
+    logic.choices.options.update(weight="soft", fdr=0.01)
+    logic.choices.symmetry = "D2"
+    command = logic.update_command()
+    assert command == "locscale hybrid #1 #2 update #4 model #5 sym D2 weight soft"
+    run(command)
+    assert run("locscale info #4")["parameters"]["window"] == 30, "typed, and never in the panel"
+    assert logic.update_command() == "locscale hybrid update #4", "all of it is in the record now"
+
+
+def test_state_of_an_older_session_is_understood(session, logic):
+    from chimerax.locscale.panel.logic import PanelLogic
+
+    state = {**logic.as_state(), "validate": True}
+    assert PanelLogic.from_state(session, state).choices.options["validate"] is True
 
 
 def test_choices_survive_a_session_file(session, logic, run, tmp_path):
@@ -214,214 +294,3 @@ def test_choices_survive_a_session_file(session, logic, run, tmp_path):
     logic.choices.options["window"] = 40.0
     restored = PanelLogic.from_state(session, logic.as_state())
     assert restored.command() == logic.command()
-
-
-# ---- widgets ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def application():
-    """Qt's application, which has to outlive all widgets, as in ChimeraX."""
-    widgets = pytest.importorskip(
-        "PyQt6.QtWidgets", exc_type=ImportError, reason="PyQt6 or its Debian libraries are missing"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QT_QPA_PLATFORM", "offscreen")
-        _APPLICATION.append(widgets.QApplication(["test"]))
-    return _APPLICATION[0]
-
-
-@pytest.fixture
-def panel(session, opened, application, monkeypatch):
-    import doubles
-
-    doubles.install(monkeypatch)
-    from chimerax.locscale.panel.tool import LocScalePanel
-
-    tool = LocScalePanel(session, "LocScale Hybrid")
-    yield tool
-    tool.delete()
-
-
-def choose_all(session, panel):
-    for menu, spec in (
-        (panel.map_menus[0], "1"),
-        (panel.map_menus[1], "2"),
-        (panel.model_menu, "3"),
-    ):
-        menu.value = model_of(session, spec)
-
-
-def test_widgets_hold_the_ends_of_the_ranges_of_the_core(panel):
-    from chimerax.locscale.panel.option_widgets import OptionGroup
-    from chimerax.locscale.panel.options import OPTIONS
-
-    ends = [option for option in OPTIONS if option.keyword in ("fdr", "seed", "processes")]
-    for end in ("low", "high"):
-        values = {option.keyword: getattr(option, end) for option in ends}
-        assert OptionGroup(ends, values).values == pytest.approx(values, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("keyword", "value", "text"),
-    [("fdr", 0.01, "0.01"), ("fdr", 1e-6, "0.000001"), ("window", 30.0, "30.0")],
-)
-def test_numbers_are_shown_without_idle_digits(panel, keyword, value, text):
-    from chimerax.locscale.panel.option_widgets import _number
-    from chimerax.locscale.panel.options import OPTIONS
-
-    (option,) = (option for option in OPTIONS if option.keyword == keyword)
-    entry, read = _number(option, value)
-    assert entry.text() == text and read() == pytest.approx(value)
-
-
-def test_start_is_possible_once_maps_are_chosen(session, panel):
-    assert not panel.buttons["Start"].isEnabled()
-    assert "Choose two half maps" in panel.notice_label.text()
-    choose_all(session, panel)
-    assert panel.buttons["Start"].isEnabled()
-    assert not panel.buttons["Stop"].isEnabled() and not panel.buttons["Compare"].isEnabled()
-
-
-def test_start_runs_a_logged_command_and_remembers_options(session, panel, run):
-    from chimerax.locscale.settings import settings
-
-    choose_all(session, panel)
-    panel.symmetry_entry.setText("D2")
-    panel.groups["Scaling"].widget.findChildren(type(panel.kind_menu))[0].setCurrentText("soft")
-    panel.buttons["Start"].click()
-    assert "locscale hybrid #1 #2 model #3 sym D2 weight soft" in session.log.text("info")
-    assert model_of(session, "4").name == "half1.mrc LocScale"
-    assert settings(session).weight == "soft"
-    settings(session).weight = "adaptive"
-    panel._refresh()
-    assert panel.buttons["Compare"].isEnabled() and panel.buttons["Re-sharpen"].isEnabled()
-    panel.buttons["Compare"].click()
-    assert model_of(session, "1").display
-
-
-def test_sharpening_again_is_validated_where_that_is_ticked(session, panel, run):
-    choose_all(session, panel)
-    assert not panel.validate_box.isEnabled()
-    panel.buttons["Start"].click()
-    panel._refresh()
-    assert panel.validate_box.isEnabled() and not panel.validate_box.isChecked()
-    panel.buttons["Re-sharpen"].click()
-    assert run("locscale info #4")["parameters"]["validate"] is False
-    panel.validate_box.setChecked(True)
-    panel.buttons["Re-sharpen"].click()
-    assert run("locscale info #4")["parameters"]["validate"] is True
-
-
-def test_full_map_needs_one_menu(session, panel):
-    panel.kind_menu.setCurrentIndex(1)
-    assert panel.map_labels[0].text() == "Full map"
-    assert not panel.map_menus[1].isVisibleTo(panel.tool_window.ui_area)
-    panel.map_menus[0].value = model_of(session, "1")
-    assert panel.logic.command() == "locscale hybrid #1"
-
-
-def test_closed_map_disables_start(session, panel, run):
-    choose_all(session, panel)
-    run("close #2")
-    assert not panel.buttons["Start"].isEnabled()
-
-
-def test_symmetry_that_the_maps_show_is_offered(session, panel, monkeypatch):
-    from chimerax.locscale.panel import logic as logic_module
-    from chimerax_core import process_events
-
-    monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.0)
-    assert not panel.suggestion.isVisibleTo(panel.tool_window.ui_area)
-    choose_all(session, panel)
-
-    def offered():
-        panel._refresh()
-        return panel.suggestion.isVisibleTo(panel.tool_window.ui_area)
-
-    assert process_events(session, offered)
-    assert panel.suggestion.text() == "Use D2"
-    assert "the map looks D2-symmetric" in panel.notice_label.text().replace("The", "the")
-    panel.suggestion.click()
-    assert panel.symmetry_entry.text() == "D2"
-    assert panel.logic.command() == "locscale hybrid #1 #2 model #3 sym D2"
-    assert process_events(session, lambda: not offered())
-
-
-def test_stop_ends_the_run(session, panel, run, fake_core):
-    from chimerax_core import process_events
-
-    choose_all(session, panel)
-    fake_core("hang")
-    job = run(panel.logic.command() + " wait false")
-    assert process_events(session, lambda: job.fraction == 0.5)
-    panel._refresh()
-    assert panel.progress_bar.value() == 500 and panel.buttons["Stop"].isEnabled()
-    panel.buttons["Stop"].click()
-    assert process_events(session, lambda: job.ended)
-    panel._refresh()
-    assert not panel.buttons["Stop"].isEnabled()
-
-
-def test_panel_is_saved_with_the_session(session, panel):
-    choose_all(session, panel)
-    panel.symmetry_entry.setText("D2")
-    state = panel.take_snapshot(session, 0)
-    panel.delete()
-    again = type(panel).restore_snapshot(session, state)
-    try:
-        assert again.logic.command() == "locscale hybrid #1 #2 model #3 sym D2"
-        assert again.symmetry_entry.text() == "D2"
-    finally:
-        again.delete()
-
-
-def test_options_of_the_widgets_have_the_defaults(session, panel):
-    choose_all(session, panel)
-    assert panel.logic.command() == "locscale hybrid #1 #2 model #3"
-
-
-def test_picture_of_the_panel(session, panel, application, run, fake_core, monkeypatch):
-    """Not compared with anything: it is for looking at, and for the help page."""
-    from chimerax_core import process_events
-
-    choose_all(session, panel)
-    panel.symmetry_entry.setText("D2")
-    from chimerax.locscale.panel import logic as logic_module
-
-    monkeypatch.setattr(logic_module, "CHECK_AFTER", 0.0)
-    assert process_events(
-        session, lambda: panel._refresh() or "sharpened" in panel.notice_label.text()
-    )
-    fake_core("hang")
-    job = run(panel.logic.command() + " wait false")
-    assert process_events(session, lambda: job.fraction == 0.5)
-    job.started = time.monotonic() - 42
-    panel._refresh()
-    import doubles
-
-    groups = panel.tool_window.ui_area.findChildren(doubles.CollapsiblePanel)
-    groups[0].toggle_button.setChecked(True)
-    area = panel.tool_window.ui_area
-    area.resize(430, area.sizeHint().height())
-    application.processEvents()
-    PICTURES.mkdir(exist_ok=True)
-    picture = PICTURES / "panel.png"
-    assert area.grab().save(str(picture))
-    assert picture.stat().st_size > 5000
-
-
-def test_class_of_the_panel_is_found_for_session_files(session, panel):
-    from chimerax.locscale import bundle_api
-
-    assert bundle_api.get_class("LocScalePanel") is type(panel)
-    assert bundle_api.get_class("LocScaleResults").__name__ == "LocScaleResults"
-    assert bundle_api.get_class("Other") is None
-
-
-def test_long_text_is_no_markup(session, panel, monkeypatch):
-    from chimerax.locscale.panel.logic import Notice
-
-    monkeypatch.setattr(panel.logic, "notices", lambda: [Notice("warning", "B < 25 & sharp")])
-    panel._refresh()
-    assert "B &lt; 25 &amp; sharp" in panel.notice_label.text()

@@ -261,7 +261,7 @@ def test_table_shows_units_and_escapes_markup(chimerax_session):
     assert "covers 68% of the mask" in rows["model"]
     assert rows["model"] == "7256 atoms, 3140 pseudo-atoms; the model covers 68% of the mask"
     assert rows["gain, median (5 to 95 %)"] == "8.3 Å: 1.53 (1.42 to 1.6)"
-    assert rows["weight"] == "adaptive: by band"
+    assert rows["noise weighting"] == "adaptive"
 
 
 def test_table_without_a_model_says_so(chimerax_session):
@@ -335,11 +335,42 @@ def test_maps_on_request_have_links_that_colour_the_result(chimerax_session):
     ]
     _, *links = _links(
         SimpleNamespace(
-            volume=SimpleNamespace(id_string="4"), files={}, parameters={}, companions=companions
+            volume=SimpleNamespace(id_string="4"),
+            files={},
+            parameters={},
+            companions=companions,
+            record={},
         )
     )
-    assert "color sample #4 map #5.0 palette cyanmaroon" in links[0]
-    assert "colour by local gain at 5.0A" in links[1]
-    assert "colour by local resolution" in links[2]
+    assert "color sample #4 map #5.0 palette cyanmaroon key true" in links[0]
+    assert "color by local gain at 5.0A" in links[1]
+    assert "color by local resolution" in links[2]
     assert "palette 0,#bbbbbb:1,#6495ed:2,#ff8c00" in links[3]
     assert "show #5.4 models" in links[4]
+
+
+def test_report_opens_in_the_help_viewer_and_the_folder_is_text(chimerax_session, tmp_path):
+    """A file: link would replace the whole log, and shows nothing of a folder."""
+    from chimerax.locscale.results.log_text import _links
+
+    report = tmp_path / "my report.html"
+    report.write_text("<p>")
+    kept = SimpleNamespace(
+        volume=SimpleNamespace(id_string="4"),
+        files={"report": str(report), "folder": str(tmp_path), "record": str(tmp_path / "a.json")},
+        parameters={},
+        companions=[],
+        record={},
+    )
+    links = _links(kept)
+    assert f'<a href="cxcmd:open &quot;{report}&quot;">report</a>' in links
+    assert f"files in <code>{tmp_path}</code>" in links
+    assert "file:" not in "".join(links)
+    report.unlink()
+    assert not any(">report<" in link for link in _links(kept))
+
+
+def test_duration_is_in_words(chimerax_session):
+    from chimerax.locscale.results.log_text import _duration
+
+    assert [_duration(seconds) for seconds in (8.4, 65, 600)] == ["8 s", "1 min 5 s", "10 min 0 s"]

@@ -1,4 +1,4 @@
-"""The table of times, with a stand-in for the other program."""
+"""What the benchmarks count and look at; times with a stand-in for the other program."""
 
 import importlib
 import json
@@ -6,7 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from locscale_hybrid.inputs.half_maps import ObservedMaps
+from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.parallel.executors import SerialExecutor
+from locscale_hybrid.parameters import HybridParameters
+from locscale_hybrid.progress import Progress
+from locscale_hybrid.scaling.scale import scale_map
+from locscale_hybrid.scaling.scaling_input import ScalingInput
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -80,6 +89,27 @@ def test_an_error_of_the_other_program_ends_the_table(speed, without_ours, peer,
         speed.peer(peer(code=3), tmp_path)
 
 
+def test_a_measured_cost_replaces_its_own_row_and_keeps_the_others(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    costs = importlib.import_module("costs")
+    monkeypatch.setattr(costs, "TABLES", tmp_path)
+    monkeypatch.setattr(costs, "STORE", tmp_path / "costs.json")
+    old = {"date": "2026-01-01", "commit": "aaa", "cpu": "x", "python": "3.11", "numpy": "2"}
+    row = {"what": "whole run", "atoms": 1000, "processes": 1, "wall_seconds": None, "peak_gib": 1}
+    gain = {"bands": {"10-5 Å": 0.001}}
+    small, large = row | {"case": "s", "box": 96}, row | {"case": "l", "box": 300}
+    costs.keep([large | {"cpu_seconds": 180.0}, small | {"cpu_seconds": 9.0}], gain, old)
+    parts = {"what": "· mask", "case": "s", "cpu_seconds": 1.0}
+    costs.keep([small | {"cpu_seconds": 7.0}, parts], {}, old | {"date": "2026-02-02"})
+    lines = (tmp_path / "costs.md").read_text().splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip(" |").split("|")] for line in lines]
+    assert [(c[0], c[4], c[7]) for c in cells] == [
+        ("96³", "7 s", "2026-02-02"),
+        ("300³", "3.0 min", "2026-01-01"),
+    ]
+    assert "0.001" in (tmp_path / "gain.md").read_text()
+
+
 def test_rows_are_shown_as_one_table(speed):
     cost = {"cpu_seconds": 2.0, "wall_seconds": 130.0, "peak_gib": 0.25}
     lines = speed.shown([speed.row("bands", "a case", cost, 1000.0)]).splitlines()
@@ -120,3 +150,37 @@ def test_an_alarm_counts_as_true_with_its_cause_and_as_false_without(monkeypatch
     assert "hand-inverted" not in counts  # what else a fault causes is no false alarm
     for name in names:
         sys.modules.pop(name, None)
+
+
+def test_findings_of_whole_runs_are_counted_from_their_records(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    alarms = importlib.import_module("false_alarms")
+    found = {"one": [("note", "a")], "two": [("note", "a"), ("warning", "b")], "three": []}
+    for name, codes in found.items():
+        findings = [{"level": level, "code": code, "message": ""} for level, code in codes]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"findings": findings}))
+    lines = alarms.whole_runs(tmp_path).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert cells == [["`b`", "warning", "1", "two"], ["`a`", "note", "2", ""]]
+    for name in ("false_alarms", "simulated", "table"):
+        sys.modules.pop(name, None)
+
+
+def test_the_weight_of_a_band_is_seen_while_a_map_is_scaled(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    seen = importlib.import_module("seen")
+    grid = Grid((56, 56, 56), (1.0, 1.0, 1.0))
+    rng = np.random.default_rng(5)
+    signal, *noise = rng.standard_normal((3, *grid.shape)).astype(np.float32)
+    halves = [Map(signal + part, grid, "half map") for part in noise]
+    average = Map((halves[0].values + halves[1].values) / 2, grid, "average")
+    mask = np.ones(grid.shape, np.float32)
+    given = ScalingInput(
+        ObservedMaps(average, *halves, "halves"), average, mask, 4.0, HybridParameters()
+    )
+    with seen.seen_weight(4.0) as weight:
+        scale_map(given, SerialExecutor(), tmp_path, Progress())
+    whole = weight.whole(grid.shape, 25.0)
+    assert list(weight.values) == [round(25.0 / 4.0)]
+    assert 0 <= whole.min() < whole.max() <= 1
+    sys.modules.pop("seen", None)

@@ -70,7 +70,7 @@ def pipeline(monkeypatch):
 
     module = types.ModuleType("locscale_hybrid.pipeline")
     module.run_hybrid = run_hybrid
-    module.check_only = lambda inputs, parameters, progress: progress.start("checks")
+    module.check_only = lambda inputs, parameters, progress, **_: progress.start("checks")
     monkeypatch.setitem(sys.modules, "locscale_hybrid.pipeline", module)
     module.calls = calls
     return module

@@ -6,7 +6,6 @@ temporary file, no process.
 
 import contextlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,8 @@ import pytest
 from locscale_hybrid.progress import STAGES
 from tests.program import ROOT, Program, children, make_case
 from tests.toy_tasks import ORPHAN_SECONDS, is_alive, wait_until
+
+resource = pytest.importorskip("resource", reason="limits of Unix")
 
 OLD = b"the old output"
 INTERRUPTED = "interrupted; no file is left half written"

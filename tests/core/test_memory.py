@@ -1,7 +1,6 @@
 """Memory: where it runs out a run ends with one sentence, and runs in a row do not take more."""
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.program import RESOLUTION, ROOT, Program, make_case
+
+resource = pytest.importorskip("resource", reason="limits of Unix")
 
 OLD = b"the old output"
 OUTPUTS = ["out.json", "out.mrc", "out_linear.mrc"]

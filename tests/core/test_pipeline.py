@@ -164,6 +164,21 @@ def test_what_changes_nothing_is_said_before_the_work(case):
     assert {"windows-only", "region-beyond"} <= codes
 
 
+def test_check_measures_what_the_run_will_record(case, result):
+    record = json.loads(result.record.read_text())
+    told = []
+    check_only(
+        case.inputs, dataclasses.replace(case.parameters, resolution=None), measured=told.append
+    )
+    (facts,) = told
+    assert facts["resolution"] == pytest.approx(RESOLUTION, rel=0.15)
+    covered = record["hybrid_model"]["model_coverage_of_mask"]
+    assert facts["coverage"] == pytest.approx(covered, abs=0.1), "a run looks at the density too"
+    alone = dataclasses.replace(case.inputs, model=None)
+    check_only(alone, case.parameters, measured=told.append)
+    assert told[1] == {"resolution": RESOLUTION}
+
+
 def test_density_as_weight_is_refused_before_the_work(case):
     inputs = dataclasses.replace(case.inputs, weight_map=case.inputs.half_map_1)
     with pytest.raises(InputError, match=r"weight half1.mrc runs from -.*; a weight runs from 0"):

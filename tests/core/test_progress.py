@@ -1,10 +1,13 @@
 """Progress is one fraction that never falls."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from locscale_hybrid.errors import Cancelled
 from locscale_hybrid.findings import Finding
-from locscale_hybrid.progress import _WEIGHTS, STAGES, Progress
+from locscale_hybrid.progress import _WEIGHTS, STAGES, Progress, peak_memory_gib
 
 
 class Recorder:
@@ -64,3 +67,23 @@ def test_findings_are_passed_on():
 def test_a_stop_request_ends_the_run():
     with pytest.raises(Cancelled, match="stopped; nothing has been written"):
         Progress(stop_requested=lambda: True).start("checks")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="compares with what Unix says")
+def test_peak_memory_is_what_the_system_says():
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    assert peak_memory_gib() == pytest.approx(peak / 2**30, rel=0.01)
+
+
+def test_peak_memory_on_windows_is_that_of_the_working_set(monkeypatch):
+    """With a fake: no Windows is here."""
+    import psutil
+
+    told = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=3 * 2**29))
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(psutil, "Process", lambda: told)
+    assert peak_memory_gib() == 1.5

@@ -15,6 +15,7 @@ MAP_ENDINGS = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")
 _TAILS = {
     "linear": (),
     "model": (),
+    "scores": (),
     "halves": ("sharpened_half1", "sharpened_half2"),
     "gain": ("gain_100.0A",),
 }  # the longest name of a band
@@ -71,6 +72,11 @@ class OutputPaths:
         return self.named(".json")
 
     @property
+    def scores(self) -> Path:
+        """The table of the scores of residues."""
+        return self.named("_scores.csv")
+
+    @property
     def kept_model(self) -> Path | None:
         """The hybrid model in the processing folder."""
         return (
@@ -106,6 +112,7 @@ class OutputPaths:
             self.record,
             *map(self.extra_map, kinds),
             *([self.named("_model.cif")] if "model" in asked else []),
+            *([self.scores] if "scores" in asked else []),
             *([self.named("_report.html")] if self.report else []),
         ]
 

@@ -29,6 +29,8 @@ OUTPUTS = (
     "mask",
     "reference",
     "model",
+    "difference",
+    "scores",
 )
 # What numbers may be, by field of `HybridParameters`: name, lowest, highest, unit.
 RANGES = {
@@ -157,7 +159,7 @@ class HybridParameters:
     weight : {adaptive, smooth, soft, fdr, none, file}, default adaptive
         Choose how noise is weighted down in the display map: "adaptive" by band (half maps only),
         "smooth" by local signal, "soft" by voxel, "fdr" by the mask, "none" not at all, or a map
-        file with the weight. Change it when you compare display maps; the linear map stays the same.
+        file with the weight. Change it when you compare display maps.
     noise_weight : bool, default True
         Weight each band by its signal in the half maps. Turn it off only to compare with LocScale
         of 2017, because that gain amplifies noise.
@@ -178,7 +180,7 @@ class HybridParameters:
         what depends on chance.
     outputs : set of str, default: none
         Write further maps: linear, halves, localB, gain, resolution, provenance, mask, reference,
-        model. Use it if you want to know why a region looks as it does.
+        model, difference, scores. Use it if you want to know why a region looks as it does.
     reseed_check : bool, default False
         Repeat the run with another seed and report how much the map changes. Use it before you
         interpret a weak feature.

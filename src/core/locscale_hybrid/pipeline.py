@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .comparison.compare import COMPARED, Comparison, compare, nothing_to_compare
 from .completion.both_halves import PlacedPair, place_both
 from .completion.completion import (
     Completion,
@@ -21,7 +22,7 @@ from .inputs.checks import check_inputs, check_resolution
 from .inputs.reading import RunInput, read_run_input
 from .maps.grid import FloatArray, Map
 from .maps.subvolume import Box, box_of, require_density, soft_box, within
-from .masking.coverage import MaskResult, coverage, first_mask, mask_findings
+from .masking.coverage import MaskResult, coverage, first_mask, outlook
 from .masking.mask import Mask
 from .masking.resolution import Resolution, find_resolution
 from .model.hybrid_model import HybridModel
@@ -123,6 +124,7 @@ def run_hybrid(
         with run.stage("scaling"):
             scaled = run.scaled(given, reference, mask, resolution, workers, folder)
             reseeded = run.reseeded(completion, given, mask, resolution, scaled, workers, folder)
+            compared = run.compared(completion, given, hybrid, reference, mask, scaled)
             del completion
             given = given.without_halves()
         with run.stage("output"):
@@ -158,6 +160,7 @@ def run_hybrid(
                 amplitudes,
                 reseeded,
                 run.update,
+                compared,
             )
             written = write_output(facts, given, reference)
         return HybridResult(
@@ -166,9 +169,21 @@ def run_hybrid(
 
 
 def check_only(
-    inputs: HybridInputs, parameters: HybridParameters, progress: Progress | None = None
+    inputs: HybridInputs,
+    parameters: HybridParameters,
+    progress: Progress | None = None,
+    *,
+    measured: Callable[[Mapping[str, float]], None] | None = None,
 ) -> list[Finding]:
     """The checks of a run alone, in seconds; nothing is written.
+
+    Parameters
+    ----------
+    inputs : HybridInputs
+    parameters : HybridParameters
+    progress : Progress, optional
+    measured : callable, optional
+        Called with the resolution in Å and the share of the mask that the model reaches.
 
     Raises
     ------
@@ -180,7 +195,10 @@ def check_only(
     with fft_share(1), run.stage("checks"):
         given = read_run_input(inputs, parameters)
         run.check(inputs, given, suggest=True)
-        run.note(mask_findings(given, parameters))
+        expected = outlook(given, parameters, measure=measured is not None)
+        run.note(expected.findings)
+    if measured is not None:
+        measured(expected.facts())
     return list(run.progress.findings)
 
 
@@ -492,6 +510,34 @@ class _Run:
             folder,
             self.progress,
         )
+
+    def compared(
+        self,
+        completion: Completion,
+        given: RunInput,
+        hybrid: HybridModel,
+        reference: Map,
+        mask: Mask,
+        scaled: ScaledMaps,
+    ) -> Comparison:
+        """The model compared with the map, where that is asked for."""
+        asked = self.parameters.outputs.intersection(COMPARED)
+        if asked and hybrid.source is None:
+            self.note([nothing_to_compare()])
+            return Comparison()
+        grid = given.observed.average.grid
+        result = compare(
+            asked,
+            completion.data,
+            hybrid,
+            reference,
+            self.looked_at(given, mask),
+            scaled,
+            window=window_edge(grid, self.parameters),
+            symmetry=given.group,
+        )
+        self.note(result.findings)
+        return result
 
     def reseeded(
         self,

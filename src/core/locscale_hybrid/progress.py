@@ -148,10 +148,12 @@ def cpu_seconds() -> float:
 
 
 def peak_memory_gib() -> float:
-    """Peak resident memory of this process in GiB; 0 on systems without `resource`."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return 0.0
+    """Peak resident memory of this process in GiB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**30
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -29,7 +29,7 @@ from .interrupt import EXIT_CODE, Interruption
 from .job_file import Job
 from .options import build_parser, in_long_spelling, spellings
 from .request import Request, given_options, request_of
-from .screen import Lines, Screen, duration, open_streams, screen_for
+from .screen import JsonLines, Lines, Screen, duration, open_streams, screen_for
 
 _FAILED = StageError.exit_code
 
@@ -199,7 +199,7 @@ def _start(
     if request.job.action == "check":
         from ..pipeline import check_only
 
-        check_only(request.job.inputs, request.job.parameters, progress)
+        check_only(request.job.inputs, request.job.parameters, progress, measured=_facts_to(screen))
     else:
         _run(
             request.job,
@@ -208,6 +208,13 @@ def _start(
             interruption,
             functools.partial(_executor, request, world, progress.found),
         )
+
+
+def _facts_to(screen: Screen) -> Callable[[Mapping[str, float]], None] | None:
+    """Return what tells a program that reads along what was measured; None for a person."""
+    if not isinstance(screen, JsonLines):
+        return None
+    return lambda facts: screen.event("facts", **facts)
 
 
 def _run(

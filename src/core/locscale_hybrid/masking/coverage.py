@@ -45,8 +45,38 @@ def coverage(
     return near, check_coverage(name, len(positions), mask.volume, near, completed=completed)
 
 
-def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding]:
-    """Report what a run would say of its mask, of the resolution of one map and of the coverage.
+@dataclass(frozen=True)
+class Outlook:
+    """What the checks know of a run before it starts.
+
+    Parameters
+    ----------
+    findings : tuple of Finding
+    resolution : float or None
+        Å; None if it was not measured.
+    coverage : float or None
+        Share of the mask that the model and its symmetry copies reach; None without a model.
+    """
+
+    findings: tuple[Finding, ...]
+    resolution: float | None = None
+    coverage: float | None = None
+
+    def facts(self) -> dict[str, float]:
+        """Return what was measured, by name."""
+        known = {"resolution": self.resolution, "coverage": self.coverage}
+        return {name: round(value, 4) for name, value in known.items() if value is not None}
+
+
+def outlook(given: RunInput, parameters: HybridParameters, *, measure: bool = False) -> Outlook:
+    """Report what a run would say of its mask, of the resolution and of the coverage.
+
+    Parameters
+    ----------
+    given : RunInput
+    parameters : HybridParameters
+    measure : bool
+        Measure the resolution of half maps inside the mask, too.
 
     Raises
     ------
@@ -54,16 +84,19 @@ def mask_findings(given: RunInput, parameters: HybridParameters) -> list[Finding
         As of `first_mask`.
     """
     mask = first_mask(given, parameters)
-    findings = list(mask.findings)
-    if given.observed.kind != "halves":
-        findings += find_resolution(
+    findings, d_min = list(mask.findings), parameters.resolution
+    is_single = given.observed.kind != "halves"
+    if is_single or (measure and d_min is None):
+        found = find_resolution(
             given.observed, asked=parameters.resolution, mask=mask.soft, model=given.model
-        ).findings
+        )
+        d_min = found.d_min
+        findings += found.findings if is_single else ()
     if given.model is None:
-        return findings
+        return Outlook(tuple(findings), d_min)
     atoms = complete_assembly(given.model, given.group, grid=given.observed.average.grid).positions
-    _, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
-    return [*findings, *told]
+    near, told = coverage(given.model.name, mask, atoms, completed=parameters.complete_model)
+    return Outlook((*findings, *told), d_min, near)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,15 @@
 
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from .._version import __version__
+from ..comparison.compare import Comparison, peaks_text
+from ..comparison.peaks import LEVEL
 from ..completion.update import Update
 from ..files.json_objects import PROGRAM, RECORD_SCHEMA
 from ..findings import Finding
@@ -65,6 +67,8 @@ class RunFacts:
         None where the change with the seed was not measured.
     update : Update, optional
         None for a full run.
+    comparison : Comparison
+        Of the model with the map, as far as it was asked for.
     """
 
     inputs: HybridInputs
@@ -85,6 +89,7 @@ class RunFacts:
     amplitudes: AmplitudeCurves
     reseeded: SeedChange | None
     update: Update | None = None
+    comparison: Comparison = field(default_factory=Comparison)
 
 
 def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
@@ -122,6 +127,8 @@ def build_record(facts: RunFacts, digests: Mapping[str, str]) -> dict[str, Any]:
         "scaling": _scaling(facts.scaled),
         "amplitudes": _amplitudes(facts.amplitudes),
         "reseed_check": _reseeded(facts.reseeded),
+        "difference_map": _difference(facts.comparison),
+        "scores": None if facts.comparison.scores is None else facts.comparison.scores.as_columns(),
         "symmetry": {
             "point_group": facts.parameters.point_group,
             "least_correlation_of_output": facts.symmetry_correlation,
@@ -161,6 +168,7 @@ def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
                 f"its images {facts.symmetry_correlation:.4f} or more",
             )
         )
+    lines += _comparison_lines(facts.comparison)
     if facts.reseeded is not None:
         lines.append(
             (
@@ -168,6 +176,17 @@ def summary_of(facts: RunFacts) -> list[tuple[str, str]]:
                 f"changes the output by {facts.reseeded.rms_over_sd:.2%} of its sd inside the mask",
             )
         )
+    return lines
+
+
+def _comparison_lines(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return the strongest peak of the difference map, and the mean scores."""
+    lines = []
+    if comparison.difference is not None:
+        lines.append(("difference map", peaks_text(comparison.peaks)))
+    if comparison.scores is not None:
+        before, after = (comparison.scores.means[name] for name in ("q_before", "q"))
+        lines.append(("Q-score", f"mean {before:.2f} before and {after:.2f} after sharpening"))
     return lines
 
 
@@ -317,6 +336,17 @@ def _reseeded(change: SeedChange | None) -> dict[str, float] | None:
     return (
         None if change is None else {"seed": change.seed, "rms_change_over_sd": change.rms_over_sd}
     )
+
+
+def _difference(comparison: Comparison) -> dict[str, Any] | None:
+    """Return the peaks of the difference map."""
+    if comparison.difference is None:
+        return None
+    return {
+        "sd_of": "noise" if comparison.difference.from_halves else "map",
+        "level_sd": LEVEL,
+        "peaks": [peak.as_dict() for peak in comparison.peaks],
+    }
 
 
 def _curve(curve: FscCurve) -> dict[str, list[float]]:

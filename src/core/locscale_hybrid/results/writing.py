@@ -31,6 +31,7 @@ _MEANINGS = {
     "resolution": "local resolution, A; 0 where none was estimated",
     "provenance": "source of the reference: 1 model, 2 pseudo-atoms, 0 neither",
     "mask": "mask that bounded the work, 0 to 1",
+    "difference": "map minus model, in standard deviations",
     "reference": "reference: density of the hybrid model, not of the data",
 }
 
@@ -93,6 +94,8 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
     files = {name: outputs.extra_map(name) for name in extra}
     if "model" in facts.parameters.outputs:
         files["model"] = outputs.named("_model.cif")
+    if facts.comparison.scores is not None:
+        files["scores"] = outputs.scores
     if outputs.report:
         files["report"] = outputs.named("_report.html")
     with all_or_none([*files.values(), outputs.linear, outputs.map, outputs.record]):
@@ -105,6 +108,9 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
                 grid=given.observed.average.grid,
                 provenance={"version": __version__, "resolution": facts.resolution.d_min},
             )
+        if facts.comparison.scores is not None:
+            with replacing(files["scores"]) as stream:
+                stream.write(facts.comparison.scores.as_csv().encode())
         for name, path, volume in (
             ("linear", outputs.linear, facts.scaled.linear),
             ("map", outputs.map, facts.scaled.output),
@@ -174,6 +180,8 @@ def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
         maps["mask"] = Map(facts.mask.soft, facts.mask.grid, "mask")
     if "reference" in asked:
         maps["reference"] = reference
+    if facts.comparison.difference is not None:
+        maps["difference"] = facts.comparison.difference.map
     if {"localB", "provenance"} & asked:
         from .report.build import local_b_map, provenance_map
     if "localB" in asked:

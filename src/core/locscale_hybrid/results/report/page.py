@@ -11,6 +11,7 @@ from typing import Any
 
 from ...files.atomic import replacing
 from .charts import Figure, charts_of
+from .comparison import peaks_table, scores_section
 from .style import STYLE
 from .text import caveats, deeds, table_rows, timing_rows
 
@@ -39,6 +40,14 @@ def report_page(record: Mapping[str, Any], slices: str = "") -> str:
         _section("Numbers", _facts(table_rows(record))),
         _section("Curves", _figures(charts_of(record))),
         _section("Sections", slices) if slices else "",
+        *(
+            _section(title, content)
+            for title, content in (
+                ("Difference map", peaks_table(record)),
+                ("Scores of residues", scores_section(record)),
+            )
+            if content
+        ),
         _section("To be careful about", _list(caveats(record))),
         _section("To repeat this run", _command(record)),
         _section("Files and versions", _files(record)),

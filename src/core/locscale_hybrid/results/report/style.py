@@ -33,6 +33,8 @@ border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 .facts th{font-weight:500;color:var(--soft);white-space:nowrap;width:1%;padding-right:1.4rem}
 .facts .number{text-align:right;padding-left:1.2rem;width:6rem}
 .facts tr.sum td,.facts tr.sum th{font-weight:600;color:var(--text);border-bottom:0}
+.residues{display:block;width:auto;max-width:100%;height:auto;margin:.4rem 0}
+.residues a:hover rect{fill:var(--line);fill-opacity:.6}
 .columns{display:grid;grid-template-columns:1fr;gap:0 3rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1.8rem 2.2rem;
 margin-top:1rem}
