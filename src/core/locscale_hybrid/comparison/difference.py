@@ -19,7 +19,7 @@ from ..model.hybrid_model import HybridModel
 from ..refinement.likelihood import RefinementData, evaluate
 from ..refinement.setup import scatterers_of
 from ..scaling.band_filter import BandFilter, grid_of_box, number_of_bands, work_box
-from ..scaling.band_tasks import BandOptions, BandWork
+from ..scaling.band_tasks import BandOptions, BandPlan, BandWork
 from ..scaling.gains import GainRules, number_of_low_bands
 from ..scaling.local_power import LocalAverage
 from ..symmetry.operators import Symmetry, average_map
@@ -144,7 +144,7 @@ def _band_work(
     local = LocalAverage(grid.shape, grid.voxel_size, options.sigma, _BLOCK)
     within = local.block_mean(inside_mask(mask[box]).astype(np.float32))
     powers = np.zeros((n_bands, 3, *local.coarse_shape), dtype=np.float32)
-    return BandWork(bands, options, within, coefficients, {"powers": powers})
+    return BandPlan(bands, options, within, coefficients).work({"powers": powers})
 
 
 def _sharpened(
