@@ -99,19 +99,24 @@ def tell_table(kind, code, *messages, place=""):
 
 def tell_of_messages():
     """From now on every InputError and every Finding of this process is told."""
+    from locscale_hybrid.cli.words import COMMAND_LINE
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.findings import Finding
 
+    raised = InputError.__init__
+
+    @functools.wraps(raised)
     def refused(self, *arguments):
-        Exception.__init__(self, *arguments)
-        tell_table("input", self.exit_code, str(self), place=_place())
+        raised(self, *arguments)
+        message = self.worded(COMMAND_LINE)
+        tell_table("input", self.exit_code, message, place=_place())
 
     found = Finding.__init__
 
     @functools.wraps(found)
     def noticed(self, *arguments, **keywords):
         found(self, *arguments, **keywords)
-        tell_table(self.level, self.code, self.message, place=_place())
+        tell_table(self.level, self.code, self.worded(COMMAND_LINE), place=_place())
 
     InputError.__init__ = refused
     Finding.__init__ = noticed

@@ -27,7 +27,8 @@ from chimerax.map import MapRegionArg
 
 from locscale_hybrid.parameters import OUTPUTS, RANGES, REFINERS, SCALINGS, TAPERS
 
-from ..keywords import ALIASES, ALL, in_command_words, python_name
+from ..keywords import ALIASES, ALL, python_name
+from ..words import message_of
 from . import start as run
 from .selection import with_one_spelling
 from .specifiers import InputMapsArg, ModelAtomsArg, OneMapArg, ResultArg, WeightArg, ZoneArg
@@ -57,7 +58,7 @@ class PointGroupArg(StringArg):
         try:
             parse_point_group(symbol)
         except InputError as error:
-            raise AnnotationError(str(error)) from None
+            raise AnnotationError(message_of(error)) from None
         return symbol, used, rest
 
 
@@ -76,7 +77,7 @@ class ProcessesArg(Annotation):
         try:
             require_processes(number)
         except InputError as error:
-            raise UserError(in_command_words(str(error))) from None
+            raise UserError(message_of(error)) from None
         return number, used, rest
 
 

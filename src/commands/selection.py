@@ -18,6 +18,7 @@ from ..scene.frames import frame_of, map_label
 from ..scene.handover import hand_over
 from ..scene.mmcif import by_structure
 from ..scene.region import chosen_region
+from ..words import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,7 +263,7 @@ def parameters_of(keywords: Keywords, earlier: ResultRecord | None, chosen: Chos
         parse_point_group(values.get("point_group", "C1"))
         return HybridParameters.from_dict(values).as_dict()
     except InputError as error:
-        raise UserError(str(error)) from None
+        raise UserError(message_of(error)) from None
 
 
 def record_to_update(session: Session, volume: Volume | None) -> ResultRecord | None:

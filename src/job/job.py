@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from chimerax.core.errors import UserError
 from chimerax.core.tasks import Task
 
-from ..keywords import in_command_words
+from ..words import message_of
 from .child import Child, describe_end
 from .request import Outcome, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from locscale_hybrid.errors import LocScaleError
 
     from ..session_types import Finding, Json, Session
 
@@ -176,7 +178,7 @@ class LocScaleJob(Task):
         from locscale_hybrid.errors import LocScaleError
 
         if isinstance(error, LocScaleError):
-            return UserError(self._reworded(str(error)))
+            return UserError(self._worded(error))
         return error
 
     def _work(self) -> Outcome:
@@ -259,19 +261,19 @@ class LocScaleJob(Task):
         elif kind == "facts":
             self.facts.update(event)
         elif kind == "finding" and event.get("code") not in _NO_USE:
-            event["message"] = self._reworded(event.get("message", ""))
+            event["message"] = self._worded(event)
             outcome.findings.append(event)
             self._post(self._log_finding, event)
         elif kind == "result":
             outcome.result = event
         elif kind == "error":
             self.failure = {name: event[name] for name in ("code", "remedies") if name in event}
-            raise UserError(self._reworded(event.get("message", "the calculation failed")))
+            raise UserError(self._worded(event) or "the calculation failed")
 
-    def _reworded(self, message: str) -> str:
-        """Word a message of the core in terms of the command."""
-        return in_command_words(
-            message,
+    def _worded(self, found: LocScaleError | Json) -> str:
+        """Word an error or a finding of the core in terms of the command."""
+        return message_of(
+            found,
             str(self.request.folder.inputs),
             [source.frame.spec for source in self.request.handover.maps],
         )

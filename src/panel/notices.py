@@ -6,6 +6,7 @@ import numpy as np
 from chimerax.core.errors import UserError
 
 from ..scene.frames import frame_of, map_label, require_same_grid
+from ..words import message_of
 from .options import OPTION_OF_PARAMETER
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
@@ -135,9 +136,8 @@ def _symmetry_problem(symbol):
     try:
         parse_point_group(symbol.strip() or "C1")
     except InputError as error:
-        return [
-            Notice(PROBLEM, sentence(str(error)), (Action("Use C1", choose=(("symmetry", "C1"),)),))
-        ]
+        message = sentence(message_of(error))
+        return [Notice(PROBLEM, message, (Action("Use C1", choose=(("symmetry", "C1"),)),))]
     return []
 
 

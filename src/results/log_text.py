@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..words import message_of
 from .kinds import kind_of
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def record_html(kept: ResultRecord, *, findings: bool = True) -> str:
 
 def _finding(finding: Finding) -> str:
     """Format one finding as markup."""
-    return (
-        f"<i>{escape(str(finding.get('level', '')))}</i>: {escape(str(finding.get('message', '')))}"
-    )
+    return f"<i>{escape(str(finding.get('level', '')))}</i>: {escape(message_of(finding))}"
 
 
 def table_rows(record: Json) -> list[tuple[str, str]]:

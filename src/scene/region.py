@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from chimerax.core.errors import UserError
 
+from ..words import message_of
 from .frames import frame_of
 
 if TYPE_CHECKING:
@@ -96,4 +97,4 @@ def _require_voxels(corners: Corners, frame: MapFrame) -> None:
     try:
         box_of(corners, Grid(frame.size[::-1], frame.step, frame.origin))
     except InputError as error:
-        raise UserError(f"{error} (the map is {frame.name})") from None
+        raise UserError(f"{message_of(error)} (the map is {frame.name})") from None

@@ -26,14 +26,22 @@ def main():
         event="finding",
         level="warning",
         code="sharpened-input",
-        message="#1 half1.mrc looks sharpened: its Wilson B is 11 Å² between 10 and 3.4 Å; give "
-        "unsharpened half maps",
+        fact="#1 half1.mrc looks sharpened: its Wilson B is 11 Å² between 10 and 3.4 Å",
+        remedies=[{"action": "give", "name": "half_maps", "text": "unsharpened half maps"}],
     )
     say(
         event="finding",
         level="note",
         code="estimated-resolution",
-        message="the resolution is an estimate, 3.4 Å; give it with -res if it is known",
+        fact="the resolution is an estimate, 3.4 Å",
+        remedies=[
+            {
+                "action": "give",
+                "name": "resolution",
+                "text": "the resolution",
+                "when": "if you know it",
+            }
+        ],
     )
     say(
         event="finding",
@@ -48,7 +56,8 @@ def main():
                 event="finding",
                 level="note",
                 code="symmetry-suggested",
-                message="the map looks D2-symmetric about voxel (14, 12, 10)",
+                fact="the map looks D2-symmetric about voxel (14, 12, 10)",
+                remedies=[],
                 values={"point_group": "D2", "correlation": 0.97},
             )
         return 0
@@ -56,7 +65,8 @@ def main():
     say(event="progress", fraction=0.5)
     if behaviour == "refuse":
         path = next(iter(job["inputs"].values()))
-        say(event="error", code="input", message=f"{path} is constant; choose another -ma")
+        remedy = {"action": "give", "name": "mask", "text": "another mask"}
+        say(event="error", code="input", fact=f"{path} is constant", remedies=[remedy])
         return 2
     if behaviour == "raise":
         raise RuntimeError("something broke")

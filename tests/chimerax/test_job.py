@@ -24,12 +24,15 @@ def test_waiting_run_returns_the_volume(session, run, opened):
 def test_finding_is_logged_in_the_words_of_the_command(session, run, opened):
     run("locscale hybrid #1 #2")
     assert "its Wilson B is 11 Å² between 10 and 3.4 Å" in session.log.text("warning")
-    assert "give it with the keyword resolution if it is known" in session.log.text("info")
+    assert "Give the resolution (keyword resolution) if you know it." in session.log.text("info")
 
 
 def test_message_names_maps_by_number_and_keywords_by_name(refused, opened, fake_core):
     fake_core("refuse")
-    assert refused("locscale hybrid #1 #2") == "#1 half1.mrc is constant; choose another mask"
+    assert (
+        refused("locscale hybrid #1 #2")
+        == "#1 half1.mrc is constant. Give another mask (keyword mask)."
+    )
 
 
 def test_crash_of_the_core_is_one_readable_error(refused, opened, fake_core, tmp_path):
@@ -199,12 +202,13 @@ def test_full_disk_while_writing_the_maps_is_an_error_of_the_core(
     from chimerax.locscale.scene import handover
 
     from locscale_hybrid.errors import InputError
+    from locscale_hybrid.remedies import do, give
 
     def fail(*arguments):
-        raise InputError("half.mrc cannot be written: No space left on device; make room or -o")
+        raise InputError("half.mrc cannot be written", do("make room"), give("output"))
 
     monkeypatch.setattr(handover, "_write_map", fail)
     assert refused("locscale hybrid #1 #2") == (
-        "half.mrc cannot be written: No space left on device; make room or the keyword saveTo"
+        "half.mrc cannot be written. Make room, or give another output name (keyword saveTo)."
     )
     assert not folders_left(tmp_path)

@@ -25,7 +25,7 @@ def test_map_of_density_is_no_weight(refused, run, opened):
 
 def test_opposed_halves_are_mended_by_a_command(refused, run, opened):
     run("volume scale #2 factor -1")
-    assert "inverted: type volume scale #4 factor -1 if it is that one, and give the new map " in (
+    assert "inverted. Type volume scale #4 factor -1 if it is that one, and give the new map." in (
         refused("locscale check #1 #4")
     )
     run("volume scale #4 factor -1")
@@ -35,7 +35,7 @@ def test_opposed_halves_are_mended_by_a_command(refused, run, opened):
 def test_inverted_contrast_is_mended_by_a_command(refused, run, opened):
     run("volume scale #1 #2 factor -1")
     text = refused("locscale check #4 #5 model #3 sym D2")
-    assert text.endswith("; type volume scale #4 #5 factor -1, and give the new maps")
+    assert text.endswith(". Type volume scale #4 #5 factor -1, and give the new maps.")
     run("volume scale #4 #5 factor -1")
     assert run("locscale check #6 #7 model #3 sym D2") == []
 
@@ -47,8 +47,8 @@ def test_hand_is_mended_by_a_command(run, opened):
         for found in run("locscale check #4 #5 model #3")
         if found["code"] == "hand-inverted"
     ]
-    assert "; type volume flip #4 #5 axis" in said[0] and said[0].endswith("give the new maps")
-    command = said[0].split("type ")[1].split(",")[0]
+    assert ". Type volume flip #4 #5 axis" in said[0] and said[0].endswith("give the new maps.")
+    command = said[0].split("Type ")[1].split(",")[0]
     run(command)
     assert "hand-inverted" not in [found["code"] for found in run("locscale check #6 #7 model #3")]
 
@@ -59,8 +59,8 @@ def test_servalcat_is_installed_by_a_command_of_chimerax(refused, opened):
     if importlib.util.find_spec("servalcat"):
         pytest.skip("it is installed")
     assert refused("locscale hybrid #1 #2 model #3 refiner servalcat") == (
-        "servalcat is not installed in ChimeraX's Python: type pip install servalcat in the "
-        "command line of ChimeraX, or leave out refiner servalcat"
+        "servalcat is not installed. Type pip install servalcat in the command line of ChimeraX, "
+        "or use refiner own."
     )
 
 
@@ -71,8 +71,8 @@ def test_what_has_no_effect_is_told(session, run, opened):
     )
     told = session.log.text("info")
     assert (
-        "stride 3 and taper hann without effect: the map is scaled by bands, and only windows "
-        "have that; give scaling windows too, or leave it out"
+        "stride 3 and taper hann have no effect, because the map is scaled by bands and not by "
+        "windows. Use scaling windows, leave out stride, or leave out taper."
     ) in told
-    assert "validate without effect: it is for an update" in told
+    assert "Leave out validate." in told
     assert "x 13 to 61.1, y 13 to 61.1, z 13 to 61.1 Å" in told

@@ -24,13 +24,13 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     assert number["kept"] > 0 and number["added"] > 0
     assert record["adp"]["refined_on_half_map_1"] is None
     said = " ".join(session.log.text("info").split())
-    assert "mask: taken over from the earlier run, since nothing" in said
-    assert "an update of the earlier result: of its pseudo-atoms" in said
+    assert "mask: taken from the earlier run, because nothing" in said
+    assert "an update: of the earlier pseudo-atoms" in said
     assert (
         "In a shell, as a full run, for only this session holds what the update started from, "
         "and once the edited model is saved: "
     ) in said
-    assert "half map 2 has not judged this hybrid model" in said
+    assert "was not cross-validated against half map 2. Use validate true to validate it." in said
     assert "not validated again; of the earlier hybrid model" in said
 
     run("delete #3/A:1")
@@ -46,10 +46,7 @@ def test_update_starts_from_the_hybrid_model_and_says_what_is_not_validated(sess
     run("locscale hybrid update #4 processes 1 seed 2")
     record = run("locscale info #4")
     assert record["update"] is None and record["parameters"]["validate"] is False
-    assert (
-        "the hybrid model is made anew, not as an update of the earlier result: the seed was 1 "
-        "and is 2"
-    ) in session.log.text("info")
+    assert (", because the seed was 1 and is 2") in session.log.text("info")
 
 
 def values_of(volume):
@@ -98,12 +95,11 @@ def test_the_same_model_opened_again_is_no_change_and_is_followed_from_then_on(
 def test_change_of_the_scaling_alone_is_no_full_run(session, run, result):
     run("locscale hybrid update #4 window 30")
     said = session.log.text("info")
-    assert "an update of the earlier result with the same model: the hybrid model is that" in said
-    assert "full run" not in said and "made anew" not in said and "adp:" not in said
+    assert "an update with the same model: the hybrid model of the earlier run is used" in said
+    assert "full run" not in said and "built from the start" not in said and "adp:" not in said
     run("locscale hybrid update #4 resolution 5")
     assert (
-        "the hybrid model is made anew, not as an update of the earlier result: the resolution "
-        "was the one found in the maps and is 5 Å"
+        ", because the resolution was the one found in the maps and is 5 Å"
     ) in session.log.text("info")
 
 

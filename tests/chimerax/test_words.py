@@ -1,4 +1,4 @@
-"""Keywords, options of the command line, and messages: one table for all three."""
+"""Keywords, messages in the words of ChimeraX, and the table of a result."""
 
 from types import SimpleNamespace
 
@@ -12,193 +12,58 @@ def words(chimerax_session):
     return keywords
 
 
-def test_message_of_the_core_is_worded_for_chimerax(words):
-    text = words.in_command_words(
-        "/tmp/x/inputs/#1 half 1.mrc looks masked; give -ma, or -mres 4 (see --weight), not -x",
-        "/tmp/x/inputs",
+@pytest.fixture(scope="module")
+def messages(chimerax_session):
+    from chimerax.locscale import words
+
+    return words
+
+
+def test_finding_of_the_child_is_worded_for_chimerax(messages):
+    """Input files go by the names that they have in ChimeraX."""
+    from locscale_hybrid.findings import Finding
+    from locscale_hybrid.remedies import give
+
+    remedy = give("mask", "a mask of the particle")
+    event = Finding(
+        "x", "note", "/tmp/x/inputs/#1 half 1.mrc looks masked", {}, (remedy,)
+    ).as_dict()
+    assert messages.message_of(event, "/tmp/x/inputs") == (
+        "#1 half 1.mrc looks masked. Give a mask of the particle (keyword mask)."
     )
-    assert text == (
-        "#1 half 1.mrc looks masked; give mask, or modelResolution 4 (see weight), not -x"
+
+
+def test_error_of_the_core_is_worded_for_chimerax(messages):
+    from locscale_hybrid.errors import InputError
+    from locscale_hybrid.remedies import install, leave_out
+
+    error = InputError("servalcat is missing", install("servalcat"), leave_out("monomer_library"))
+    assert messages.message_of(error) == (
+        "servalcat is missing. Type pip install servalcat in the command line of ChimeraX, or "
+        "leave out refineCoordinates."
+    )
+
+
+def test_finding_of_an_older_session_keeps_its_message(messages):
+    assert messages.message_of({"level": "note", "message": "the mask is small"}) == (
+        "the mask is small"
     )
 
 
 @pytest.mark.parametrize(
-    "said, meant",
+    "maps, remedy, meant",
     [
-        (
-            "adaptive needs two half maps; give them with -hm",
-            "adaptive needs two half maps; give two half maps",
-        ),
-        ("give it with -res if it is known", "give it with the keyword resolution if it is known"),
-        ("give half maps, or a mask with -ma", "give half maps, or a mask with the keyword mask"),
-        ("run with --refiner own", "run with refiner own"),
-        (
-            "give the voxel size with --apix if the header is wrong",
-            "give the voxel size with the command volume voxelSize if the header is wrong",
-        ),
-        (
-            "set TMPDIR to a folder with room, or name one with -op",
-            "set TMPDIR to a folder with room and start ChimeraX again",
-        ),
-        (
-            "mask: taken from /tmp/a b/stages/mask-1.npz, since nothing that it depends on has changed",
-            "mask: taken over from the earlier run, since nothing that it depends on has changed",
-        ),
-        (
-            "an update of half1_LocScale.json: of its pseudo-atoms 3 stay",
-            "an update of the earlier result: of its pseudo-atoms 3 stay",
-        ),
-        (
-            "the map looks D2-symmetric: give D2 as the point group if it was reconstructed with it",
-            "the map looks D2-symmetric: give sym D2 if it was reconstructed with it",
-        ),
-        (
-            "half map 2 has not judged it, --validate makes it do so",
-            "half map 2 has not judged it, validate true makes it do so",
-        ),
-        (
-            "the rest is scaled by the global curve alone; fill it with --complete_model, or give a mask",
-            "the rest is scaled by the global curve alone; fill it with completeModel true, or give a "
-            "mask",
-        ),
-        (
-            "servalcat is not installed in this Python: pip install servalcat, or leave out --refiner "
-            "servalcat",
-            "servalcat is not installed in ChimeraX's Python: type pip install servalcat in the command "
-            "line of ChimeraX, or leave out refiner servalcat",
-        ),
-        (
-            "1000 processes are too many for 2 cores: at most 8 are started; give fewer with -np, or "
-            "leave it out to use all cores",
-            "1000 processes are too many for 2 cores: at most 8 are started; give fewer with the keyword "
-            "processes, or leave it out to use all cores",
-        ),
-        (
-            "it does not see /tmp/x: give a folder that all hosts share with -op",
-            "it does not see /tmp/x: set TMPDIR to a folder that all hosts share and start ChimeraX "
-            "again",
-        ),
-        (
-            "--stride 3 and --taper hann without effect: give --scaling windows too",
-            "stride 3 and taper hann without effect: give scaling windows too",
-        ),
+        (["#1"], "invert", "type volume scale #1 factor -1, and give the new map"),
+        (["#1", "#2"], "invert", "type volume scale #1 #2 factor -1, and give the new maps"),
+        (["#1", "#2"], "flip", "type volume flip #1 #2 axis z, and give the new maps"),
+        ([], "flip", "flip the map along z"),
     ],
 )
-def test_advice_of_the_core_is_a_sentence_in_chimerax(words, said, meant):
-    assert words.in_command_words(said, "/nowhere") == meant
+def test_what_mends_a_map_is_a_command(messages, maps, remedy, meant):
+    from locscale_hybrid.remedies import flip, invert
 
-
-@pytest.mark.parametrize(
-    "maps, said, meant",
-    [
-        (
-            ["#1"],
-            "as it is (at best 0.1); multiply the map by -1",
-            "as it is (at best 0.1); type volume scale #1 factor -1, and give the new map",
-        ),
-        (
-            ["#1", "#2"],
-            "one has its contrast inverted; invert it",
-            "one has its contrast inverted: type volume scale #2 factor -1 if it is that one, and give "
-            "the new map instead",
-        ),
-        (
-            ["#1", "#2"],
-            "flip the map along z",
-            "type volume flip #1 #2 axis z, and give the new maps",
-        ),
-        (
-            ["#1"],
-            "flip the map along x, y and z",
-            "type volume flip #1 axis xyz, and give the new map",
-        ),
-    ],
-)
-def test_what_mends_a_map_is_a_command(words, maps, said, meant):
-    assert words.in_command_words(said, "/nowhere", maps) == meant
-
-
-def test_phrases_are_still_those_of_the_core(words):
-    """What is reworded for ChimeraX stands in the source of the core."""
-    from pathlib import Path
-
-    import locscale_hybrid
-
-    source = "".join(
-        "".join(texts_of(path))
-        for path in sorted(Path(locscale_hybrid.__file__).parent.rglob("*.py"))
-    )
-    for said in (
-        "fill it with --complete_model",
-        "multiply the map by -1",
-        "flip the map along {}",
-        "contrast inverted; invert it",
-        "in this Python: {}",
-        "pip install servalcat",
-    ):
-        assert said in source
-
-
-# They speak to a shell, to a launcher of ranks, or of files that ChimeraX has not.
-NOT_IN_CHIMERAX = (
-    "cli/",
-    "pipeliner/",
-    "parallel/processes",
-    "parallel/launchers",
-    "parallel/executors",
-    "parallel/mpi/comm_world",
-    "parallel/mpi/mpiexec",
-    "results/command_line",
-    "results/writing",
-    "results/report/",
-    "outputs",
-)
-
-
-def texts_of(module):
-    """Texts of a module but its docstrings, with {} in place of values."""
-    import ast
-
-    tree = ast.parse(module.read_text(encoding="utf-8"))
-    left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            left_out |= set(map(id, node.values))
-            yield "".join(
-                part.value if isinstance(part, ast.Constant) else "{}" for part in node.values
-            )
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and (id(node) not in left_out)
-        ):
-            yield node.value
-
-
-def test_no_message_of_the_core_names_an_option_of_the_shell_in_chimerax(words):
-    import re
-    from pathlib import Path
-
-    import locscale_hybrid
-
-    core, left, n_read = Path(locscale_hybrid.__file__).parent, [], 0
-    for module in sorted(core.rglob("*.py")):
-        if module.relative_to(core).as_posix().startswith(NOT_IN_CHIMERAX):
-            continue
-        n_read += 1
-        left += [
-            text
-            for text in map(lambda text: words.in_command_words(text, "/nowhere"), texts_of(module))
-            if " " in text.strip() and re.search(r"(?<![\w}-])--?[a-z]\w*", text)
-        ]
-    # of servalcat's own command line, of styles, and of a record that is repeated in a shell
-    assert n_read > 80
-    assert [text for text in left if "--from" not in text] == []
-
-
-def test_words_with_hyphens_are_no_options(words):
-    text = "cross-ma-tch of re-o-pened half-maps"
-    assert words.in_command_words(text, "/nowhere") == text
+    advised = invert() if remedy == "invert" else flip("z")
+    assert messages.words_for(maps).phrase(advised) == meant
 
 
 def test_window_in_angstrom_replaces_an_earlier_one_in_voxels(words):

@@ -98,7 +98,7 @@ def test_wrong_b_are_worse_than_one_b():
     assert finding.message.startswith(
         "B factors refined on half map 1 fit half map 2 worse than one B for all atoms: mean FSC "
     )
-    assert "or keep the B of the model with --refiner none" in finding.message
+    assert "or set `refiner` to none to keep the B factors of the model." in finding.message
     assert finding.values["fsc_free"] < finding.values["fsc_free_one_b"]
 
 
@@ -114,6 +114,6 @@ def test_a_long_last_step_is_said():
     assert finding.code == "b-not-converged" and finding.level == "warning"
     assert finding.message == (
         "B factors have not converged: the last of 2 steps changed them by 14 Å² rms and lowered "
-        "the target by 100. Give more steps with --refmac_iterations"
+        "the target by 100. Give more steps (`b_steps`)."
     )
     assert not_converged(replace(fit, last_step=3.0)) == []

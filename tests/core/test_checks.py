@@ -84,14 +84,16 @@ def test_model_that_was_moved_by_14_7_is_refused_and_its_shift_named(haemoglobin
             match=(
                 r"modelangelo_orig_shifted_14\.7A\.cif\.gz does not overlap the map where it lies "
                 r"\(correlation -?0\.0\d\); shifted by \(-14\.\d, -14\.\d, -14\.\d\) Å \(25\.\d Å "
-                r"in all\) it fits \(correlation 0\.\d+\): move it there"
+                r"in all\) it fits \(correlation 0\.\d+\)\. Move the model by \(-14"
             ),
         ):
             check_inputs(haemoglobin, model, resolution=resolution)
 
 
 def test_model_of_another_molecule_is_refused(haemoglobin):
-    with pytest.raises(InputError, match="no shift makes it fit: check that map and model belong"):
+    with pytest.raises(
+        InputError, match=r"no shift makes it fit\. Check that map and model belong"
+    ):
         check_inputs(haemoglobin, read_model(DATA / "3enl.pdb.gz"), resolution=3.2)
 
 
@@ -108,7 +110,7 @@ def test_beta_galactosidase_is_told_its_resolution_alone():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (3.3, r"voxel size seems to be 3\.[45]\d+ Å and not 3\.3 Å; give it with --apix"),
+        (3.3, r"voxel size seems to be 3\.[45]\d+ Å and not 3\.3 Å\. Give the voxel size"),
         (
             1.0,
             r"larger than the map: it measures \(136, 92, 181\) Å and the box \(100, 100, 100\) Å",
@@ -259,7 +261,7 @@ def test_inverted_hand_is_a_warning_that_says_what_to_flip(case, axis):
     flipped = ObservedMaps(observed.average.with_values(values), None, None, "single")
     findings = check_inputs(flipped, model_of(structure.clone(), "model.pdb"), resolution=3.5)
     found = next(finding for finding in findings if finding.code == "hand-inverted")
-    assert f"flip the map along {'zyx'[axis]}" in found.message
+    assert f"Flip the map along {'zyx'[axis]}." in found.message
     assert found.values["mirrored"] > 1.5 * found.values["correlation"]
 
 
@@ -268,7 +270,7 @@ def test_inverted_contrast_is_refused(case):
     dark = ObservedMaps(
         observed.average.with_values(-observed.average.values), None, None, "single"
     )
-    with pytest.raises(InputError, match=r"contrast of the map is inverted.*multiply"):
+    with pytest.raises(InputError, match=r"contrast of the map is inverted.*Multiply"):
         check_inputs(dark, model_of(structure.clone(), "model.pdb"), resolution=3.5)
 
 
@@ -317,8 +319,8 @@ def test_ca_trace_and_a_handful_of_atoms_are_warned_of():
     (found,) = check_content(model_of(small_model(2), "few"))
     assert found.code == "few-atoms"
     assert found.message == (
-        "few has 16 atoms that scatter, too few for most of a reference; "
-        "check that this is the model meant"
+        "few has 16 atoms that scatter, too few for most of a reference. "
+        "Check that this is the right model."
     )
     assert check_content(model_of(small_model(9), "enough")) == []
 
@@ -340,11 +342,11 @@ def test_too_few_atoms_for_the_density_is_a_warning_with_what_would_fit():
     assert (
         "m.pdb has too few atoms for the density: its 100 atoms and what is near them are 25 % "
         "of the mask of 10000 Å³, which holds up to 585; the rest is scaled by the global "
-        "curve alone; fill it with --complete_model"
+        "curve alone. Set `complete_model` to True, or give a mask of the modelled part"
     ) in found.message
     assert check_coverage("m.pdb", 100, 10_000.0, 0.25, completed=True) == []
     (found,) = check_coverage("m.pdb", 9, 10_000.0, 0.03, completed=True)
-    assert "the reference will be almost all pseudo-atoms" in found.message
+    assert "the reference will consist of pseudo-atoms almost alone" in found.message
     assert check_coverage("m.pdb", 400, 10_000.0, 0.7, completed=False) == []
 
 

@@ -153,41 +153,46 @@ def failing(pipeline, error):
         (InputError("half maps differ in box"), 2, "locscale: half maps differ in box\n"),
         (StageError("rank 1 of 2 failed"), 3, "locscale: rank 1 of 2 failed\n"),
         (KeyboardInterrupt(), 130, "locscale: interrupted; no file is left half written\n"),
-        (MemoryError(), 3, "locscale: there is not enough memory: use fewer processes"),
+        (MemoryError(), 3, "locscale: there is not enough memory. Give fewer processes (-np)"),
         (
             OSError(12, "Cannot allocate memory"),
             3,
-            "locscale: there is not enough memory: use fewer",
+            "locscale: there is not enough memory. Give fewer",
         ),
         (
             ImportError("/x/gemmi_ext.so: failed to map segment from shared object"),
             3,
-            "locscale: there is not enough memory: use fewer processes",
+            "locscale: there is not enough memory. Give fewer processes (-np)",
         ),
         (
             RuntimeError("can't start new thread"),
             3,
-            "locscale: no further thread can be started: use "
-            "fewer processes with -np, or raise the limits of memory and processes",
+            "locscale: no further thread can be started. Give "
+            "fewer processes (-np), or raise the limits of memory and processes.",
         ),
         (
             OSError(28, "No space left on device", "/x"),
             3,
             "locscale: the disk is full at /x (No space "
-            "left on device): make room, set TMPDIR to a folder with room, or name one with -op\n",
+            "left on device). Make room, set TMPDIR to a folder with room, or give a folder with "
+            "room (-op).\n",
         ),
         (
             PermissionError(13, "Permission denied", "/x"),
             3,
-            "locscale: the system refused something "
-            "at /x (Permission denied): check the files and folders of the run, and run it again",
+            "locscale: the operating system reported an error at /x (Permission denied); no file is "
+            "left half written. Check the files and folders of the run, and rerun.",
         ),
-        (SystemExit(5), 3, "locscale: the run failed: SystemExit: 5; this is a fault"),
+        (
+            SystemExit(5),
+            3,
+            "locscale: the run failed because of a fault of the program: SystemExit: 5. Rerun",
+        ),
         (
             ZeroDivisionError("division by zero"),
             3,
-            "locscale: the run failed: ZeroDivisionError: division by zero; this is a fault of the "
-            "program: run it again with --debug",
+            "locscale: the run failed because of a fault of the program: ZeroDivisionError: division "
+            "by zero. Rerun with --debug and report what it shows.",
         ),
     ],
 )
@@ -235,7 +240,7 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
         ("-em a.mrc -model_path x", "--model_path names a trained network"),
         ("-em a.mrc -mm ref.mrc", "-mm gives a reference map"),
         ("-em a.mrc --no_reference", "--no_reference scales without a reference"),
-        ("", "no map given: give two half maps, or one full map"),
+        ("", r"no map given\. Give two half maps \(-hm\), or give one full map \(-em\)\."),
         ("-hm a.mrc", "-hm/--halfmap_paths: expected 2 arguments; see locscale --help"),
         ("-hm a.mrc b.mrc c.mrc", '"c.mrc" belongs to no option'),
         ("-hm a.mrc b.mrc -em c.mrc", "both half maps and a full map given"),
@@ -244,20 +249,20 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
         ("-em a.mrc -res high", '-res/--ref_resolution: "high" is not a number'),
         ("-em a.mrc -res nan", '"nan" is not a number'),
         ("-em a.mrc -res -3", "-3 is not above 0"),
-        ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range: give 1 to 30 Å"),
+        ("-em a.mrc -res 0.5", "resolution 0.5 Å is out of range. Give 1 to 30 Å \\(-res\\)"),
         (
             "-em a.mrc -wn 0",
             "-wn/--window_size: 0 is not above 0; leave it out for the default; see",
         ),
         ("-em a.mrc -wn -3", "-3 is not a whole number of 0 or more"),
         ("-em a.mrc --stride 0 --scaling windows", "stride 0 voxels is out of range"),
-        ("-em a.mrc -ref_it 0", "B steps 0 is out of range: give 1 to 100"),
+        ("-em a.mrc -ref_it 0", "B steps 0 is out of range. Give 1 to 100 \\(--refmac"),
         ("-em a.mrc --seed 1.5", "1.5 is not a whole number"),
         ("-em a.mrc -np 0", "-np 0: give 1 or more processes"),
         (
             "-em a.mrc -np 1000000",
             r"1000000 processes are too many for \d+ cores?: at most \d+ are "
-            "started; give fewer with -np, or leave it out to use all cores",
+            "started. Give fewer processes \\(-np\\), or leave out -np to use all cores",
         ),
         ("-em a.mrc -wn 25 --window 30", "-wn 25 and --window 30 both set the window"),
         (f"-em a.mrc --weight {'9' * 400}", '9" is neither a policy nor a file: give one of'),
@@ -266,13 +271,13 @@ def test_mpiexec_that_is_no_program_is_refused(pipeline, words, capsys):
             'weight "strong" is neither a policy nor a file: give one of',
         ),
         ("-em a.mrc --skip_refine --refiner own", "--skip_refine and --refiner own contradict"),
-        ("-em a.mrc --outputs everything", 'output "everything" is unknown: give one of'),
+        ("-em a.mrc --outputs everything", 'output "everything" is unknown. Give one of'),
         ("-em a.mrc --scaling both", "--scaling: invalid choice: 'both'"),
         ("--job j.json -em a.mrc", "--job says everything: leave --emmap_path out"),
         ("--from none.json", "none.json cannot be read"),
         (
             "-em a.mrc -o results/",
-            "output results/ is the name of a folder: give the name of a map in "
+            "output results/ is the name of a folder. Give the name of a map in "
             "it, e.g. results/locscale_output.mrc",
         ),
     ],
@@ -341,8 +346,8 @@ def test_under_a_launcher_without_mpi_every_rank_refuses(
     launch(monkeypatch, variables)
     assert cli_main.main(words[:3] + words[5:]) == 2
     assert re.fullmatch(
-        f"locscale: {who}, and -mpi was not given. Add -mpi to share one run among "
-        "them, or -np 1 for a run of its own in each\n",
+        f"locscale: {who}, and this one does not know whether they share one run. Add -mpi to "
+        r"share one run among them, or give 1 process \(-np\) to start a separate run in each.\n",
         capsys.readouterr().err,
     )
     assert not pipeline.calls
@@ -355,8 +360,7 @@ def test_under_a_launcher_number_of_processes_means_a_run_of_its_own(
     launch(monkeypatch, variables)
     assert cli_main.main(words) == 0
     assert re.search(
-        f"warning: {who}. This one is a run of its own, because -np was given without "
-        "-mpi. Add -mpi to share one run among them\n",
+        f"warning: {who}, and this one is a run of its own. Add -mpi to share one run among them.\n",
         capsys.readouterr().out,
     )
     assert len(pipeline.calls) == 1

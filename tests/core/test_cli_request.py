@@ -160,11 +160,7 @@ def test_weight_may_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("count", "most", "said"),
     [
-        (
-            1,
-            8,
-            "9 processes are too many for 1 core: at most 8 are started; give fewer with -np, or",
-        ),
+        (1, 8, "9 processes are too many for 1 core: at most 8 are started. Give fewer"),
         (2, 8, "9 processes are too many for 2 cores: at most 8 are"),
         (16, 64, "65 processes are too many for 16 cores: at most 64 are"),
     ],
@@ -262,7 +258,7 @@ def test_stride_of_the_network_of_locscale_2_has_no_effect(word):
 
 def test_stride_of_windows_keeps_its_range():
     assert request(*HALVES, "--scaling", "windows", "--stride", "3").job.parameters.stride == 3
-    with pytest.raises(InputError, match="stride 16 voxels is out of range: give 1 to 8 voxels"):
+    with pytest.raises(InputError, match=r"stride 16 voxels is out of range\. Give 1 to 8 voxels"):
         request(*HALVES, "--scaling", "windows", "--stride", "16")
 
 

@@ -8,6 +8,7 @@ import gzip
 import importlib.util
 import json
 import os
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
 
@@ -165,17 +166,17 @@ def test_one_map_is_refined_against_with_a_warning_that_nothing_validates_it(
     model, finding = refined(case, displaced(true_structure), tmp_path, observed.kind, observed)
     assert len(engine[0]) == 1 and len(engine[0][0]) == 1
     assert (finding.code, finding.level) == ("coordinates-not-validated", "warning")
-    assert "nothing validates them; give half maps" in finding.message
+    assert "nothing validates them. Give two half maps" in finding.message
     assert rms(model.positions - case[1]) < 0.6 * NOISE
 
 
 def test_a_folder_that_is_no_monomer_library_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"there is no folder .*lost; give the monomer library"):
+    with pytest.raises(InputError, match=r"there is no folder .*lost. Give the monomer library"):
         require_library(tmp_path / "lost")
     with pytest.raises(
         InputError,
-        match=r"is no monomer library: it has no ener_lib\.cif and no "
-        r"list/mon_lib_list\.cif; give the folder",
+        match=r"is not a monomer library: it has no ener_lib\.cif and no "
+        r"list/mon_lib_list\.cif\. Give the monomer",
     ):
         require_library(tmp_path)
 
@@ -188,7 +189,9 @@ def test_a_library_of_either_age_is_known(no_library):
 
 def test_residues_without_restraints_are_named(no_library):
     structure = small_model(14)
-    with pytest.raises(InputError, match="has no restraints for LEU, MET of the model; add their"):
+    with pytest.raises(
+        InputError, match=r"has no restraints for LEU, MET of the model\. Add their"
+    ):
         require_restraints(structure, no_library)
     for number, residue in enumerate(structure[0][0]):
         residue.name = "CON" if number % 2 else "ALA"
@@ -201,9 +204,7 @@ def test_without_servalcat_the_option_is_named(no_library, monkeypatch, tmp_path
         full_map=tmp_path / "m.mrc", model=tmp_path / "m.cif", monomer_library=no_library
     )
     with pytest.raises(
-        InputError,
-        match=r"pip install servalcat, or leave out "
-        r"--refine_coordinates",
+        InputError, match=r"Type pip install 'servalcat', or leave out `monomer_library`"
     ):
         check_only(inputs, HybridParameters())
 
@@ -211,7 +212,7 @@ def test_without_servalcat_the_option_is_named(no_library, monkeypatch, tmp_path
 def test_a_missing_library_ends_the_program_with_2_before_anything_is_read(
     tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: ModuleSpec(name, None))
     monkeypatch.chdir(tmp_path)
     assert main(["-em", "m.mrc", "-mc", "m.cif", "--refine_coordinates", "lost"]) == 2
     assert "there is no folder" in capsys.readouterr().err
@@ -219,7 +220,9 @@ def test_a_missing_library_ends_the_program_with_2_before_anything_is_read(
 
 
 def test_coordinates_without_a_model_are_refused():
-    with pytest.raises(InputError, match="no model is given: give one with -mc, or leave out"):
+    with pytest.raises(
+        InputError, match=r"no model is given\. Give a model \(`model`\), or leave out"
+    ):
         HybridInputs(full_map=Path("m.mrc"), monomer_library=Path("monomers"))
 
 

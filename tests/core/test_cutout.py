@@ -168,8 +168,8 @@ def test_region_of_a_symmetric_particle_says_that_nothing_is_averaged(particle, 
     """The images of a region lie outside of it."""
     made = scaled(particle, tmp_path, REGION, point_group="D2")
     assert (
-        "those of the region, and nothing is averaged over D2; run without --region for the "
-        "map to keep"
+        "those of the region, and nothing is averaged over D2. Leave out `region` for "
+        "the map to keep."
     ) in made.findings[0].message
 
 

@@ -223,7 +223,7 @@ def test_temporary_disk_that_fills_up_is_one_sentence(place, undisturbed, small_
         assert place.is_complete(undisturbed)
         return
     assert code == 3
-    assert "(No space left on device): make room, set TMPDIR to a folder with" in program.error
+    assert "(No space left on device). Make room, set TMPDIR to a folder with" in program.error
     assert place.is_as_before()
 
 

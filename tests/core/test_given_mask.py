@@ -79,8 +79,8 @@ def test_rounding_is_not_worth_a_word(case):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda mask: 255 * mask, "runs from 0 to 255; a mask runs from 0 to 1: divide it by 255"),
-        (lambda mask: 3 * mask - 1, "runs from -1 to 2; .* give a mask, and density as a map"),
+        (lambda mask: 255 * mask, "runs from 0 to 255; a mask runs from 0 to 1. Divide it by 255"),
+        (lambda mask: 3 * mask - 1, "runs from -1 to 2; .*Give another mask"),
         (lambda mask: np.where(mask > 0.5, np.nan, 0), "runs from nan to nan"),
     ],
 )
@@ -101,7 +101,7 @@ def test_inverted_mask_is_refused_as_such(case, soft):
     with pytest.raises(
         InputError,
         match=r"mine.mrc looks inverted: it takes \d+% of the corners "
-        r"of the box and 0% of the strongest density; give 1 minus the mask",
+        r"of the box and 0% of the strongest density. Give 1 minus the mask",
     ):
         checked(case, 1 - mask)
 
@@ -111,7 +111,7 @@ def test_mask_of_another_place_is_said(case, shift):
     _, (finding,) = checked(case, np.roll(case[1], shift, (0, 1, 2)))
     assert (finding.code, finding.level) == ("mask-misses-density", "warning")
     assert "mask mine.mrc leaves out the density: " in finding.message
-    assert finding.message.endswith("Give the mask of this map")
+    assert finding.message.endswith("Give the mask of this map (`mask`).")
 
 
 def test_mask_of_a_part_of_the_particle_is_not_worth_a_word(case):

@@ -118,7 +118,7 @@ def test_soft_mask_on_one_half_alone_is_said(halves):
     (finding,) = one_half_masked(masked, halves[1])
     assert finding.code == "one-half-masked"
     assert finding.message.startswith("masked is masked and half 2 is not, or not alike: ")
-    assert finding.message.endswith("Give both half maps without a mask")
+    assert finding.message.endswith("without a mask (`half_map_1`, `half_map_2`).")
     assert finding.values["share"] == pytest.approx((mask < 0.14).mean(), abs=0.15)
     (swapped,) = one_half_masked(halves[1], masked)
     assert swapped.message == finding.message

@@ -80,7 +80,7 @@ def test_emd_3488_is_found_sharpened_masked_and_filtered():
         assert found["filtered-input"].values["edge_angstrom"] == pytest.approx(3.3, abs=0.2)
         assert all(finding.level == "warning" for finding in found.values())
     assert "72 % of its voxels have one value" in found["masked-input"].message
-    assert "give unsharpened half maps" in found["sharpened-input"].message
+    assert "Give unsharpened half maps" in found["sharpened-input"].message
 
 
 def test_sharpened_apoferritin_is_found_sharpened_and_not_masked():
@@ -123,7 +123,7 @@ def test_masked_halves_are_found_also_when_one_of_them_is_masked(halves):
     masked = [half.with_values(half.values * mask, half.name) for half in halves]
     found = quality(observe_halves(*masked))
     assert set(found) == {"masked-input"}
-    assert "give the unmasked half maps" in found["masked-input"].message
+    assert "Give the unmasked half maps" in found["masked-input"].message
     found = quality(observe_halves(halves[0], masked[1]))
     assert found["masked-input"].message.startswith("half 2 looks masked")
 
@@ -147,7 +147,9 @@ def test_halves_that_share_a_filter_beyond_their_noise_are_found(halves):
 
 def test_opposed_halves_are_refused_and_unrelated_ones_found(halves):
     turned = halves[1].with_values(-halves[1].values, "half 2")
-    with pytest.raises(InputError, match=r"half 1 and half 2 are opposed: .* -0\.9\d.*invert it"):
+    with pytest.raises(
+        InputError, match=r"half 1 and half 2 are opposed: .* -0\.9\d.*Multiply that one"
+    ):
         quality(observe_halves(halves[0], turned))
     other = halves[1].with_values(
         np.ascontiguousarray(halves[1].values.transpose(2, 0, 1)), "other"

@@ -71,7 +71,7 @@ def test_relative_paths_count_from_the_file(tmp_path):
         ({"inputs": {"full_map": "/data/" + "b" * 300}}, 'full_map is no path: "/data/bbb'),
         ({"parameters": {"window": 10**400}}, "parameter window cannot be 1000"),
         ({"parameters": {"b_steps": 10**400}}, "B steps beyond 1e\\+100 is out of range"),
-        ({"parameters": {"seed": -1}}, "seed -1 is out of range: give 0 to 1000000000"),
+        ({"parameters": {"seed": -1}}, "seed -1 is out of range. Give 0 to 1000000000"),
         ({"action": "da\nce"}, 'action "da ce" is unknown'),
         ({"action": "a" * 5000}, "aaa … aaa"),
         ({"inputs": {"fullmap": "a"}}, "unknown name fullmap"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from locscale_hybrid.maps.grid import Grid, Map
+from locscale_hybrid.remedies import use
 from locscale_hybrid.symmetry.detection import fitting_settings
 from locscale_hybrid.symmetry.operators import (
     Symmetry,
@@ -251,7 +252,8 @@ def test_the_d2_of_real_beta_galactosidase_is_named_when_more_is_asked_for(asked
     density = read("betaGal.mrc.gz")
     found = first(density, asked, density.values > 2 * density.values.std())
     assert found.symbol == fits
-    assert found.sentence == (f"{fits} fits (correlation 1.00): give {fits} as the point group")
+    assert found.fact == f"{fits} fits (correlation 1.00)"
+    assert found.remedy == use("point_group", fits)
 
 
 def test_nothing_is_named_when_nothing_fits():
@@ -264,7 +266,9 @@ def test_c4_along_x_is_named_with_what_to_do():
     turned = Map(np.ascontiguousarray(density.values.transpose(1, 2, 0)), density.grid)
     found = first(turned, "C4", turned.values > 2 * turned.values.std())
     assert found.name == "C4 about x"
-    assert "turn the map so that this axis lies along z and give C4" in found.remedy
+    assert found.remedy == use(
+        "point_group", "C4", when="after you turn the map so that this axis is along z"
+    )
 
 
 def test_another_centre_is_found():
@@ -272,7 +276,8 @@ def test_another_centre_is_found():
     shifted = Map(np.roll(density.values, (4, -3, 2), (0, 1, 2)), density.grid)
     found = first(shifted, "D2", shifted.values > 2 * shifted.values.std())
     assert found.centre_voxels == (52, 47, 54)
-    assert "give D2 as the point group with the symmetry centre 52 47 54" in found.sentence
+    assert found.remedy.value == "D2"
+    assert found.remedy.when == "with the symmetry center 52 47 54 in voxels"
 
 
 SETTINGS = [
@@ -300,7 +305,7 @@ def test_a_twofold_along_y_is_named_for_d3():
     symmetry = Symmetry(turned, symmetry_of(grid, "D3").centre)
     found = first(symmetric_blobs(grid, symmetry, n=6, spread=55.0), "D3")
     assert found.name == "D3 with a 2-fold along y"
-    assert "turn the map by 90° about z and give D3" in found.sentence
+    assert found.remedy.when == "after you turn the map by 90° about z"
 
 
 def test_no_symmetry_needs_no_setting():

@@ -71,7 +71,9 @@ def test_pure_noise_has_no_mask_in_95_percent_of_seeds():
 
 
 def test_pure_noise_is_refused_with_what_to_do():
-    with pytest.raises(InputError, match=r"no density rises above the noise of average.*-fdr.*-ma"):
+    with pytest.raises(
+        InputError, match=r"no density rises above the noise of average.*`fdr`.*`mask`"
+    ):
         confidence_mask(noise(1), fdr=0.01, resolution=4.0)
 
 
@@ -84,7 +86,7 @@ def test_a_half_map_of_noise_leaves_a_mask_against_the_solvent_and_a_warning(par
     (finding,) = result.findings
     assert (finding.code, finding.level) == ("halves-differ", "warning")
     assert "half maps differ as much as they agree" in finding.message
-    assert "check the pair" in finding.message
+    assert "Check the pair." in finding.message
 
 
 def test_scaling_the_map_by_1000_changes_nothing(particle, mask):
@@ -188,7 +190,7 @@ def test_a_masked_map_gives_its_nonzero_part_and_a_finding():
     (finding,) = result.findings
     assert finding.code == "masked-input"
     assert "your maps look masked" in finding.message
-    assert "give unmasked halves, or -ma" in finding.message
+    assert "Give unmasked half maps" in finding.message
 
 
 def test_halves_masked_tightly_give_their_nonzero_part(particle):
@@ -229,7 +231,7 @@ def test_one_map_without_solvent_gives_the_whole_box_and_says_so():
     result = confidence_mask(single(volume), fdr=0.01, resolution=3.0)
     assert result.solid.all()
     assert [finding.code for finding in result.findings] == ["no-noise"]
-    assert "give half maps, or a mask with -ma" in result.findings[0].message
+    assert "Give two half maps" in result.findings[0].message
 
 
 def user_mask(values, voxel=1.0):

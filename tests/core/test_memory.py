@@ -54,7 +54,7 @@ def test_memory_that_runs_out_in_any_stage_is_one_sentence(case, tmp_path, stage
         assert sorted(path.name for path in out.iterdir()) == OUTPUTS
         return
     assert code == 3
-    assert "there is not enough memory: use fewer processes with -np" in program.error
+    assert "there is not enough memory. Give fewer processes (-np)" in program.error
     assert (out / "out.mrc").read_bytes() == OLD
 
 

@@ -421,10 +421,13 @@ def test_bytes_after_the_density_do_not_matter(tmp_path):
         ({"nsymbt": -4}, "extended header of -4 bytes"),
         ({"nsymbt": 800, "nx": 11}, "truncated or damaged"),
         ({"ispg": 401, "mz": 5}, "stack of 2 volumes.*one map per file"),
-        ({"xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, "gives no voxel size.*--apix"),
+        ({"xlen": 0.0, "ylen": 0.0, "zlen": 0.0}, "gives no voxel size.*Give the voxel size"),
         ({"xlen": float("nan")}, "gives no voxel size"),
         ({"xlen": 1e9}, r"outside 0.05 to 50 Å"),
-        ({"xlen": 18.2}, r"differ by 1.11 % between axes \(allowed 0.5 %\).*--apix"),
+        (
+            {"xlen": 18.2},
+            r"differ by 1.11 % between axes \(allowed 0.5 %\).*Resample it, or give one voxel size",
+        ),
     ],
 )
 def test_header_that_cannot_be_used_is_refused(tmp_path, fields, words):

@@ -23,7 +23,6 @@ from locscale_hybrid.maps.grid import Map
 from locscale_hybrid.maps.mrc import read_map, write_map
 from locscale_hybrid.progress import Progress, Silent
 from locscale_hybrid.scaling.scaled_maps import ScaledMaps
-from locscale_hybrid.sharpening import steps
 from tests.program import make_case
 
 PARAMETERS = HybridParameters(resolution=3.4, refiner="none", outputs=frozenset({"halves"}))
@@ -145,7 +144,7 @@ def test_mask_with_another_voxel_size_is_read_with_the_given_one(case, plain, tm
     mask = half.with_values(ones)
     write_map(tmp_path / "mask.mrc", dataclasses.replace(mask, grid=grid))
     inputs = dataclasses.replace(case.inputs, mask=tmp_path / "mask.mrc")
-    with pytest.raises(InputError, match=r"map and mask differ in voxel size.*--apix"):
+    with pytest.raises(InputError, match=r"map and mask differ in voxel size.*Give the voxel size"):
         run(inputs, tmp_path / "out")
     parameters = dataclasses.replace(PARAMETERS, voxel_size=half.grid.step)
     _, record, codes = run(inputs, tmp_path / "out", parameters)
@@ -187,7 +186,7 @@ def test_empty_constant_or_infinite_map_is_never_written(
             silent_share=0.0,
         )
 
-    monkeypatch.setattr(steps, "scale_map", spoiled)
+    monkeypatch.setattr(pipeline, "scale_map", spoiled)
     monkeypatch.setattr(pipeline, "amplitude_curves", lambda *_, **__: None)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/out.mrc").write_bytes(b"the old output")

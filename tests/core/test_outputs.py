@@ -39,7 +39,7 @@ def test_names_follow_from_the_map(tmp_path, given, map_name, linear, record):
 
 @pytest.mark.parametrize("given", ["/", ".", "..", "a/..", ".mrc", "a/.map.gz"])
 def test_output_without_a_name_is_refused(given):
-    with pytest.raises(InputError, match="has no name of its own: give the name of a map"):
+    with pytest.raises(InputError, match=r"has no name of its own\. Give the name of a map"):
         output_paths(Path(given), resume=True)
 
 
@@ -70,8 +70,8 @@ def test_good_outputs_pass_and_nothing_is_written(tmp_path, inputs):
 def test_output_that_is_an_input_is_refused(tmp_path, inputs):
     with pytest.raises(
         InputError,
-        match=r"output .*full.mrc is also the input full map: give "
-        "another name with -o",
+        match=r"output .*full.mrc is also the input full map\. Give "
+        "another name",
     ):
         check_outputs(output_paths(tmp_path / "full.mrc"), inputs)
 
@@ -93,15 +93,15 @@ def test_derived_output_that_is_an_input_is_refused(tmp_path, inputs, name):
 
 
 def test_missing_folder_is_refused(tmp_path, inputs):
-    with pytest.raises(InputError, match=r"there is no folder .*/none; make it first"):
+    with pytest.raises(InputError, match=r"there is no folder .*/none\. Make it first"):
         check_outputs(output_paths(tmp_path / "none" / "a.mrc"), inputs)
 
 
 def test_name_that_is_too_long_is_refused(tmp_path, inputs):
     with pytest.raises(
         InputError,
-        match=r"cannot be written: File name too long \(30\d bytes\); "
-        "give another name with -o",
+        match=r"cannot be written: File name too long \(30\d bytes\)\. "
+        "Give another name",
     ):
         check_outputs(output_paths(tmp_path / ("a" * 300 + ".mrc")), inputs)
 
@@ -109,7 +109,7 @@ def test_name_that_is_too_long_is_refused(tmp_path, inputs):
 def test_folder_that_was_made_in_place_of_a_map_is_refused(tmp_path, inputs):
     paths = output_paths(tmp_path / "a.mrc")
     paths.map.mkdir()
-    with pytest.raises(InputError, match=r"a.mrc is a folder: give the name of a map"):
+    with pytest.raises(InputError, match=r"a.mrc is a folder\. Give the name of a map"):
         check_outputs(paths, inputs)
 
 
@@ -124,7 +124,9 @@ def test_read_only_folder_is_refused(inputs):
     folder = next((Path(place) for place in ("/proc/self", "/sys") if Path(place).is_dir()), None)
     if folder is None:
         pytest.skip("no read-only file system here")
-    with pytest.raises(InputError, match=r"cannot be written: .* in /\w+.*; choose another folder"):
+    with pytest.raises(
+        InputError, match=r"cannot be written: .* in /\w+.*\. Choose another folder"
+    ):
         check_outputs(output_paths(folder / "a.mrc"), inputs)
 
 
@@ -191,7 +193,7 @@ def test_further_output_that_is_an_input_is_refused(tmp_path, inputs):
     (tmp_path / "a_mask.mrc").write_bytes(b"mask")
     given = dataclasses.replace(inputs, mask=tmp_path / "a_mask.mrc")
     check_outputs(output_paths(tmp_path / "a.mrc"), given)
-    with pytest.raises(InputError, match=r"output .*a_mask.mrc is also the input mask: give an"):
+    with pytest.raises(InputError, match=r"output .*a_mask.mrc is also the input mask\. Give an"):
         check_outputs(output_paths(tmp_path / "a.mrc"), given, {"mask"})
 
 
@@ -201,8 +203,8 @@ def test_file_of_the_processing_folder_that_is_an_input_is_refused(tmp_path, inp
     given = dataclasses.replace(inputs, model=tmp_path / "job/hybrid_model.cif")
     with pytest.raises(
         InputError,
-        match=r"hybrid_model.cif is also the input model: give another "
-        "folder with -op",
+        match=r"hybrid_model.cif is also the input model\. Give another "
+        "folder",
     ):
         check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), given)
 
@@ -211,8 +213,8 @@ def test_folder_in_place_of_a_file_of_the_processing_folder_is_refused(tmp_path,
     (tmp_path / "job/mask.mrc").mkdir(parents=True)
     with pytest.raises(
         InputError,
-        match=r"job/mask.mrc is a folder, and a map or model of this "
-        r"run is to have that name; give another folder with -op",
+        match=r"job/mask.mrc is a folder, and a file of this run "
+        r"needs that name\. Give another folder",
     ):
         check_outputs(output_paths(tmp_path / "a.mrc", processing_folder=tmp_path / "job"), inputs)
 
@@ -228,7 +230,7 @@ def test_folder_as_output_is_refused_with_a_name_in_it(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(
         InputError,
-        match=rf"output .*/{name} is a folder: give the name of a map "
+        match=rf"output .*/{name} is a folder\. Give the name of a map "
         rf"in it, e.g. .*/{name}/locscale_output.mrc",
     ):
         output_paths(tmp_path / name)
@@ -238,7 +240,7 @@ def test_folder_as_output_is_refused_with_a_name_in_it(tmp_path, name):
 def test_name_that_ends_like_a_folder_is_refused(name):
     with pytest.raises(
         InputError,
-        match=r"output .*/ is the name of a folder: give the name of a "
+        match=r"output .*/ is the name of a folder\. Give the name of a "
         r"map in it, e.g. .*/locscale_output.mrc",
     ):
         require_file_name(name)

@@ -12,26 +12,26 @@ from locscale_hybrid.parameters import HybridInputs, HybridParameters, without_e
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"resolution": 0.2}, r"resolution 0.2 Å is out of range: give 1 to 30 Å"),
+        ({"resolution": 0.2}, r"resolution 0.2 Å is out of range. Give 1 to 30 Å"),
         ({"voxel_size": 50.0}, r"voxel size 50 Å is out of range"),
         ({"model_resolution": 99.0}, r"model resolution 99 Å is out of range"),
-        ({"fdr": 0.9}, r"false discovery rate 0.9 is out of range: give 1e-06 to 0.5"),
-        ({"window": 2.0}, r"window 2 Å is out of range: give 5 to 100 Å"),
+        ({"fdr": 0.9}, r"false discovery rate 0.9 is out of range. Give 1e-06 to 0.5"),
+        ({"window": 2.0}, r"window 2 Å is out of range. Give 5 to 100 Å"),
         ({"window_voxels": 1}, r"window 1 voxels is out of range"),
         ({"stride": 0}, r"stride 0 voxels is out of range"),
         ({"b_steps": 0}, r"B steps 0 is out of range"),
-        ({"b_steps": 10**400}, r"B steps beyond 1e\+100 is out of range: give 1 to 100"),
+        ({"b_steps": 10**400}, r"B steps beyond 1e\+100 is out of range. Give 1 to 100"),
         ({"b_floor": -1.0}, r"B floor -1 Å² is out of range"),
         ({"neighbour_tau": 0.0}, r"neighbour tau 0 Å² is out of range"),
-        ({"scaling": "fast"}, r'scaling "fast" is unknown: give one of bands, windows'),
+        ({"scaling": "fast"}, r'scaling "fast" is unknown. Give one of bands, windows'),
         ({"weight": "sharp"}, r'weight "sharp" is unknown'),
         ({"refiner": "refmac"}, r'refiner "refmac" is unknown'),
         ({"taper": "box"}, r'taper "box" is unknown'),
-        ({"region": (0, 0, 0, 9, 9)}, r"region needs six numbers, Å: x y z of the low corner"),
+        ({"region": (0, 0, 0, 9, 9)}, r"region needs six numbers. Give x y z of the low corner"),
         ({"region": (0, 0, 0, 9, float("nan"), 9)}, r"region needs six numbers"),
         (
             {"region": (0, 30, 0, 9, 20, 9)},
-            r"region ends at y 20 Å and begins at 30: give x y z of",
+            r"region ends at y 20 Å and begins at 30 Å. Give x y z of",
         ),
         ({"outputs": frozenset({"movie"})}, r'output "movie" is unknown'),
     ],
@@ -66,7 +66,7 @@ def test_parameter_of_the_wrong_kind_is_refused():
     ("values", "message"),
     [
         ({}, "no map given"),
-        ({"half_map_1": Path("a")}, "one half map given: give both half maps"),
+        ({"half_map_1": Path("a")}, "one half map given. Give both half maps"),
         (
             {"half_map_1": Path("a"), "half_map_2": Path("b"), "full_map": Path("c")},
             "both half maps and a full map given",
@@ -88,15 +88,11 @@ def test_files_are_those_given():
     [
         (
             {"stride": 3},
-            "--stride 3 without effect: the map is scaled by bands, and only windows have "
-            "that; give --scaling windows too, or leave it out",
+            "stride 3 has no effect, because the map is scaled by bands and not by windows. Set "
+            "`scaling` to windows, or leave out `stride`.",
         ),
-        ({"stride": 2, "taper": "hann"}, "--stride 2 and --taper hann without effect"),
-        (
-            {"validate": True},
-            "--validate without effect: it is for an update, and a run that starts "
-            "from the maps is always judged by half map 2",
-        ),
+        ({"stride": 2, "taper": "hann"}, "stride 2 and taper hann have no effect"),
+        ({"validate": True}, "validation was asked for, which has an effect on updates only"),
     ],
 )
 def test_what_changes_nothing_is_said(values, said):

@@ -15,6 +15,7 @@ from locscale_hybrid.maps.mrc import read_map
 from locscale_hybrid.masking.mask import confidence_mask
 from locscale_hybrid.masking.resolution import find_resolution, model_map_fsc, solvent_fsc
 from locscale_hybrid.model.structure import model_of, read_model
+from locscale_hybrid.remedies import give
 from tests.synthetic import box_centre, half_maps, small_model
 
 DATA = Path(__file__).parents[1] / "data"
@@ -75,7 +76,7 @@ def test_one_map_is_judged_by_its_model_and_says_that_it_is_an_estimate(case):
     (finding,) = found.findings
     assert finding.code == "resolution-estimated"
     assert "is an estimate" in finding.message
-    assert "-res" in finding.message
+    assert finding.remedies == (give("resolution", when="if you know it"),)
 
 
 def test_pseudo_halves_are_one_map(case):
@@ -102,7 +103,7 @@ def test_without_a_model_it_is_2_2_voxels_and_a_warning(case):
         "the resolution of average is unknown: 2.64 Å is used, 2.2 voxels of 1.2 Å"
         in finding.message
     )
-    assert "give it with -res" in finding.message
+    assert finding.remedies == (give("resolution"),)
 
 
 def noise(seed, name="noise"):

@@ -102,7 +102,7 @@ def test_no_room_for_the_files_is_one_sentence(case, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("locscale_hybrid.parallel.shared_arrays.np.save", full)
-    with pytest.raises(StageError, match=r"takes no file of .* MB .*make room"):
+    with pytest.raises(StageError, match=r"a file of .* MB cannot be written .*Make room"):
         place(case, Two(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

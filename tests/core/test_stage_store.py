@@ -208,7 +208,10 @@ def test_full_disk_is_told_and_the_result_is_returned(tmp_path, monkeypatch):
     shelf = Shelf(tmp_path)
     assert shelf.reading.kept(Result, KEY, result).count == 3
     assert shelf.codes == ["stage-not-kept-mask"]
-    assert "(No space left on device), --resume will make it anew" in shelf.found[0].message
+    assert (
+        "(No space left on device), so a later run computes it again. Make room there."
+        in shelf.found[0].message
+    )
     assert list(shelf.folder.iterdir()) == []
 
 

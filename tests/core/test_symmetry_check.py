@@ -60,7 +60,7 @@ def test_symmetry_that_is_there_raises_no_alarm(path, symbol, resolution):
             r"not look D2-symmetric about voxel \(50, 50, 50\).*to 0\.0\d at "
             r"worst, and 0\.9.*C2 fits \(correlation 1\.00\)",
         ),
-        (BETAGAL, "C4", 8.8, r"D2 fits \(correlation 1\.00\): give D2 as the point group"),
+        (BETAGAL, "C4", 8.8, r"D2 fits \(correlation 1\.00\)\. Set `point_group` to D2"),
         (APOFERRITIN, "I1", 2.6, r"O fits"),
         (APOFERRITIN, "T", 2.6, r"O fits"),
     ],
@@ -80,12 +80,12 @@ def test_weak_symmetry_is_a_warning_that_names_the_one_that_fits():
 
 
 def test_wrong_centre_is_refused_and_the_right_one_named():
-    with pytest.raises(InputError, match=r"voxel \(47, 51, 50\).*symmetry centre 50 50 50"):
+    with pytest.raises(InputError, match=r"voxel \(47, 51, 50\).*symmetry center 50 50 50"):
         check(HAEMOGLOBIN, "C2", 3.2, (47, 51, 50))
 
 
 def test_map_without_any_symmetry_is_told_to_leave_it_out():
-    with pytest.raises(InputError, match=r"none of C2 to C8.*leave the symmetry out"):
+    with pytest.raises(InputError, match=r"none of C2 to C8.*Leave out `point_group`"):
         check(DATA / "6272_crop.mrc.gz", "C2", 3.0)
 
 
@@ -101,7 +101,7 @@ def test_symmetry_that_the_map_shows_is_suggested(path, symbol, resolution):
     assert (found.code, found.level) == ("symmetry-suggested", "note")
     assert found.values["point_group"] == symbol and found.values["correlation"] >= 0.9
     assert f"the map looks {symbol}-symmetric about voxel (" in found.message
-    assert f"give {symbol} as the point group if it was reconstructed with it" in found.message
+    assert found.remedies[0].value == symbol
 
 
 def test_nothing_is_suggested_for_a_map_without_symmetry():

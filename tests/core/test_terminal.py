@@ -8,9 +8,18 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid.cli.screen import Bar, JsonLines, Lines, duration, screen_for
+from locscale_hybrid.cli.words import COMMAND_LINE
+from locscale_hybrid.errors import InputError
 from locscale_hybrid.findings import Finding
+from locscale_hybrid.remedies import give
 
-FINDING = Finding("sharpened-input", "warning", "B is 11 Å²; give unsharpened maps", {"b": 11.0})
+FINDING = Finding(
+    "sharpened-input",
+    "warning",
+    "B is 11 Å²",
+    {"b": 11.0},
+    (give("half_maps", "unsharpened maps"),),
+)
 SUMMARY = [("resolution", "3.0 Å"), ("weight", "adaptive")]
 PATHS = {"map": Path("/data/out é.mrc"), "record": Path("/data/out é.json")}
 
@@ -45,7 +54,9 @@ def test_events_have_the_fields_of_the_protocol():
                 "event": "finding",
                 "level": "warning",
                 "code": "sharpened-input",
-                "message": FINDING.message,
+                "message": FINDING.worded(COMMAND_LINE),
+                "fact": FINDING.fact,
+                "remedies": [{"action": "give", "name": "half_maps", "text": "unsharpened maps"}],
                 "values": {"b": 11.0},
             },
             {
@@ -58,13 +69,20 @@ def test_events_have_the_fields_of_the_protocol():
         ]
 
 
-def test_error_is_an_event_and_a_sentence_on_stderr():
+def test_error_is_an_event_and_a_line_on_stderr():
     with Pipe() as (pipe, screen):
-        screen.error("input", "the map is constant")
+        screen.error(InputError("the map is constant", give("full_map", "another map")))
         assert pipe.events() == [
-            {"event": "error", "code": "input", "message": "the map is constant"}
+            {
+                "event": "error",
+                "code": "input",
+                "message": "the map is constant. Give another map (-em).",
+                "fact": "the map is constant",
+                "remedies": [{"action": "give", "name": "full_map", "text": "another map"}],
+            }
         ]
-        assert pipe.errors.getvalue() == "locscale: the map is constant\n"
+        said = "locscale: the map is constant. Give another map (-em).\n"
+        assert pipe.errors.getvalue() == said
 
 
 def test_progress_is_not_repeated_for_nothing():
@@ -104,7 +122,7 @@ def test_lines_show_stages_tenths_and_findings():
     lines = output.getvalue().splitlines()
     assert lines[0] == "2/8 mask"
     assert [int(line.rstrip(" %")) for line in lines[1:-1]] == list(range(10, 101, 10))
-    assert lines[-1] == "warning: B is 11 Å²; give unsharpened maps"
+    assert lines[-1] == "warning: B is 11 Å². Give unsharpened maps (-hm)."
 
 
 def test_result_says_where_everything_is():

@@ -250,5 +250,5 @@ def test_right_options_are_accepted(given):
 
 
 def test_project_starts_no_job_with_a_wrong_option(project, given):
-    with pytest.raises(ValueError, match=r"resolution 99 Å is out of range: give 1 to 30 Å"):
+    with pytest.raises(ValueError, match=r"resolution 99 Å is out of range. Give 1 to 30 Å"):
         project.run(**{**given, "resolution": "99"})

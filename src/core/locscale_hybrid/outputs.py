@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .errors import InputError
 from .parameters import HybridInputs
+from .remedies import Remedy, do, give
 
 DEFAULT_OUTPUT = "locscale_output.mrc"
 MAP_ENDINGS = (".mrc", ".map", ".ccp4", ".mrc.gz", ".map.gz", ".ccp4.gz")
@@ -144,13 +145,14 @@ def output_paths(
     require_file_name(os.fspath(output))
     if output.name in ("", "..") or output.name.lower() in MAP_ENDINGS:
         raise InputError(
-            f"output {output} has no name of its own: give the name of a map, e.g. "
-            f"{output.parent / DEFAULT_OUTPUT}"
+            f"output {output} has no name of its own",
+            give("output", f"the name of a map, e.g. {output.parent / DEFAULT_OUTPUT}"),
         )
     path = Path(os.path.abspath(output))
     if os.path.isdir(path):
         raise InputError(
-            f"output {path} is a folder: give the name of a map in it, e.g. {path / DEFAULT_OUTPUT}"
+            f"output {path} is a folder",
+            give("output", f"the name of a map in it, e.g. {path / DEFAULT_OUTPUT}"),
         )
     if not path.name.lower().endswith(MAP_ENDINGS):
         path = path.with_name(path.name + ".mrc")
@@ -172,8 +174,8 @@ def require_file_name(text: str) -> None:
     """
     if text.endswith(("/", os.sep)) and text.strip("/" + os.sep):
         raise InputError(
-            f"output {text} is the name of a folder: give the name of a map in it, "
-            f"e.g. {text}{DEFAULT_OUTPUT}"
+            f"output {text} is the name of a folder",
+            give("output", f"the name of a map in it, e.g. {text}{DEFAULT_OUTPUT}"),
         )
 
 
@@ -197,36 +199,37 @@ def check_outputs(outputs: OutputPaths, inputs: HybridInputs, asked: Collection[
     folder = outputs.processing_folder
     for written in outputs.written(asked):
         _check_name(written)
-        _check_input(written, inputs, "give another name with -o")
+        _check_input(written, inputs, give("output", "another name"))
     if folder is None:
         return
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"processing folder {folder} is a file: give a folder with -op")
+        raise InputError(
+            f"the processing folder {folder} is a file", give("processing_folder", "a folder")
+        )
+    another = give("processing_folder", "another folder")
     _check_folder(folder if folder.exists() else folder.parent, f"processing folder {folder}")
     for name in _KEPT:
         if os.path.isdir(folder / name):
             raise InputError(
-                f"{folder / name} is a folder, and a map or model of this run is to "
-                "have that name; give another folder with -op"
+                f"{folder / name} is a folder, and a file of this run needs that name", another
             )
-        _check_input(folder / name, inputs, "give another folder with -op")
+        _check_input(folder / name, inputs, another)
 
 
-def _check_input(written: Path, inputs: HybridInputs, remedy: str) -> None:
+def _check_input(written: Path, inputs: HybridInputs, remedy: Remedy) -> None:
     """Refuse to write over what is read."""
     for name, path in inputs.files.items():
         if written.exists() and path.exists() and written.samefile(path):
-            raise InputError(
-                f"output {written} is also the input {name.replace('_', ' ')}: {remedy}"
-            )
+            what = name.replace("_", " ")
+            raise InputError(f"output {written} is also the input {what}", remedy)
 
 
 def _check_name(file: Path) -> None:
     """Refuse a name that the file system does not take, or that of a folder."""
     if os.path.isdir(file):
         raise InputError(
-            f"output {file} is a folder: give the name of a map in it, e.g. "
-            f"{file / DEFAULT_OUTPUT}, or another name with -o"
+            f"output {file} is a folder",
+            give("output", f"the name of a map in it, e.g. {file / DEFAULT_OUTPUT}"),
         )
     try:
         file.lstat()
@@ -235,18 +238,21 @@ def _check_name(file: Path) -> None:
     except OSError as error:
         raise InputError(
             f"output {file} cannot be written: {error.strerror} "
-            f"({len(os.fsencode(file.name))} bytes); give another name with -o"
+            f"({len(os.fsencode(file.name))} bytes)",
+            give("output", "another name"),
         ) from None
 
 
 def _check_folder(folder: Path, what: str) -> None:
     """Refuse a folder that is missing or takes no new file."""
     if not folder.is_dir():
-        raise InputError(f"{what} cannot be written: there is no folder {folder}; make it first")
+        raise InputError(
+            f"{what} cannot be written: there is no folder {folder}", do("make it first")
+        )
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise InputError(
-            f"{what} cannot be written: {error.strerror} in {folder}; choose another folder"
+            f"{what} cannot be written: {error.strerror} in {folder}", do("choose another folder")
         ) from None

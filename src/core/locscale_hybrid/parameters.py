@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from .errors import InputError
 from .findings import Finding
+from .remedies import do, give, leave_out, use
 
 Scaling = Literal["bands", "windows"]
 Refiner = Literal["own", "servalcat", "none"]
@@ -92,14 +93,17 @@ class HybridInputs:
         """Two halves or one map, nothing else; a model where one is to be refined."""
         halves = [path for path in (self.half_map_1, self.half_map_2) if path is not None]
         if len(halves) == 1:
-            raise InputError("one half map given: give both half maps, or the full map instead")
+            raise InputError(
+                "one half map given", give("half_maps", "both half maps"), give("full_map")
+            )
         if bool(halves) == (self.full_map is not None):
             given = "both half maps and a full map" if halves else "no map"
-            raise InputError(f"{given} given: give two half maps, or one full map")
+            raise InputError(f"{given} given", give("half_maps"), give("full_map"))
         if self.monomer_library is not None and self.model is None:
             raise InputError(
-                "coordinates are to be refined, but no model is given: give one with "
-                "-mc, or leave out --refine_coordinates"
+                "coordinates are to be refined, but no model is given",
+                give("model"),
+                leave_out("monomer_library"),
             )
 
     @property
@@ -216,14 +220,14 @@ class HybridParameters:
     def __post_init__(self) -> None:
         """Refuse what no run can do."""
         for field, (name, low, high, unit) in RANGES.items():
-            _in_range(name, getattr(self, field), low, high, unit)
+            _in_range(field, name, getattr(self, field), low, high, unit)
         _one_of("scaling", self.scaling, SCALINGS)
         _one_of("weight", self.weight, (*WEIGHTS, "file"))
         _one_of("refiner", self.refiner, REFINERS)
         _one_of("taper", self.taper, TAPERS)
         for name in sorted(self.outputs):
-            _one_of("output", name, OUTPUTS)
-        _box("region", self.region)
+            _one_of("outputs", name, OUTPUTS)
+        _box(self.region)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the parameters as plain JSON values."""
@@ -257,8 +261,8 @@ class HybridParameters:
             return cls(**given)
         except TypeError as error:
             raise InputError(
-                f"a parameter has a value of the wrong kind ({error}): give numbers "
-                "for numbers, as in the record of a run"
+                f"a parameter has a value of the wrong kind ({error})",
+                do("give numbers for numbers, as in the record of a run"),
             ) from None
 
     def to_json(self) -> str:
@@ -268,23 +272,22 @@ class HybridParameters:
 
 def without_effect(inputs: HybridInputs, parameters: HybridParameters) -> list[Finding]:
     """Note what was asked for and changes nothing with the other parameters."""
-    found = []
+    found, defaults = [], HybridParameters()
     if parameters.scaling == "bands":
         idle = [
-            f"{option} {value}"
-            for option, value, default in (
-                ("--stride", parameters.stride, 1),
-                ("--taper", parameters.taper, "none"),
-            )
-            if value != default
+            name
+            for name in ("stride", "taper")
+            if getattr(parameters, name) != getattr(defaults, name)
         ]
         if idle:
             found.append(
                 Finding(
                     "windows-only",
                     "note",
-                    f"{' and '.join(idle)} without effect: the map is scaled by bands, and only "
-                    "windows have that; give --scaling windows too, or leave it out",
+                    f"{' and '.join(f'{name} {getattr(parameters, name)}' for name in idle)} "
+                    f"{'has' if len(idle) == 1 else 'have'} no effect, because the map is scaled by "
+                    "bands and not by windows",
+                    remedies=(use("scaling", "windows"), *map(leave_out, idle)),
                 )
             )
     if parameters.validate and inputs.previous_record is None:
@@ -292,37 +295,42 @@ def without_effect(inputs: HybridInputs, parameters: HybridParameters) -> list[F
             Finding(
                 "validated-anyway",
                 "note",
-                "--validate without effect: it is for an update, and a run that starts from the maps "
-                "is always judged by half map 2 where there are two; leave it out",
+                "validation was asked for, which has an effect on updates only: a full run is always "
+                "validated if there are two half maps",
+                remedies=(leave_out("validate"),),
             )
         )
     return found
 
 
-def _in_range(name: str, value: float | None, low: float, high: float, unit: str) -> None:
+def _in_range(
+    field: str, name: str, value: float | None, low: float, high: float, unit: str
+) -> None:
     """Refuse a number outside low..high."""
     if value is not None and not low <= value <= high:
         text = f" {unit}" if unit else ""
         # a whole number may be too large for a float
         given = f"{value:g}" if abs(value) < _SHOWN else f"beyond {_SHOWN:g}"
-        raise InputError(f"{name} {given}{text} is out of range: give {low:g} to {high:.12g}{text}")
+        allowed = give(field, f"{low:g} to {high:.12g}{text}")
+        raise InputError(f"{name} {given}{text} is out of range", allowed)
 
 
-def _box(name: str, corners: tuple[float, ...] | None) -> None:
+def _box(corners: tuple[float, ...] | None) -> None:
     """Refuse corners between which there is nothing."""
     if corners is None:
         return
+    remedy = give("region", "x y z of the low corner, then of the high corner, in Å")
     if len(corners) != 6 or not all(map(math.isfinite, corners)):
-        raise InputError(f"{name} needs six numbers, Å: x y z of the low corner, then of the high")
+        raise InputError("the region needs six numbers", remedy)
     for axis, low, high in zip("xyz", corners[:3], corners[3:], strict=True):
         if low >= high:
             raise InputError(
-                f"{name} ends at {axis} {high:g} Å and begins at {low:g}: give x y z "
-                "of the low corner, then of the high"
+                f"the region ends at {axis} {high:g} Å and begins at {low:g} Å", remedy
             )
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a word that is not among the choices."""
     if value not in choices:
-        raise InputError(f'{name} "{value}" is unknown: give one of {", ".join(choices)}')
+        what = name.removesuffix("s")
+        raise InputError(f'{what} "{value}" is unknown', give(name, f"one of {', '.join(choices)}"))

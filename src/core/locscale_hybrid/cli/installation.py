@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..findings import Finding
+from ..remedies import do
 
 _OURS = b"locscale_hybrid"
 _LEAST_MEMORY = 400_000_000  # bytes
@@ -14,7 +15,7 @@ _LEAST_MEMORY = 400_000_000  # bytes
 
 def other_locscale() -> Finding | None:
     """Note if another program owns the name `locscale`, in this environment or on PATH."""
-    use = "use the name locscale-hybrid for this program"
+    use = do("use the name locscale-hybrid for this program")
     try:
         version = importlib.metadata.version("locscale")
     except importlib.metadata.PackageNotFoundError:
@@ -24,16 +25,18 @@ def other_locscale() -> Finding | None:
             "other-locscale",
             "note",
             f"LocScale {version} is installed in this "
-            f"environment ({sys.prefix}) and owns the name locscale too: {use}",
+            f"environment ({sys.prefix}) and owns the name locscale too",
             {"version": version},
+            (use,),
         )
     found = shutil.which("locscale")
     if found is not None and not _is_ours(Path(found)):
         return Finding(
             "other-locscale",
             "note",
-            f"the locscale on PATH, {found}, is another program: {use}",
+            f"the locscale on PATH, {found}, is another program",
             {"path": found},
+            (use,),
         )
     return None
 
@@ -56,8 +59,8 @@ def require_room() -> None:
     if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
         raise InputError(
             f"the memory of a process is limited to {limit / 1e6:.0f} MB (ulimit -v), "
-            f"and this program needs {_LEAST_MEMORY / 1e6:.0f} MB for its libraries "
-            "alone; raise the limit"
+            f"and this program needs {_LEAST_MEMORY / 1e6:.0f} MB for its libraries alone",
+            do("raise the limit"),
         )
 
 

@@ -23,6 +23,7 @@ from ..files.json_objects import (
 from ..outputs import OutputPaths, output_paths, require_file_name
 from ..parallel.threads import cores
 from ..parameters import HybridInputs, HybridParameters
+from ..remedies import give, leave_out
 
 Action = Literal["run", "check"]
 
@@ -127,8 +128,9 @@ def require_processes(processes: int | None) -> None:
         count, most = cores(), most_processes()
         of_cores = "1 core" if count == 1 else f"{count} cores"
         raise InputError(
-            f"{processes} processes are too many for {of_cores}: at most {most} "
-            "are started; give fewer with -np, or leave it out to use all cores"
+            f"{processes} processes are too many for {of_cores}: at most {most} are started",
+            give("processes", "fewer processes"),
+            leave_out("processes", when="to use all cores"),
         )
 
 

@@ -23,9 +23,10 @@ from ..parallel.mpi.comm_world import CommWorldExecutor, comm_world, require_sam
 from ..parallel.temporary_folder import FolderKeeper
 from ..parallel.threads import THREAD_VARIABLES, cores
 from ..progress import Progress
+from ..remedies import do, give, report_fault, use
 from .estimate import estimate_files
 from .installation import other_locscale, require_room
-from .interrupt import EXIT_CODE, Interruption
+from .interrupt import Interruption
 from .job_file import Job
 from .options import build_parser, in_long_spelling, spellings
 from .request import Request, given_options, request_of
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require_same_words(comm, words)
     except InputError as error:
         if launcher is None or launcher.rank == 0:
-            _screen(words).error(error.code, str(error))
+            _screen(words).error(error)
         return error.exit_code
     if comm.Get_rank() > 0:
         serve_ranks(comm)
@@ -105,49 +106,53 @@ def _lead(words: Sequence[str], launcher: Launcher | None, world: CommWorldExecu
         with Interruption() as interruption:
             return _obey(words, screen, launcher, world, interruption)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        exit_code, code, message = explain(error)
+        explained = explain(error)
         screen.close()
         if debug:
             traceback.print_exception(error)
-        screen.error(code, message)
-        return exit_code
+        screen.error(explained)
+        return explained.exit_code
     finally:
         screen.close()
 
 
-def explain(error: BaseException) -> tuple[int, str, str]:
-    """Exit code, short code and sentence for whatever ended a run."""
+class _SystemFault(StageError):
+    """An error of the operating system that no stage has put into words."""
+
+    code = "system"
+
+
+def explain(error: BaseException) -> LocScaleError:
+    """Put whatever ended a run into words."""
     if isinstance(error, KeyboardInterrupt | Cancelled):
-        return EXIT_CODE, Cancelled.code, "interrupted; no file is left half written"
+        return Cancelled("interrupted; no file is left half written")
     if isinstance(error, LocScaleError):
-        return error.exit_code, error.code, str(error)
+        return error
     lack = shortage(error)
     if lack is not None:
-        return _FAILED, "memory", lack
+        return lack
     if isinstance(error, OSError) and error.strerror:
-        return _FAILED, "system", _system_sentence(error)
-    return (
-        _FAILED,
-        StageError.code,
-        (
-            f"the run failed: {type(error).__name__}: {error}; this is "
-            "a fault of the program: run it again with --debug and "
-            "report what it shows"
-        ),
+        return _system_fault(error)
+    return StageError(
+        f"the run failed because of a fault of the program: {type(error).__name__}: {error}",
+        report_fault(),
     )
 
 
-def _system_sentence(error: OSError) -> str:
-    """Say what to do about an error of the system that no stage has put into words."""
+def _system_fault(error: OSError) -> _SystemFault:
+    """Say what to do about an error of the operating system."""
     where = f" at {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"the disk is full{where} ({error.strerror}): make room, set TMPDIR to a folder "
-            "with room, or name one with -op"
+        return _SystemFault(
+            f"the disk is full{where} ({error.strerror})",
+            do("make room"),
+            give("temporary_folder", "a folder with room"),
+            give("processing_folder", "a folder with room"),
         )
-    return (
-        f"the system refused something{where} ({error.strerror}): check the files and folders "
-        "of the run, and run it again; no file is left half written"
+    return _SystemFault(
+        f"the operating system reported an error{where} ({error.strerror}); no file is left half "
+        "written",
+        do("check the files and folders of the run, and rerun"),
     )
 
 
@@ -253,7 +258,8 @@ def _scratch(interruption: Interruption) -> Iterator[Path]:
         keeper = FolderKeeper("locscale-")
     except OSError as error:
         raise InputError(
-            f"no temporary folder can be made: {error.strerror}; set TMPDIR to a folder with room"
+            f"no temporary folder can be made: {error.strerror}",
+            give("temporary_folder", "a folder with room"),
         ) from None
     with keeper:
         interruption.last_resort = keeper.remove
@@ -286,8 +292,9 @@ def _require_own_run(request: Request, launcher: Launcher) -> None:
     """
     if launcher.has_others and request.job.processes is None:
         raise InputError(
-            f"{_started(launcher)}, and -mpi was not given. Add -mpi to share one "
-            "run among them, or -np 1 for a run of its own in each"
+            f"{_started(launcher)}, and this one does not know whether they share one run",
+            use("launcher", True),
+            give("processes", "1 process", when="to start a separate run in each"),
         )
 
 
@@ -309,9 +316,9 @@ def _about_start(
             Finding(
                 "mpi-not-asked",
                 "warning",
-                f"{_started(launcher)}. This one is a run of its own, "
-                "because -np was given without -mpi. Add -mpi to share one run among them",
+                f"{_started(launcher)}, and this one is a run of its own",
                 {"size": launcher.size},
+                (use("launcher", True),),
             )
         )
     if world is not None and request.job.processes not in (None, world.workers):
@@ -319,8 +326,8 @@ def _about_start(
             Finding(
                 "np-ignored",
                 "note",
-                f"-np {request.job.processes} is ignored: the launcher started "
-                f"{world.workers} ranks",
+                f"the request for {request.job.processes} processes is ignored, because the "
+                f"launcher started {world.workers} ranks",
                 {"asked": request.job.processes or 0, "used": world.workers},
             )
         )

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from ..errors import LocScaleError
 from ..findings import Finding
 from ..progress import Listener
+from .words import COMMAND_LINE
 
 _BAR_EVERY = 0.2  # s
 _STEP = 0.1  # share of the run between two plain lines
@@ -33,7 +35,7 @@ class Screen(Listener, Protocol):
     ) -> None:
         """Show that the run is done."""
 
-    def error(self, code: str, message: str) -> None:
+    def error(self, error: LocScaleError) -> None:
         """Show why the run failed; called once, last."""
 
     def close(self) -> None:
@@ -65,7 +67,7 @@ class Lines:
 
     def finding(self, finding: Finding) -> None:
         """Print a line that begins with the level."""
-        self.message(f"{finding.level}: {finding.message}")
+        self.message(f"{finding.level}: {finding.worded(COMMAND_LINE)}")
 
     def message(self, text: str) -> None:
         """Print a line."""
@@ -86,9 +88,9 @@ class Lines:
         if "map" in paths:
             self.message(f'in ChimeraX: open "{paths["map"]}"')
 
-    def error(self, code: str, message: str) -> None:
-        """Print one sentence on stderr."""
-        self._write(self._errors, f"locscale: {message}\n")
+    def error(self, error: LocScaleError) -> None:
+        """Print one line on stderr."""
+        self._write(self._errors, f"locscale: {error.worded(COMMAND_LINE)}\n")
 
     def close(self) -> None:
         """Do nothing."""
@@ -131,10 +133,10 @@ class Bar(Lines):
         self._clear()
         super().message(text)
 
-    def error(self, code: str, message: str) -> None:
-        """Remove the bar and print one sentence on stderr."""
+    def error(self, error: LocScaleError) -> None:
+        """Remove the bar and print one line on stderr."""
         self._clear()
-        super().error(code, message)
+        super().error(error)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -196,7 +198,8 @@ class JsonLines:
 
     def finding(self, finding: Finding) -> None:
         """Report a finding with its numbers."""
-        self.event("finding", **finding.as_dict())
+        values = finding.as_dict()
+        self.event("finding", **{**values, "message": finding.worded(COMMAND_LINE)})
 
     def message(self, text: str) -> None:
         """Plain text, which readers may show or leave out."""
@@ -219,9 +222,11 @@ class JsonLines:
             "result", **files, summary=[list(row) for row in summary], seconds=round(seconds, 1)
         )
 
-    def error(self, code: str, message: str) -> None:
-        """Print an object, and a sentence on stderr."""
-        self.event("error", code=code, message=message)
+    def error(self, error: LocScaleError) -> None:
+        """Report the fact and the remedies, and print a line on stderr."""
+        message = error.worded(COMMAND_LINE)
+        remedies = [remedy.as_dict() for remedy in error.remedies]
+        self.event("error", code=error.code, message=message, fact=error.fact, remedies=remedies)
         try:
             self._errors.write(f"locscale: {message}\n")
             self._errors.flush()

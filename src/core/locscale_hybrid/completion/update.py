@@ -17,10 +17,11 @@ from ..findings import Finding, Number
 from ..inputs.half_maps import Kind
 from ..maps.grid import BoolArray, DoubleArray, Map
 from ..model.hybrid_model import HybridModel, PlacedAtoms
-from ..refinement.adp import BRefinement, RefinedAdps
+from ..refinement.adp import RefinedAdps, refine_adps
 from ..refinement.setup import scatterers_of
+from ..remedies import use
 from ..resume.previous_run import PreviousRun
-from .completion import Completion, b_problem
+from .completion import Completion
 from .placement import atoms_per_unit, relaxed, sampled_density, start_jitter
 from .region import MODELLED, Region
 from .settling import N_ROUNDS, settle_pseudo_atoms
@@ -75,24 +76,25 @@ class Update:
             "dropped": self.warm.dropped,
             "added": self.warm.added,
         }
-        return Finding("update", "note", self.statement(kind), values)
+        unjudged = kind == "halves" and not self.validated
+        remedies = (use("validate", True, when="to validate it"),) if unjudged else ()
+        return Finding("update", "note", self.statement(kind), values, remedies)
 
     def statement(self, kind: Kind) -> str:
         """Say what it was an update of, and what that means for its validation."""
         warm, previous = self.warm, self.previous
         text = (
-            f"an update of {previous.path.name}: of its pseudo-atoms {warm.kept} stay and "
+            f"an update: of the earlier pseudo-atoms {warm.kept} stay and "
             f"{warm.dropped} go, {warm.added} are new"
         )
         if kind == "halves" and self.validated:
-            text += "; half map 2 was asked anew"
+            text += "; it was cross-validated against half map 2"
         elif kind == "halves":
-            text += "; half map 2 has not judged this hybrid model"
+            text += "; this hybrid model was not cross-validated against half map 2"
             if previous.validation is not None:
                 text += (
                     f" (the free FSC of {previous.validation.free:.3f} is that of the earlier one)"
                 )
-            text += ", --validate makes it do so"
         return text
 
     def as_dict(self) -> dict[str, Any]:
@@ -186,11 +188,18 @@ def warm_refine(
         With a tau.
     progress : callable
     """
-    refinement = BRefinement(
-        b_problem(completion, hybrid), completion.parameters.b_steps, progress=progress
+    adps = refine_adps(
+        completion.data,
+        scatterers_of(hybrid, completion.data),
+        hybrid.b_iso,
+        hybrid.is_pseudo,
+        kind=completion.kind,
+        mates=hybrid.mates,
+        tau=previous.tau or None,
+        n_steps=completion.parameters.b_steps,
+        shifts=previous.shifted,
+        progress=progress,
     )
-    choice = refinement.choose_tau(hybrid.b_iso, previous.tau or None, shifts=previous.shifted)
-    adps = refinement.fit(choice)
     if completion.kind != "halves" or completion.parameters.neighbour_tau is not None:
         return adps
     # tau was not given: half map 2 preferred it

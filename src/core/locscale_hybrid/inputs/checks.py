@@ -15,6 +15,7 @@ from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, ComplexArray, DoubleArray, Grid, Vector
 from ..model.structure import AtomicModel
 from ..parameters import HybridInputs
+from ..remedies import do, flip, give, invert, leave_out, move, use
 from ..scattering.fringe import in_box
 from ..symmetry.operators import Symmetry
 from .half_alignment import APART, explained
@@ -111,8 +112,8 @@ def check_resolution(resolution: float, of_reference: float | None = None) -> li
     if resolution > COARSEST_RESOLUTION:
         raise InputError(
             f"the resolution is {resolution:.1f} Å, and beyond "
-            f"{COARSEST_RESOLUTION:g} Å a model says nothing about local sharpness; "
-            "give it with --ref_resolution if it is better than that"
+            f"{COARSEST_RESOLUTION:g} Å a model says nothing about local sharpness",
+            give("resolution", when="if it is better than that"),
         )
     findings = _cut_reference(resolution, of_reference)
     if resolution <= _POOR_RESOLUTION:
@@ -139,9 +140,9 @@ def _cut_reference(resolution: float, of_reference: float | None) -> list[Findin
             "reference-cut",
             "warning",
             f"the reference ends at {of_reference:g} Å and the map at {resolution:.1f} Å: what is "
-            "finer than the reference is taken away from the map; leave the model resolution out to "
-            "keep it",
+            "finer than the reference is removed from the map",
             {"reference_angstrom": of_reference, "resolution_angstrom": resolution},
+            (leave_out("model_resolution", when="to keep it"),),
         )
     ]
 
@@ -155,9 +156,9 @@ def check_content(model: AtomicModel) -> list[Finding]:
             Finding(
                 "few-atoms",
                 "warning",
-                f"{model.name} has {count} atoms that scatter, too few for most "
-                "of a reference; check that this is the model meant",
+                f"{model.name} has {count} atoms that scatter, too few for most of a reference",
                 {"atoms": count},
+                (do("check that this is the right model"),),
             )
         )
     residues = sum(len(chain) for chain in model.structure[0])
@@ -167,8 +168,9 @@ def check_content(model: AtomicModel) -> list[Finding]:
                 "ca-only",
                 "warning",
                 f"{model.name} has {count} atoms in {residues} residues, as a CA trace does; the "
-                "reference is built from all atoms: rebuild the main and side chains first",
+                "reference is built from all atoms",
                 {"atoms": count, "residues": residues},
+                (do("rebuild the main and side chains first"),),
             )
         )
     low, high = float(model.b_iso.min()), float(model.b_iso.max())
@@ -236,12 +238,19 @@ def check_coverage(
     """
     if coverage >= (_HARDLY_COVERED if completed else _WELL_COVERED):
         return []
-    remedy = (
-        "the reference will be almost all pseudo-atoms, and nothing of the model's B; check "
-        "that this is the model meant, and give the point group if it is one of many copies"
+    effect, remedies = (
+        (
+            "the reference will consist of pseudo-atoms almost alone",
+            (
+                do("check that this is the right model"),
+                give("point_group", when="if the model is one of many copies"),
+            ),
+        )
         if completed
-        else "the rest is scaled by the global curve alone; fill it with --complete_model, or "
-        "give a mask of the modelled part with -ma"
+        else (
+            "the rest is scaled by the global curve alone",
+            (use("complete_model", True), give("mask", "a mask of the modelled part")),
+        )
     )
     return [
         Finding(
@@ -249,8 +258,9 @@ def check_coverage(
             "warning",
             f"{name} has too few atoms for the density: its {n_atoms} atoms and what is near them are "
             f"{100 * coverage:.0f} % of the mask of {volume:.0f} Å³, which holds up to "
-            f"{_PROTEIN_DENSITY * volume:.0f}; {remedy}",
+            f"{_PROTEIN_DENSITY * volume:.0f}; {effect}",
             {"coverage_percent": 100 * coverage, "atoms": n_atoms, "mask_cubic_angstrom": volume},
+            remedies,
         )
     ]
 
@@ -290,7 +300,8 @@ def check_fit(
         raise InputError(
             f"the contrast of the map is inverted: {model.name} fits its negative "
             f"(correlation {fit.negative:.2f}) and not the map as it is (at best "
-            f"{fit.best:.2f}); multiply the map by -1"
+            f"{fit.best:.2f})",
+            invert(),
         )
     if not fit.is_found and fit.mirrored > CHANCE * fit.best:
         return [
@@ -299,8 +310,9 @@ def check_fit(
                 "warning",
                 f"the hand of the map looks inverted: {model.name} fits its mirror image along "
                 f"{fit.mirror} (correlation {fit.mirrored:.2f}) and not the map as it is (at best "
-                f"{fit.best:.2f}); flip the map along {fit.mirror}",
+                f"{fit.best:.2f})",
                 {"correlation": fit.best, "mirrored": fit.mirrored},
+                (flip("".join(axis for axis in "xyz" if axis in fit.mirror)),),
             )
         ]
     scale = _scale(grid, coarse, model.positions, fit)
@@ -330,8 +342,14 @@ def _outside(model: AtomicModel, inside: int) -> list[Finding]:
             "atoms-outside",
             "note" if inside > 0.99 * len(model) else "warning",
             f"{outside} of {len(model)} atoms of {model.name} are outside the box of the map and are "
-            "left out. If the map is not cut out of a larger one, check its origin and voxel size.",
+            "left out",
             {"atoms": outside},
+            (
+                do(
+                    "check the origin and the voxel size of the map",
+                    when="if it was not cut out of a larger one",
+                ),
+            ),
         )
     ]
 
@@ -342,7 +360,7 @@ class _Scale:
 
     factor: float
     correlation: float
-    message: str
+    fact: str
 
 
 def _finest_band(grid: Grid, resolution: float | None) -> float:
@@ -364,12 +382,12 @@ def _scale(grid: Grid, coarse: CoarseMap, positions: DoubleArray, fit: ModelFit)
         or found.correlation < CHANCE * fit.mirrored
     ):
         return None
-    message = (
+    fact = (
         f"magnified by {found.factor:.3f} it fits (correlation {found.correlation:.2f}, "
         f"{found.unchanged:.2f} as it is): the voxel size seems to be "
-        f"{grid.step / found.factor:.4g} Å and not {grid.step:.4g} Å; give it with --apix"
+        f"{grid.step / found.factor:.4g} Å and not {grid.step:.4g} Å"
     )
-    return _Scale(found.factor, found.correlation, message)
+    return _Scale(found.factor, found.correlation, fact)
 
 
 def _refuse_larger_than_box(grid: Grid, model: AtomicModel) -> None:
@@ -381,23 +399,23 @@ def _refuse_larger_than_box(grid: Grid, model: AtomicModel) -> None:
     if (extent > np.array(grid.cell)).sum() >= 2 and inside < 0.5:
         raise InputError(
             f"{model.name} is larger than the map: it measures {_triple(extent)} Å and the box "
-            f"{_triple(grid.cell)} Å, {100 * inside:.0f} % of the atoms are inside; check the "
-            f"voxel size ({grid.step:.4g} Å, --apix), or cut the model to the map"
+            f"{_triple(grid.cell)} Å, {100 * inside:.0f} % of the atoms are inside",
+            give("voxel_size", when=f"if it is not {grid.step:.4g} Å"),
+            do("cut the model to the map"),
         )
 
 
 def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit, scale: _Scale | None) -> None:
     """Refuse a model that does not lie in its map; say where or how large it would."""
     if scale is not None:
-        remedy = scale.message
+        better, remedy = scale.fact, give("voxel_size")
     elif fit.is_found:
-        remedy = (
-            f"shifted by {_shift_text(fit)} it fits (correlation {fit.best:.2f}): move it there"
-        )
+        better = f"shifted by {_shift_text(fit)} it fits (correlation {fit.best:.2f})"
+        remedy = move(fit.shift)
     else:
-        remedy = (
-            "no shift makes it fit: check that map and model belong together, and the hand "
-            "and voxel size of the map"
+        better = "no shift makes it fit"
+        remedy = do(
+            "check that map and model belong together, and the hand and voxel size of the map"
         )
     if fit.inside < 0.5:
         low, high = span(model.positions)
@@ -405,14 +423,16 @@ def _refuse_displaced(grid: Grid, model: AtomicModel, fit: ModelFit, scale: _Sca
         raise InputError(
             f"{model.name} lies outside the map: {100 * fit.inside:.0f} % of its "
             f"atoms are in the box; it spans {_triple(low)} to {_triple(high)} Å, "
-            f"the box {_triple(grid.origin)} to {_triple(end)} Å; {remedy}"
+            f"the box {_triple(grid.origin)} to {_triple(end)} Å; {better}",
+            remedy,
         )
     displaced = fit.is_found and fit.correlation < _OVERLAPS * fit.best
     nowhere = not fit.is_found and fit.correlation < 0.25 * fit.mirrored
     if displaced or nowhere:
         raise InputError(
             f"{model.name} does not overlap the map where it lies (correlation "
-            f"{fit.correlation:.2f}); {remedy}"
+            f"{fit.correlation:.2f}); {better}",
+            remedy,
         )
 
 
@@ -436,9 +456,9 @@ def _place_findings(
                 "model-fit-poor",
                 "warning",
                 f"{model.name} does not clearly fit the map: its correlation is {fit.correlation:.2f} "
-                f"as it is, {fit.best:.2f} at best and {fit.mirrored:.2f} for its mirror image; check "
-                "that map and model belong together",
+                f"as it is, {fit.best:.2f} at best and {fit.mirrored:.2f} for its mirror image",
                 values,
+                (do("check that map and model belong together"),),
             )
         )
     elif fit.correlation < _SHIFTED * fit.best and length > max(1.0, 0.7 * grid.step):
@@ -447,9 +467,9 @@ def _place_findings(
                 "model-shifted",
                 "warning",
                 f"{model.name} fits better when shifted by {_shift_text(fit)}: correlation "
-                f"{fit.best:.2f} in place of {fit.correlation:.2f}; move it, or check the origin of "
-                "the map",
+                f"{fit.best:.2f} in place of {fit.correlation:.2f}",
                 values,
+                (move(fit.shift), do("check the origin of the map")),
             )
         )
     return findings
@@ -463,8 +483,9 @@ def _scale_findings(model: AtomicModel, scale: _Scale | None) -> list[Finding]:
         Finding(
             "magnification",
             "warning",
-            f"{model.name}: {scale.message}",
+            f"{model.name}: {scale.fact}",
             {"factor": scale.factor, "correlation": scale.correlation},
+            (give("voxel_size"),),
         )
     ]
 

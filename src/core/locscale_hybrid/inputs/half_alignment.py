@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..findings import Finding
 from ..fourier.space import FourierSpace, real_product, resize
 from ..maps.grid import ComplexArray, DoubleArray, FloatArray, Grid, Vector
+from ..remedies import do, give
 from .half_turns import HalfTurn, find_turn
 from .model_fit import MIRRORS, coarse_shape, highest_point
 
@@ -68,7 +69,7 @@ def explained(findings: Sequence[Finding]) -> Iterator[None]:
     except InputError:
         for finding in findings:
             if finding.code in APART:
-                raise InputError(finding.message) from None
+                raise InputError(finding.fact, *finding.remedies) from None
         raise
 
 
@@ -130,8 +131,8 @@ def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> 
     if found.turn is not None:
         raise InputError(
             f"{second} is turned against {first}: {found.turn.name} it fits (correlation {band} "
-            f"{found.turn.correlation:.2f}, and {found.turn.unturned:.2f} as it is). Give both "
-            "half maps as the reconstruction wrote them"
+            f"{found.turn.correlation:.2f}, and {found.turn.unturned:.2f} as it is)",
+            give("half_maps", "both half maps as the reconstruction wrote them"),
         )
     if found.mirror is not None:
         return [
@@ -139,9 +140,12 @@ def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> 
                 "halves-mirrored",
                 "warning",
                 f"{second} is the mirror image of {first}: reversed along {found.mirror} their FSC "
-                f"{band} is {found.best:.2f}, and {found.fsc:.2f} as they are; reverse it, or give "
-                "both half maps as the reconstruction wrote them",
+                f"{band} is {found.best:.2f}, and {found.fsc:.2f} as they are",
                 values,
+                (
+                    do("reverse it"),
+                    give("half_maps", "both half maps as the reconstruction wrote them"),
+                ),
             )
         ]
     is_shifted = length > max(_NOTICED * grid.step, _CERTAIN * found.deviation)
@@ -153,10 +157,12 @@ def alignment_findings(names: tuple[str, str], grid: Grid, found: Alignment) -> 
             "halves-shifted",
             "warning",
             f"{second} is shifted against {first}: moved by ({shift}) Å, {length / grid.step:.1f} "
-            f"voxels, their FSC {band} is {found.best:.3f} in place of {found.fsc:.3f}; give both "
-            "half maps as the reconstruction wrote them, or fit the second to the first and resample "
-            "it onto its grid",
+            f"voxels, their FSC {band} is {found.best:.3f} in place of {found.fsc:.3f}",
             {**values, "shift_angstrom": length},
+            (
+                give("half_maps", "both half maps as the reconstruction wrote them"),
+                do("fit the second to the first and resample it onto its grid"),
+            ),
         )
     ]
 

@@ -16,6 +16,7 @@ from ..maps.map_values import bring_to_range, range_finding, without_hot_voxels
 from ..maps.mrc import MapFile, MapFrame, box_text, read_map_file
 from ..maps.solvent import present_part, quiet_part, smoothed
 from ..parameters import HybridInputs, HybridParameters
+from ..remedies import do, give
 from .half_scale import bring_to_one_scale, one_half_masked
 from .outer_mask import OuterMask, outer_mask
 
@@ -291,7 +292,8 @@ def refuse_other_grid(a: Map, b: Map, what: str) -> None:
     if a.grid.shape != b.grid.shape:
         raise InputError(
             f"{what} differ in box: {box_text(a.grid.shape)} voxels in {a.name} and "
-            f"{box_text(b.grid.shape)} in {b.name}; resample one onto the other"
+            f"{box_text(b.grid.shape)} in {b.name}",
+            do("resample one onto the other"),
         )
     if a.grid.same_as(b.grid):
         return
@@ -299,13 +301,14 @@ def refuse_other_grid(a: Map, b: Map, what: str) -> None:
     if (edges >= 1e-3 * np.array(a.grid.voxel_size)).any():
         raise InputError(
             f"{what} differ in voxel size: {a.grid.step:.5g} Å in {a.name} and "
-            f"{b.grid.step:.5g} Å in {b.name}; if it is one of the headers that is "
-            "wrong, give the voxel size with --apix"
+            f"{b.grid.step:.5g} Å in {b.name}",
+            give("voxel_size", when="if one of the headers is wrong"),
         )
     raise InputError(
         f"{what} differ in origin: {_triple(a.grid.origin)} Å in {a.name} and "
-        f"{_triple(b.grid.origin)} Å in {b.name}; set ORIGIN and NSTART of both "
-        "headers alike, or resample one onto the other"
+        f"{_triple(b.grid.origin)} Å in {b.name}",
+        do("set ORIGIN and NSTART of both headers alike"),
+        do("resample one onto the other"),
     )
 
 

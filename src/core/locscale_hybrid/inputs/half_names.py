@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..findings import Finding
 from ..parameters import HybridInputs
+from ..remedies import give
 
 _HALF_NAMES = re.compile(r"(half[-_]?(?:map)?[-_]?)([12ab])(?![0-9a-z])", re.IGNORECASE)
 _PARTNER = {"1": "2", "2": "1", "a": "b", "b": "a", "A": "B", "B": "A"}
@@ -20,8 +21,9 @@ def check_names(inputs: HybridInputs) -> list[Finding]:
             Finding(
                 "partner-half-map",
                 "warning",
-                f"{inputs.full_map.name} has the name of a half map, and {partner.name} lies beside "
-                "it; give both as half maps",
+                f"{inputs.full_map.name} has the name of a half map, and {partner.name} is in the "
+                "same folder",
+                remedies=(give("half_maps", "both as half maps"),),
             )
         ]
     halves = halves_beside(inputs.full_map)
@@ -31,8 +33,10 @@ def check_names(inputs: HybridInputs) -> list[Finding]:
         Finding(
             "half-maps-beside",
             "warning",
-            f"{halves[0].name} and {halves[1].name} lie beside {inputs.full_map.name}; give these two "
-            "instead, and the result is validated by half maps",
+            f"{halves[0].name} and {halves[1].name} are in the folder of {inputs.full_map.name}",
+            remedies=(
+                give("half_maps", "these two half maps instead", when="to validate the result"),
+            ),
         )
     ]
 

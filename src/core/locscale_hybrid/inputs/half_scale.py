@@ -13,6 +13,7 @@ from ..findings import Finding
 from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, DoubleArray, FloatArray, Grid, Map
 from ..maps.map_values import block_means
+from ..remedies import do, give
 
 _VOXEL = 3.0  # Å, of the binned maps that are compared
 _FINEST = 8.0  # Å
@@ -180,18 +181,18 @@ def bring_to_one_scale(half_1: Map, half_2: Map, power: int) -> list[Finding]:
     fact = f"{larger.name} has {ratio:.4g} times the scale of {smaller.name}"
     if ratio > _LARGEST_FACTOR:
         raise InputError(
-            f"{fact}, and half maps of one reconstruction have the same scale. Give "
-            "both as the reconstruction wrote them, or divide the first by "
-            f"{ratio:.4g}"
+            f"{fact}, and half maps of one reconstruction have the same scale",
+            give("half_maps", "both as the reconstruction wrote them"),
+            do(f"divide the first by {ratio:.4g}"),
         )
     half_2.values[...] /= np.float32(factor / times)
     return [
         Finding(
             "half-scale",
             "warning",
-            f"{fact}. Both were brought to one scale for the run. Give both as the reconstruction "
-            "wrote them",
+            f"{fact}. Both were brought to one scale for the run",
             {"factor": factor},
+            (give("half_maps", "both as the reconstruction wrote them"),),
         )
     ]
 
@@ -215,8 +216,9 @@ def one_half_masked(half_1: Map, half_2: Map) -> list[Finding]:
                     "warning",
                     f"{masked.name} is masked and {other.name} is not, or not alike: "
                     f"{max(shares):.0%} of the box has noise in {other.name} only. The resolution, "
-                    "the noise and the scale are wrong then. Give both half maps without a mask",
+                    "the noise and the scale are wrong then",
                     {"share": max(shares)},
+                    (give("half_maps", "both half maps without a mask"),),
                 )
             ]
     return []

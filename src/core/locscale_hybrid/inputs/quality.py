@@ -12,6 +12,7 @@ from ..findings import Finding
 from ..fourier.fsc import FscCurve
 from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, ComplexArray, DoubleArray, IntArray
+from ..remedies import do, give, invert
 from .half_alignment import (
     AGREE_BAND,
     RELATED,
@@ -209,9 +210,9 @@ def _masked(observed: ObservedMaps) -> list[Finding]:
             "masked-input",
             "warning",
             f"{name} looks masked: {blank:.0f} % of its voxels have one value, and there is too "
-            "little solvent inside the mask to measure noise in; give the unmasked half maps, or a "
-            "mask of your own",
+            "little solvent inside the mask to measure noise in",
             values,
+            (give("half_maps", "the unmasked half maps"), give("mask", "your own mask")),
         )
     ]
 
@@ -280,9 +281,9 @@ def sharpened(
             "sharpened-input",
             "warning",
             f"{name} looks sharpened: its Wilson B is {b:.0f} Å² between {WILSON_FROM:g} and "
-            f"{resolution:.1f} Å, and most maps as reconstructed have 60 to 200; give unsharpened half "
-            "maps",
+            f"{resolution:.1f} Å, and most maps as reconstructed have 60 to 200",
             {"wilson_b": b, "resolution_angstrom": resolution},
+            (give("half_maps", "unsharpened half maps"),),
         )
     ]
 
@@ -306,7 +307,8 @@ def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[
     if shared < _OPPOSED:
         raise InputError(
             f"{first} and {second} are opposed: their FSC {band} is {shared:.2f}, "
-            "so one has its contrast inverted; invert it"
+            "so one has its contrast inverted",
+            invert("one_half"),
         )
     if shared < RELATED and not findings:
         findings.append(
@@ -314,9 +316,9 @@ def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[
                 "halves-unrelated",
                 "warning",
                 f"{first} and {second} share little: their FSC {band} is {shared:.2f}, and that "
-                "of most half maps is above 0.9; check that both are of one reconstruction and not "
-                "turned against each other",
+                "of most half maps is above 0.9",
                 {"fsc": shared},
+                (do("check that both are of one reconstruction and in one orientation"),),
             )
         )
     back = fsc_return(frequency, fsc)
@@ -326,9 +328,9 @@ def _halves(observed: ObservedMaps, spectra: Spectra, fsc: DoubleArray) -> list[
                 "fsc-returns",
                 "warning",
                 f"the FSC of {first} and {second} falls and is above 0.9 again at {1 / back:.1f} Å: "
-                "the halves share a mask, a filter or an interpolation; give them as the "
-                "reconstruction wrote them",
+                "the halves share a mask, a filter or an interpolation",
                 {"return_angstrom": 1 / back},
+                (give("half_maps", "both as the reconstruction wrote them"),),
             )
         )
     return findings

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..findings import Finding
 from ..fourier.space import FourierSpace, resize
 from ..maps.grid import BoolArray, ComplexArray, Grid, Map, Vector
+from ..remedies import Remedy, leave_out, use
 from ..symmetry.detection import fitting_settings
 from ..symmetry.operators import (
     Symmetry,
@@ -71,10 +72,11 @@ def check_symmetry(
         f"the map does not look {symbol}-symmetric about voxel {at}: its copies correlate with "
         f"it to {worst:.2f} at worst, and {PRESENT:g} or more is expected"
     )
-    remedy = _remedy(grid, coefficients, symmetry, low, region)
+    fits, remedy = _what_fits(grid, coefficients, symmetry, low, region)
+    fact = f"{fact}; {fits}"
     if worst < ABSENT:
-        raise InputError(f"{fact}; {remedy}")
-    return [Finding("symmetry-weak", "warning", f"{fact}; {remedy}", {"correlation": worst})]
+        raise InputError(fact, remedy)
+    return [Finding("symmetry-weak", "warning", fact, {"correlation": worst}, (remedy,))]
 
 
 def suggested_symmetry(
@@ -106,9 +108,9 @@ def suggested_symmetry(
             "symmetry-suggested",
             "note",
             f"the map looks {best}-symmetric about voxel {_voxel_text(grid, nothing.centre)} "
-            f"(correlation with its copies {groups[best]:.2f} at worst): give {best} as the point "
-            "group if it was reconstructed with it",
+            f"(correlation with its copies {groups[best]:.2f} at worst)",
             {"point_group": best, "correlation": groups[best]},
+            (use("point_group", best, when="if the map was reconstructed with it"),),
         )
     ]
 
@@ -157,10 +159,10 @@ def fitting_groups(low: Map, symmetry: Symmetry, region: BoolArray) -> dict[str,
     return found
 
 
-def _remedy(
+def _what_fits(
     grid: Grid, coefficients: ComplexArray, symmetry: Symmetry, low: Map, region: BoolArray
-) -> str:
-    """Say what would fit: another group, another axis or centre, or none."""
+) -> tuple[str, Remedy]:
+    """Say what would fit and what to do: another group, another axis or centre, or none."""
     groups = fitting_groups(low, symmetry, region)
     best = _largest(groups)
     order = 1 if best is None else parse_point_group(best).order
@@ -172,10 +174,11 @@ def _remedy(
         )
         settings = fitting_settings(whole, symmetry, region[index], least=PRESENT)
         if settings and settings[0].order > order:
-            return settings[0].sentence
+            return settings[0].fact, settings[0].remedy
     if best is None:
-        return "none of C2 to C8, D2 to D8, T, O and I fits: leave the symmetry out"
-    return f"{best} fits (correlation {groups[best]:.2f}): give {best} as the point group"
+        return "none of C2 to C8, D2 to D8, T, O and I fits", leave_out("point_group")
+    fact = f"{best} fits (correlation {groups[best]:.2f})"
+    return fact, use("point_group", best)
 
 
 def _largest(groups: Mapping[str, float]) -> str | None:

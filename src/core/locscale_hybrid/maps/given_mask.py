@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..findings import Finding
+from ..remedies import do, give, leave_out
 from .grid import BoolArray, FloatArray, Map
 from .map_values import block_means
 
@@ -46,8 +47,8 @@ def checked_mask(given: Map, observed: Map, corners: BoolArray) -> tuple[FloatAr
             Finding(
                 "mask-whole-box",
                 "note",
-                f"mask {given.name} is {everywhere} everywhere, so the whole box is used. Give a mask "
-                "of the particle, or leave -ma out",
+                f"mask {given.name} is {everywhere} everywhere, so the whole box is used",
+                remedies=(give("mask", "a mask of the particle"), leave_out("mask")),
             )
         )
         return values, findings
@@ -60,25 +61,27 @@ def _from_0_to_1(given: Map) -> tuple[FloatArray, list[Finding]]:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all() or low < -_RINGING or high > 1 + _RINGING:
         remedy = (
-            f"divide it by {high:g}"
+            do(f"divide it by {high:g}")
             if low > -_ROUNDED and high > 1
-            else "give a mask, and density as a map"
+            else give("mask", "another mask")
         )
         raise InputError(
-            f"mask {name} runs from {low:g} to {high:g}; a mask runs from 0 to 1: {remedy}"
+            f"mask {name} runs from {low:g} to {high:g}; a mask runs from 0 to 1", remedy
         )
     solid = inside(values)
     if not solid.any():
         raise InputError(
-            f"mask {name} is empty: no voxel reaches {_INSIDE:g}; "
-            "give another mask, or leave -ma out"
+            f"mask {name} is empty: no voxel reaches {_INSIDE:g}",
+            give("mask", "another mask"),
+            leave_out("mask"),
         )
     findings = []
     if low < -_ROUNDED or high > 1 + _ROUNDED:
         if float(np.median(values[solid])) < _PLATEAU:
             raise InputError(
                 f"mask {name} runs from {low:g} to {high:g} without a plateau at 1, "
-                "so it looks like a density map; give a mask, which runs from 0 to 1"
+                "so it looks like a density map",
+                give("mask", "a mask, which runs from 0 to 1"),
             )
         findings.append(
             Finding(
@@ -118,8 +121,8 @@ def _misplaced(name: str, solid: BoolArray, observed: Map, corners: BoolArray) -
     if at_corners > max(0.5, elsewhere):
         raise InputError(
             f"mask {name} looks inverted: it takes {at_corners:.0%} of the corners "
-            f"of the box and {found:.0%} of the strongest density; give 1 minus the "
-            "mask"
+            f"of the box and {found:.0%} of the strongest density",
+            give("mask", "1 minus the mask"),
         )
     return [
         Finding(
@@ -127,7 +130,8 @@ def _misplaced(name: str, solid: BoolArray, observed: Map, corners: BoolArray) -
             "warning",
             f"mask {name} leaves out the density: {found:.0%} of the strongest density of "
             f"{observed.name} is inside, and the mean is {mean_in:.2g} inside and {mean_out:.2g} "
-            "outside. Give the mask of this map",
+            "outside",
             {"share": found},
+            (give("mask", "the mask of this map"),),
         )
     ]

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..findings import Finding
+from ..remedies import do, give, leave_out
 from .grid import DoubleArray, Shape, Vector
 from .map_frame import MapFrame
 
@@ -394,28 +395,28 @@ def _cell(
                     "voxel-size-override",
                     "warning" if abs(mean / voxel_size - 1) > 0.01 else "note",
                     f"{path.name}: voxel size {voxel_size:g} Å as given in place of {mean:.4g} Å in "
-                    f"the header, {100 * (voxel_size / mean - 1):+.1f} %; "
-                    "leave it out to use the header",
+                    f"the header, {100 * (voxel_size / mean - 1):+.1f} %",
                     {"given_angstrom": voxel_size, "header_angstrom": mean},
+                    (leave_out("voxel_size", when="to use the header"),),
                 )
             )
         x, y, z = (voxel_size * count for count in sampling)
         return x, y, z
     if not known:
         raise InputError(
-            f"{path} gives no voxel size (cell {_triple(edges)} Å); give it with --apix"
+            f"{path} gives no voxel size (cell {_triple(edges)} Å)", give("voxel_size")
         )
     if voxels.min() < 0.05 or voxels.max() > 50:
         raise InputError(
-            f"{path} has voxels of {_triple(voxels)} Å, outside 0.05 to 50 Å; "
-            "give the voxel size with --apix"
+            f"{path} has voxels of {_triple(voxels)} Å, outside 0.05 to 50 Å", give("voxel_size")
         )
     if not _is_even(voxels):
         raise InputError(
             f"{path} has voxels of {_triple(voxels)} Å, which differ by "
             f"{100 * (voxels.max() / voxels.min() - 1):.2f} % between axes (allowed "
-            f"{100 * AXIS_TOLERANCE:g} %); resample it, or give one voxel size with "
-            "--apix if the header is wrong"
+            f"{100 * AXIS_TOLERANCE:g} %)",
+            do("resample it"),
+            give("voxel_size", "one voxel size", when="if the header is wrong"),
         )
     return edges[0], edges[1], edges[2]
 

@@ -21,6 +21,7 @@ from ..maps.morphology import (
     without_small_pieces,
 )
 from ..maps.solvent import present_part, quiet_part, smoothed
+from ..remedies import do, give
 
 DALTON_PER_CUBIC_ANGSTROM = 0.81
 
@@ -41,8 +42,8 @@ _HIGHEST_Z = 38.0  # beyond it the tail of a Gaussian is below the smallest doub
 _NO_NOISE = Finding(
     "no-noise",
     "warning",
-    "the noise of this map cannot be separated from its density, so all of it is the mask; give "
-    "half maps, or a mask with -ma",
+    "the noise of this map cannot be separated from its density, so all of it is the mask",
+    remedies=(give("half_maps"), give("mask")),
 )
 
 
@@ -139,7 +140,7 @@ def confidence_mask(
         solid, of_what = _against_solvent(observed, fdr, resolution, tested), "solvent"
         findings.append(_halves_differ(observed, fdr))
     if not solid.any():
-        raise InputError(_nothing_found(observed, fdr))
+        raise _nothing_found(observed, fdr)
     solid, soft = _with_soft_edge(solid, grid, DILATION)
     origin = f"false discovery rate {fdr:g} against the {of_what}"
     return Mask(grid, solid, soft, origin, tuple(findings))
@@ -163,12 +164,14 @@ def _against_solvent(
     return np.zeros(grid.shape, dtype=np.bool_) if raw is None else _cleaned(raw, grid)
 
 
-def _nothing_found(observed: ObservedMaps, fdr: float) -> str:
-    """Word the error for a map without density."""
-    return (
+def _nothing_found(observed: ObservedMaps, fdr: float) -> InputError:
+    """Make the error for a map without density."""
+    return InputError(
         f"no density rises above the noise of {observed.average.name}: at a false discovery "
-        f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³; check that both "
-        "maps show the same particle, raise -fdr, or give a mask with -ma"
+        f"rate of {fdr:g} no connected piece reaches {SMALLEST_PIECE:g} Å³",
+        do("check that both maps show the same particle"),
+        give("fdr", "a higher rate"),
+        give("mask"),
     )
 
 
@@ -179,8 +182,8 @@ def _halves_differ(observed: ObservedMaps, fdr: float) -> Finding:
         "warning",
         f"half maps differ as much as they agree: none of the density in {observed.average.name} "
         f"rises above half their difference at a false discovery rate of {fdr:g}, so the mask was "
-        "made against the solvent; one of them may hold only noise or another particle: check the "
-        "pair",
+        "made against the solvent; one of them may contain only noise or another particle",
+        remedies=(do("check the pair"),),
     )
 
 
@@ -309,8 +312,9 @@ def _looks_masked(present: BoolArray) -> Finding:
         "masked-input",
         "warning",
         f"your maps look masked: {share:.0%} of the box is constant, so the solvent noise is "
-        "missing; give unmasked halves, or -ma",
+        "missing",
         {"constant_share": round(share, 4)},
+        (give("half_maps", "unmasked half maps"), give("mask")),
     )
 
 

@@ -21,6 +21,7 @@ from ..inputs.quality import filter_edge, sharpened
 from ..maps.grid import ComplexArray, FloatArray, Map
 from ..maps.morphology import distance_within, voxels_near
 from ..model.structure import AtomicModel
+from ..remedies import do, give
 from ..scattering.scatterers import Scatterers
 
 VOXELS_PER_RESOLUTION = 2.2  # where nothing tells the resolution
@@ -135,8 +136,9 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
     if not np.isfinite(d_min):
         raise InputError(
             f"the half maps {half_1.name} and {half_2.name} do not correlate: their FSC inside "
-            f"the mask is below {HALF_MAP_CRITERION:g} from the coarsest shells on; check that "
-            "they are halves of one reconstruction, or give the resolution with -res"
+            f"the mask is below {HALF_MAP_CRITERION:g} from the coarsest shells on",
+            do("check that they are halves of one reconstruction"),
+            give("resolution"),
         )
     how = "inside the mask, corrected for it by phase randomisation"
     if curves.corrected.falls(HALF_MAP_CRITERION):
@@ -164,8 +166,9 @@ def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | N
         "resolution-estimated",
         "note",
         f"the resolution is an estimate, {d_min:.2f} Å, where the signal of {name} falls below "
-        "a third of the noise in its solvent; give it with -res if it is known",
+        "a third of the noise in its solvent",
         {"resolution_angstrom": round(d_min, 3)},
+        (give("resolution", when="if you know it"),),
     )
     return Resolution(
         d_min, f"estimated: signal of {name} over the noise of its solvent", None, (finding,)
@@ -218,8 +221,9 @@ def _against_model(density: Map, model: AtomicModel) -> Resolution | None:
     finding = Finding(
         "resolution-estimated",
         "note",
-        f"the resolution is an estimate, {d_min:.2f} Å, {where}; give it with -res if it is known",
+        f"the resolution is an estimate, {d_min:.2f} Å, {where}",
         {"resolution_angstrom": round(d_min, 3), "fsc_at_nyquist": round(last, 3)},
+        (give("resolution", when="if you know it"),),
     )
     return Resolution(d_min, text, None, (finding,))
 
@@ -266,7 +270,8 @@ def _from_sampling(density: Map) -> Resolution:
         "resolution-unknown",
         "warning",
         f"the resolution of {density.name} is unknown: {d_min:.2f} Å is used, "
-        f"{VOXELS_PER_RESOLUTION:g} voxels of {voxel:.4g} Å; give it with -res",
+        f"{VOXELS_PER_RESOLUTION:g} voxels of {voxel:.4g} Å",
         {"resolution_angstrom": round(d_min, 3), "voxel_angstrom": round(voxel, 4)},
+        (give("resolution"),),
     )
     return Resolution(d_min, f"{VOXELS_PER_RESOLUTION:g} voxels", None, (finding,))

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import StageError
 from ..findings import Finding
+from ..remedies import give
 from .patience import Heart, Watch, life_file, stamp_in
 from .tasks import Failure, Report, Task, load_task, task_name
 from .threads import fft_share
@@ -134,7 +135,9 @@ def _outcome(message: Message) -> Message:
     try:
         if not folder.is_dir():
             raise StageError(
-                f"it does not see {folder}: give a folder that all hosts share with -op"
+                f"it does not see the folder {folder}",
+                give("processing_folder", "a folder that all hosts share"),
+                give("temporary_folder", "a folder that all hosts share"),
             )
         load_task(message["function"])(folder, message["task"])
     except BaseException as error:  # SystemExit too: whatever it is, the dealer must know

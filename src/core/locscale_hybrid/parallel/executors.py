@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from ..findings import Finding
+from ..remedies import install
 from .launchers import mpiexec_candidates
 from .mpi.mpiexec import MpiexecExecutor
 from .pool import ProcessExecutor
@@ -84,6 +85,7 @@ def local_executor(
                 "note",
                 f"{mpiexec} is not used, because mpi4py is not installed. A pool of {processes} "
                 "processes gives the same result",
+                remedies=(install("locscale-hybrid[mpi]", when="to use MPI"),),
             )
         )
     if not (programs and has_mpi4py):

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import InputError
 from ..outputs import OutputPaths
+from ..remedies import give
 from .processes import python_executable
 from .temporary_folder import FolderKeeper
 
@@ -46,8 +47,9 @@ def job_folder(outputs: OutputPaths) -> Iterator[Path]:
         except OSError as error:
             place = named or outputs.scratch or tempfile.gettempdir()
             raise InputError(
-                f"no job folder can be made in {place}: {error.strerror}; set TMPDIR "
-                "to a folder with room, or name one with -op"
+                f"no folder can be made in {place}: {error.strerror}",
+                give("temporary_folder", "a folder with room"),
+                give("processing_folder", "a folder with room"),
             ) from None
         try:
             yield folder

@@ -14,6 +14,7 @@ from typing import Self
 
 from ..errors import StageError
 from ..findings import Finding
+from ..remedies import give
 from .dealing import Message, deal, lines_of
 from .patience import PATIENCE
 from .processes import PACKAGES, child_environment, python_executable, start, stop
@@ -180,8 +181,8 @@ class ProcessExecutor:
             gone = [number for number, child in enumerate(self._children) if child.has_ended()]
         if gone and self._said.empty():
             raise StageError(
-                f"{self.called(gone[0])} {death(self._children[gone[0]].process.returncode)}; "
-                "use fewer processes with -np if memory is short"
+                f"{self.called(gone[0])} {death(self._children[gone[0]].process.returncode)}",
+                give("processes", "fewer processes", when="if memory is short"),
             )
         return []
 

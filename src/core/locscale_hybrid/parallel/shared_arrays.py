@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import StageError
 from ..files.codec import decode, encode
 from ..maps.grid import FloatArray
+from ..remedies import do, give
 
 _T = TypeVar("_T")
 
@@ -87,7 +88,8 @@ def _no_room(path: Path, size: int, error: OSError) -> StageError:
     """The sentence about a file that could not be written."""
     reason = os.strerror(error.errno) if error.errno else os.strerror(errno.ENOSPC)
     return StageError(
-        f"the job folder {path.parent} takes no file of {size / 1e6:.3g} MB "
-        f"({reason}): make room, set TMPDIR to a folder with room, or name one "
-        "with -op"
+        f"a file of {size / 1e6:.3g} MB cannot be written to {path.parent} ({reason})",
+        do("make room"),
+        give("temporary_folder", "a folder with room"),
+        give("processing_folder", "a folder with room"),
     )

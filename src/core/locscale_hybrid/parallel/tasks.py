@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from ..errors import LocScaleError, StageError, shortage
+from ..remedies import Remedy, do, report_fault
 
 ORPHANED = 75  # exit code of a process whose parent died
 GRACE = 3.0  # s between asking processes to end and killing them
@@ -105,51 +106,51 @@ class Failure:
     """What went wrong in one process, in a form that travels as JSON."""
 
     worker: str
-    message: str
+    fact: str
     traceback: str = ""
     task: int | None = None
-    remedy: str = ""
+    remedies: tuple[Remedy, ...] = ()
 
     @classmethod
     def of(cls, error: BaseException, worker: str, task: int | None = None) -> "Failure":
         """The failure that an exception means."""
-        text = str(error)
-        if not isinstance(error, LocScaleError):
-            # numpy's own has a private name
-            kind = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
-            text = f"{kind}: {text}" if text else kind
-        details = "".join(traceback.format_exception(error))
-        return cls(worker, text, details, task, _remedy(error))
+        fact, remedies = _explained(error)
+        return cls(worker, fact, "".join(traceback.format_exception(error)), task, remedies)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Failure":
         """The failure that `as_dict` wrote."""
-        return cls(**values)
+        return cls(**{**values, "remedies": tuple(map(Remedy.from_dict, values["remedies"]))})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        return {**asdict(self), "remedies": [remedy.as_dict() for remedy in self.remedies]}
 
     def error(self) -> StageError:
         """One sentence that names the worker, if there is one; the traceback is in its notes."""
         where = "" if self.task is None else f" in task {self.task}"
         who = f"{self.worker} failed{where}: " if self.worker else ""
-        error = StageError(who + self.message + self.remedy)
+        error = StageError(who + self.fact, *self.remedies)
         if self.traceback:
             error.add_note(self.traceback)
         return error
 
 
-def _remedy(error: BaseException) -> str:
-    """What to do about an exception that no stage has put into words."""
+def _explained(error: BaseException) -> tuple[str, tuple[Remedy, ...]]:
+    """Say what an exception means and what to do, also if no stage has put it into words."""
     if isinstance(error, LocScaleError):
-        return ""
+        return error.fact, error.remedies
+    # numpy's own has a private name
+    kind = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
+    fact = f"{kind}: {error}" if str(error) else kind
     lack = shortage(error)
     if lack is not None:
-        return f"; {lack}"
+        return f"{fact}; {lack.fact}", lack.remedies
     if isinstance(error, OSError):
-        return "; see that its host has room and reaches the files of the run, and run it again"
-    return "; this is a fault of the program: run it again with --debug and report what it shows"
+        return fact, (
+            do("make sure that its host has room and can read the files of the run, and rerun"),
+        )
+    return f"{fact} (a fault of the program)", (report_fault(),)
 
 
 class Pause:

@@ -115,7 +115,8 @@ def _run_plan(lines: Lines, executor: Executor, plan: Message) -> Message | None
             patience=plan["patience"],
         )
     except LocScaleError as error:
-        return Failure("", str(error), "".join(getattr(error, "__notes__", []))).as_dict()
+        notes = "".join(getattr(error, "__notes__", []))
+        return Failure("", error.fact, notes, remedies=error.remedies).as_dict()
     return None
 
 

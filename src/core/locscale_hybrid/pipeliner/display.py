@@ -10,6 +10,9 @@ from pipeliner.display_tools import (
     make_mrcs_central_slices_montage,
 )
 
+from ..remedies import Remedy
+from .words import PIPELINER
+
 Record = Mapping[str, Any]
 
 _CRITERION = 0.143  # where the FSC of two half maps ends; Rosenthal & Henderson (2003)
@@ -41,10 +44,18 @@ def findings_table(record: Record, record_path: str) -> list[Any]:
             "table",
             title="Findings",
             headers=["Level", "Finding"],
-            table_data=[[finding["level"], finding["message"]] for finding in found],
+            table_data=[[finding["level"], _message(finding)] for finding in found],
             associated_data=[record_path],
         )
     ]
+
+
+def _message(finding: Record) -> str:
+    """Word a finding with the labels of the job's options."""
+    if "fact" not in finding:  # of an earlier version
+        return str(finding["message"])
+    remedies = [Remedy.from_dict(values) for values in finding["remedies"]]
+    return PIPELINER.sentence(finding["fact"], remedies)
 
 
 def map_and_model(record: Record, output: str, model: str, folder: str) -> list[Any]:

@@ -31,6 +31,7 @@ from pipeliner.utils import file_in_project, get_python_command
 
 from .._version import __version__
 from ..cli.request import given_options, request_of
+from ..cli.words import COMMAND_LINE
 from ..errors import InputError
 from ..parameters import HybridParameters
 from .display import (
@@ -43,6 +44,7 @@ from .display import (
     slices,
 )
 from .options import FURTHER_MAPS, PARAMETERS, job_options, process_option
+from .words import PIPELINER
 
 # Names in the job's folder follow from this one as they do on the command line.
 _STEM = "locscale_hybrid"
@@ -266,7 +268,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
             try:
                 HybridParameters.from_dict({} if option.is_blank else {field: option.value})
             except InputError as error:
-                yield self._error(str(error), name)
+                yield self._error(error.worded(PIPELINER), name)
 
     def _symmetry_errors(self) -> Iterator[Any]:
         """Report a point group that is unknown."""
@@ -275,7 +277,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         try:
             parse_point_group(self._text("sym_group") or "C1")
         except InputError as error:
-            yield self._error(str(error), "sym_group")
+            yield self._error(error.worded(PIPELINER), "sym_group")
 
     def _file_errors(self) -> Iterator[Any]:
         """Files that exclude each other, or that the Pipeliner could not copy beside each other."""
@@ -323,7 +325,7 @@ class HybridLocScaleJob(PipelinerJob):  # type: ignore[misc]  # the Pipeliner ha
         try:
             request_of(*given_options(words))
         except InputError as error:
-            yield self._error(str(error), "other_args")
+            yield self._error(error.worded(COMMAND_LINE), "other_args")
 
 
 def _program(module: str = "") -> list[str]:

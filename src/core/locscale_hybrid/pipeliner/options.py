@@ -16,6 +16,7 @@ from pipeliner.nodes import NODE_ATOMCOORDS, NODE_DENSITYMAP, NODE_MASK3D
 
 from ..option_texts import option_texts
 from ..parameters import REFINERS, SCALINGS, WEIGHTS, HybridParameters
+from .words import LABELS
 
 # Job option -> option of the command line, field of `HybridParameters`.
 PARAMETERS = {
@@ -60,7 +61,7 @@ def process_option() -> Options:
     """Offer the number of processes without MPI."""
     return {
         "processes": IntJobOption(
-            label="Processes without MPI",
+            label=LABELS["processes"],
             default_value=None,
             hard_min=1,
             suggested_max=64,
@@ -87,7 +88,7 @@ def _maps_and_model() -> Options:
     needed = JobOptionCondition([("input_map", "=", "")])
     halves = {
         f"input_halfmap{number}": InputNodeJobOption(
-            label=f"Half map {number}",
+            label=LABELS[f"input_halfmap{number}"],
             node_type=NODE_DENSITYMAP,
             node_kwds=["halfmap"],
             pattern=_MAPS,
@@ -103,7 +104,7 @@ def _maps_and_model() -> Options:
     return {
         **halves,
         "input_map": InputNodeJobOption(
-            label="Full map in place of the half maps",
+            label=LABELS["input_map"],
             node_type=NODE_DENSITYMAP,
             pattern=_MAPS,
             default_value="",
@@ -113,19 +114,19 @@ def _maps_and_model() -> Options:
             help_text=_help("full_map", default="blank"),
         ),
         "input_model": InputNodeJobOption(
-            label="Atomic model",
+            label=LABELS["input_model"],
             node_type=NODE_ATOMCOORDS,
             pattern=_MODELS,
             default_value="",
             help_text=_help("model", default="blank"),
         ),
         "complete_model": BooleanJobOption(
-            label="Fill what the model leaves out?",
+            label=LABELS["complete_model"],
             default_value=True,
             help_text=_help("complete_model", default="Yes"),
         ),
         "sym_group": StringJobOption(
-            label="Symmetry group",
+            label=LABELS["sym_group"],
             default_value=_DEFAULTS.point_group,
             help_text=_help("point_group")
             + " If the axes meet elsewhere than at the middle voxel, add '--symmetry_centre X Y Z' "
@@ -175,7 +176,7 @@ def _what_limits_the_work() -> Options:
     """Mask and resolution."""
     return {
         "input_mask": InputNodeJobOption(
-            label="Mask",
+            label=LABELS["input_mask"],
             node_type=NODE_MASK3D,
             pattern=_MAPS,
             default_value="",
@@ -183,7 +184,7 @@ def _what_limits_the_work() -> Options:
             help_text=_help("mask", default="blank"),
         ),
         "resolution": FloatJobOption(
-            label="Resolution (Å)",
+            label=LABELS["resolution"],
             default_value=None,
             suggested_min=1.5,
             suggested_max=12,
@@ -192,7 +193,7 @@ def _what_limits_the_work() -> Options:
             help_text=_help("resolution"),
         ),
         "fdr": FloatJobOption(
-            label="False discovery rate of the mask",
+            label=LABELS["fdr"],
             default_value=_DEFAULTS.fdr,
             suggested_min=0.001,
             suggested_max=0.1,
@@ -207,14 +208,14 @@ def _scaling() -> Options:
     """Offer how amplitudes are scaled and weighted."""
     return {
         "scaling": MultipleChoiceJobOption(
-            label="Scaling",
+            label=LABELS["scaling"],
             choices=list(SCALINGS),
             default_value=_DEFAULTS.scaling,
             jobop_group="Advanced options",
             help_text=_help("scaling"),
         ),
         "window": FloatJobOption(
-            label="Scaling window (Å)",
+            label=LABELS["window"],
             default_value=_DEFAULTS.window,
             suggested_min=10,
             suggested_max=50,
@@ -223,7 +224,7 @@ def _scaling() -> Options:
             help_text=_help("window"),
         ),
         "stride": IntJobOption(
-            label="Voxels between windows",
+            label=LABELS["stride"],
             default_value=_DEFAULTS.stride,
             suggested_min=1,
             suggested_max=4,
@@ -233,7 +234,7 @@ def _scaling() -> Options:
             help_text=_help("stride"),
         ),
         "weight": MultipleChoiceJobOption(
-            label="Weight of the map for looking",
+            label=LABELS["weight"],
             choices=list(WEIGHTS),
             default_value=_DEFAULTS.weight,
             jobop_group="Advanced options",
@@ -246,14 +247,14 @@ def _hybrid_model() -> Options:
     """B factors and pseudo-atoms."""
     return {
         "refiner": MultipleChoiceJobOption(
-            label="Refinement of B factors",
+            label=LABELS["refiner"],
             choices=list(REFINERS),
             default_value=_DEFAULTS.refiner,
             jobop_group="Advanced options",
             help_text=_help("refiner"),
         ),
         "b_floor": FloatJobOption(
-            label="B of the best-ordered atoms (Å²)",
+            label=LABELS["b_floor"],
             default_value=_DEFAULTS.b_floor,
             suggested_min=0,
             suggested_max=60,
@@ -262,7 +263,7 @@ def _hybrid_model() -> Options:
             help_text=_help("b_floor"),
         ),
         "seed": IntJobOption(
-            label="Seed",
+            label=LABELS["seed"],
             default_value=_DEFAULTS.seed,
             suggested_min=0,
             suggested_max=9999,

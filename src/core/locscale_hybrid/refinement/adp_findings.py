@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 from ..findings import Finding
 from ..fourier.space import real_product, squared_modulus
 from ..maps.grid import ComplexArray, DoubleArray
+from ..remedies import do, give, use
 from ..scattering.scatterers import Scatterers
 from .b_steps import BFit
 from .likelihood import Target, evaluate, weighted_correlation
@@ -143,9 +144,13 @@ def worse_than_one_b(free: Target, scatterers: Scatterers, fit: BFit) -> list[Fi
             "b-against-half-2",
             "warning",
             f"B factors refined on half map 1 fit half map 2 worse than one B for all atoms: mean FSC "
-            f"{gain.after:.4f} for {gain.before:.4f}. Check that the model fits the maps and that the "
-            "half maps are of one reconstruction, or keep the B of the model with --refiner none",
+            f"{gain.after:.4f} for {gain.before:.4f}",
             {"fsc_free_one_b": gain.before, "fsc_free": gain.after, "fsc_error": gain.error},
+            (
+                do("check that the model fits the maps"),
+                do("check that the half maps are of one reconstruction"),
+                use("refiner", "none", when="to keep the B factors of the model"),
+            ),
         )
     ]
 
@@ -160,8 +165,8 @@ def not_converged(fit: BFit) -> list[Finding]:
             "b-not-converged",
             "warning",
             f"B factors have not converged: the last of {fit.n_steps} steps changed them by "
-            f"{fit.last_step:.0f} Å² rms and lowered the target by {gain:.0f}. Give more steps with "
-            "--refmac_iterations",
+            f"{fit.last_step:.0f} Å² rms and lowered the target by {gain:.0f}",
             {"last_step_rms": fit.last_step, "target_change": -gain, "steps": fit.n_steps},
+            (give("b_steps", "more steps"),),
         )
     ]

@@ -7,22 +7,21 @@ model explain half map 2 no worse.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..findings import Finding
 from ..inputs.half_maps import Kind
-from ..inputs.reading import RunInput
 from ..maps.grid import Map
 from ..model.hybrid_model import HybridModel, complete_assembly
 from ..model.structure import AtomicModel, moved_model
+from ..remedies import do, give, leave_out
 from ..symmetry.operators import Symmetry
 from .likelihood import RefinementData, Target
 from .model_fsc import model_fsc
 from .servalcat.program import refine_coordinates
-from .setup import fitted_b, refinement_data, scatterers_of
+from .setup import fitted_b, scatterers_of
 
 _log = logging.getLogger(__name__)
 
@@ -109,24 +108,6 @@ def refined_model(
     return moved, _taken(_shift(model, moved), before, after)
 
 
-def with_refined_coordinates(
-    given: RunInput, library: Path | None, d_min: float, folder: Path, progress: Report
-) -> tuple[RunInput, list[Finding]]:
-    """Refine the coordinates of the model of an input, if there are one and a monomer library."""
-    if library is None or given.model is None:
-        return given, []
-    model, finding = refined_model(
-        given.model,
-        refinement_data(given.observed, d_min),
-        kind=given.observed.kind,
-        symmetry=given.group,
-        library=library,
-        folder=folder,
-        progress=progress,
-    )
-    return replace(given, model=model), [finding]
-
-
 def _free_fsc(assembly: HybridModel, data: RefinementData) -> tuple[float, float]:
     """Mean FSC with half map 2 when B are refined on half map 1, and their median."""
     target: Target = data.with_half(1)
@@ -167,8 +148,9 @@ def _kept(shift: float, before: float, after: float) -> Finding:
         "warning",
         f"the coordinates of the model were kept: refined by servalcat against half map 1 alone "
         f"(rms shift {shift:.2f} Å) they brought the mean FSC with half map 2 from {before:.4f} "
-        f"down to {after:.4f}; refine the model elsewhere, or leave out --refine_coordinates",
+        f"down to {after:.4f}",
         {"rms_shift_angstrom": shift, "fsc_free_before": before, "fsc_free_after": after},
+        (do("refine the model with another program"), leave_out("monomer_library")),
     )
 
 
@@ -178,7 +160,7 @@ def _not_validated(shift: float) -> Finding:
         "coordinates-not-validated",
         "warning",
         f"the coordinates of the model were refined by servalcat against the one map, rms shift "
-        f"{shift:.2f} Å, and nothing validates them; give half maps, or leave out "
-        "--refine_coordinates",
+        f"{shift:.2f} Å, and nothing validates them",
         {"rms_shift_angstrom": shift},
+        (give("half_maps"), leave_out("monomer_library")),
     )

@@ -6,6 +6,7 @@ from ..findings import Finding
 from ..fourier.fsc import FscCurve, fourier_shell_correlation
 from ..fourier.space import FourierSpace
 from ..maps.grid import BoolArray, DoubleArray, Map
+from ..remedies import do, give
 from ..scattering.scatterers import Scatterers
 from .likelihood import RefinementData, evaluate, weighted_correlation
 
@@ -93,9 +94,9 @@ def overfitting(fsc: ModelFsc) -> Finding | None:
             "warning",
             f"the hybrid model, refined on half map 1 alone, fits half map 2 better: mean FSC "
             f"{fsc.free:.3f}, and {fsc.work:.3f} with half map 1; so half map 2 is less noisy, as "
-            "a full or a sharpened map is, and validates nothing: give the two half maps of one "
-            "reconstruction",
+            "a full or a sharpened map is, and validates nothing",
             {"fsc_work": fsc.work, "fsc_free": fsc.free},
+            (give("half_maps", "the two half maps of one reconstruction"),),
         )
     if not _is_overfitted(fsc.work, fsc.free):
         return None
@@ -108,9 +109,9 @@ def overfitting(fsc: ModelFsc) -> Finding | None:
         return Finding(
             "overfitting",
             "warning",
-            f"{text}: B factors or pseudo-atoms fit noise of "
-            "half map 1. Check that both half maps are of one reconstruction",
+            f"{text}: B factors or pseudo-atoms fit noise of half map 1",
             values,
+            (do("check that both half maps are of one reconstruction"),),
         )
     work, free = fsc.alone
     values |= {"fsc_work_model": work, "fsc_free_model": free}
@@ -119,15 +120,19 @@ def overfitting(fsc: ModelFsc) -> Finding | None:
         return Finding(
             "overfitting",
             "warning",
-            f"{text}, so half map 2 agrees less with it too. "
-            "Check that both half maps are of one reconstruction, and that half map 2 "
-            "is not noisier",
+            f"{text}, so half map 2 agrees less with it too",
             values,
+            (
+                do(
+                    "check that both half maps are of one reconstruction, and that half map 2 is not "
+                    "noisier"
+                ),
+            ),
         )
     return Finding(
         "overfitting",
         "warning",
-        f"{text}, so it is the pseudo-atoms that fit noise. "
-        "Give a mask of the particle alone with -ma, or a more complete model",
+        f"{text}, so it is the pseudo-atoms that fit noise",
         values,
+        (give("mask", "a mask of the particle alone"), give("model", "a more complete model")),
     )

@@ -15,7 +15,8 @@ from ..findings import Finding
 from ..inputs.reading import RunInput
 from ..maps.grid import FloatArray, Map
 from ..maps.mrc import MapFrame, write_map
-from ..model.hybrid_model import write_hybrid
+from ..model.hybrid_model import HybridModel, write_hybrid
+from ..remedies import do, report_fault
 from ..resume.previous_run import model_file_entry
 from .record import RunFacts, build_record
 
@@ -146,9 +147,9 @@ def _require_sense(name: str, values: FloatArray) -> None:
     else:
         return
     raise StageError(
-        f"the {_NAMES.get(name, name)} {fact}, so no file was written. Check the "
-        "maps and the mask; if they are right, run it again with --debug and report "
-        "what it shows"
+        f"the {_NAMES.get(name, name)} {fact}, so no file was written",
+        do("check the maps and the mask"),
+        report_fault(),
     )
 
 
@@ -189,6 +190,52 @@ def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
     if "provenance" in asked:
         maps["provenance"] = provenance_map(facts)
     return maps
+
+
+@dataclass(frozen=True)
+class ProcessingFiles:
+    """Writes intermediate maps and models into a folder, or nothing where there is none.
+
+    Parameters
+    ----------
+    folder : Path, optional
+    frame : MapFrame
+        Of the input.
+    """
+
+    folder: Path | None
+    frame: MapFrame
+
+    def keep_map(self, name: str, volume: Map) -> None:
+        """Write ``<name>.mrc``.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        if self.folder is not None:
+            write_maps(
+                {self.folder / f"{name}.mrc": volume},
+                self.frame,
+                [f"locscale-hybrid {__version__}", f"{name.replace('_', ' ')} of a run"],
+            )
+
+    def keep_model(self, name: str, hybrid: HybridModel, like: Map) -> None:
+        """Write ``<name>.cif``, in the box of a map.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        if self.folder is not None and len(hybrid):
+            write_hybrid(
+                self.folder / f"{name}.cif",
+                hybrid,
+                grid=like.grid,
+                provenance={"version": __version__},
+            )
 
 
 def map_meaning(kind: str) -> str:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..files.atomic import sha256
 from ..files.json_objects import object_in, optional_in, read_run_record
 from ..parameters import HybridInputs, HybridParameters
+from ..remedies import do, give
 
 _TESTS = ("reseed_check", "validate")
 
@@ -80,8 +81,10 @@ def require_change(inputs: HybridInputs, parameters: HybridParameters) -> None:
         result = made.get("map") if isinstance(made, dict) else None
         raise InputError(
             f"nothing has changed since {path.name}: maps, model and options are those of that "
-            f"run, so there is nothing to update{f' in {result}' if result else ''}; edit the "
-            "model, change an option, or run it in full with --from in place of --update"
+            f"run, so there is nothing to update{f' in {result}' if result else ''}",
+            do("edit the model"),
+            do("change an option"),
+            give("record", "the same record", when="to run it in full"),
         )
 
 

@@ -16,6 +16,7 @@ from ..findings import Finding
 from ..maps.grid import BoolArray, DoubleArray
 from ..model.structure import AtomicModel, read_model
 from ..parameters import HybridInputs, HybridParameters
+from ..remedies import Remedy, do, leave_out, use
 from .changes import is_same_file
 from .keys import parameters_before_scaling
 
@@ -158,9 +159,8 @@ def find_previous(
         return Finding(
             "same-model",
             "note",
-            f"an update of {path.name} with the same model: the "
-            "hybrid model is that of the earlier run, and what was kept of it is not "
-            "computed again",
+            "an update with the same model: the hybrid model of the earlier run is used, and what "
+            "was kept of it is not computed again",
         )
     start = _start_of(values, path) if same else None
     if start is not None:
@@ -183,8 +183,17 @@ def find_previous(
     return Finding(
         "full-run",
         "note",
-        f"the hybrid model is made anew, not as an update of {path.name}: {reason}",
+        f"the hybrid model is built from the start and not as an update of {path.name}, because "
+        f"{reason}",
+        remedies=_quick_updates(values, path),
     )
+
+
+def _quick_updates(values: Mapping[str, Any], path: Path) -> tuple[Remedy, ...]:
+    """Say how a run keeps its hybrid model, if the earlier one kept none."""
+    if _model_entry(values, path) is not None:
+        return ()
+    return (use("outputs", "model", when="in full runs, to make updates quick"),)
 
 
 def require_repeatable(record: Path) -> None:
@@ -198,8 +207,9 @@ def require_repeatable(record: Path) -> None:
     reason = _missing_file(read_run_record(record), record)
     if reason is not None:
         raise InputError(
-            f"the update cannot be repeated from {record}: {reason}; restore it, or "
-            "leave --from out"
+            f"the update cannot be repeated from {record}: {reason}",
+            do("restore it"),
+            leave_out("record"),
         )
 
 
@@ -269,9 +279,7 @@ def _told(name: str, value: Any) -> str:
 def _unfit_model(values: Mapping[str, Any], path: Path) -> str | None:
     """Say why the hybrid model cannot be used."""
     if _model_entry(values, path) is None:
-        return (
-            "that run kept no hybrid model; give it --outputs model, or -op, to make updates quick"
-        )
+        return "that run kept no hybrid model"
     return _missing_file(values, path)
 
 

@@ -23,9 +23,10 @@ from ..errors import InputError
 from ..files.atomic import require_regular, sha256, sha256_of
 from ..files.codec import decode, encode
 from ..findings import Finding
+from ..remedies import do
 
 _T = TypeVar("_T")
-_FORMAT = 2
+_FORMAT = 3
 _LARGEST_TEXT = 256 << 20  # bytes of the JSON part
 _IN_NAME = 16  # digits of the key
 
@@ -102,24 +103,15 @@ class StageStore:
         fits : callable
             Whether a kept result can be that of this run; one that cannot is damaged.
         """
-        result = self.earlier(kind, key, fits)
-        if result is None:
-            result = compute()
-            self.keep(result, key)
+        if self._folder is None or key is None:
+            return compute()
+        if self._read:
+            result = self._load(kind, key, self._folder, fits)
+            if result is not None:
+                return result
+        result = compute()
+        self._keep(result, key, self._folder)
         return result
-
-    def earlier(
-        self, kind: type[_T], key: StageKey | None, fits: Callable[[_T], bool] = lambda kept: True
-    ) -> _T | None:
-        """Return the sound result that an earlier run kept under a key, if any; see `kept`."""
-        if self._folder is None or key is None or not self._read:
-            return None
-        return self._load(kind, key, self._folder, fits)
-
-    def keep(self, result: object, key: StageKey | None) -> None:
-        """Keep a result under a key for a later run."""
-        if self._folder is not None and key is not None:
-            self._keep(result, key, self._folder)
 
     def _load(
         self, kind: type[_T], key: StageKey, folder: Path, fits: Callable[[_T], bool]
@@ -145,8 +137,9 @@ class StageStore:
                 Finding(
                     f"stage-damaged-{key.stage}",
                     "warning",
-                    f"{key.words}: the kept result {path.with_suffix('.npz')} is damaged ({error}) and "
-                    "is made anew; check the disk",
+                    f"{key.words}: the kept result {path.with_suffix('.npz')} is damaged ({error}), so "
+                    "it is computed again",
+                    remedies=(do("check the disk"),),
                 )
             )
             return None
@@ -154,8 +147,9 @@ class StageStore:
             Finding(
                 f"stage-resumed-{key.stage}",
                 "note",
-                f"{key.words}: taken from {path.with_suffix('.npz')}, since nothing "
-                "that it depends on has changed",
+                f"{key.words}: taken from the earlier run, because nothing that it depends on has "
+                "changed",
+                {"file": str(path.with_suffix(".npz"))},
             )
         )
         return result
@@ -177,7 +171,8 @@ class StageStore:
                     f"stage-not-kept-{key.stage}",
                     "warning",
                     f"{key.words}: the result could not be kept in {folder} "
-                    f"({error.strerror or error}), --resume will make it anew; make room there",
+                    f"({error.strerror or error}), so a later run computes it again",
+                    remedies=(do("make room there"),),
                 )
             )
 

@@ -17,6 +17,7 @@ from ..maps.given_mask import inside as inside_mask
 from ..maps.grid import BoolArray, FloatArray, Map
 from ..parallel.tasks import Executor
 from ..progress import Progress
+from ..remedies import do, give, leave_out
 from ..symmetry.operators import Symmetry, average_map
 from ..symmetry.point_groups import parse_point_group
 from .band_filter import BandFilter, fade_out, flatten, grid_of_box, number_of_bands, relative_slope
@@ -306,8 +307,8 @@ def _findings(given: ScalingInput, silent_share: float) -> list[Finding]:
                 "region-alone",
                 "note",
                 "a region alone was scaled, for a quick look: the map is 0 "
-                f"elsewhere, weights and global gains are those of the region{alone}; run without "
-                "--region for the map to keep",
+                f"elsewhere, weights and global gains are those of the region{alone}",
+                remedies=(leave_out("region", when="for the map to keep"),),
             )
         ]
     )
@@ -327,9 +328,10 @@ def _findings(given: ScalingInput, silent_share: float) -> list[Finding]:
             Finding(
                 "weight-policy",
                 "note",
-                f"weight {given.policy} was used in place of {asked}: {asked} needs "
-                "two half maps; give them with -hm",
+                f"weight {given.policy} was used in place of {asked}, because {asked} needs two "
+                "half maps",
                 {"policy": given.policy},
+                (give("half_maps"),),
             )
         )
     if silent_share > _SILENT_SHARE:
@@ -338,9 +340,9 @@ def _findings(given: ScalingInput, silent_share: float) -> list[Finding]:
                 "silent-reference",
                 "warning",
                 f"the reference has no density near {silent_share:.0%} of the mask, "
-                "which got the global gain: complete the model, or give a tighter "
-                "mask",
+                "which got the global gain",
                 {"share": silent_share},
+                (do("complete the model"), give("mask", "a tighter mask")),
             )
         )
     return found

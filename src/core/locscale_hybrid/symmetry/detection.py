@@ -12,6 +12,7 @@ import scipy.fft
 
 from ..fourier.space import FourierSpace, resize
 from ..maps.grid import BoolArray, ComplexArray, DoubleArray, FloatArray, Grid, Map, Shape, Vector
+from ..remedies import Remedy, use
 from .operators import Symmetry, correlations_under, voxel_turns
 from .point_groups import PointGroup, parse_point_group, rotation
 from .rotation import Turn, spline_coefficients
@@ -38,8 +39,8 @@ class FittingSetting:
         Number of operators.
     correlation : float
         Of the map with its images, the least of all operators.
-    remedy : str
-        What to do to use it.
+    remedy : Remedy
+        How to use it.
     symbol : str
         What to give as the point group then.
     centre_voxels : (x, y, z), optional
@@ -49,14 +50,14 @@ class FittingSetting:
     name: str
     order: int
     correlation: float
-    remedy: str
+    remedy: Remedy
     symbol: str
     centre_voxels: Vector | None = None
 
     @property
-    def sentence(self) -> str:
-        """Fact, number, remedy."""
-        return f"{self.name} fits (correlation {self.correlation:.2f}): {self.remedy}"
+    def fact(self) -> str:
+        """What fits, and how well."""
+        return f"{self.name} fits (correlation {self.correlation:.2f})"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,13 @@ class _Candidate:
     group: PointGroup
     symbol: str
     name: str
-    remedy: str
+    turn: str = ""  # what to do with the map first
+
+    def remedy(self, where: str = "") -> Remedy:
+        """Say how to use it, about the given centre or about another."""
+        whens = [f"after you {self.turn}"] if self.turn else []
+        whens += [where] if where else []
+        return use("point_group", self.symbol, when=" ".join(whens))
 
 
 def fitting_settings(
@@ -158,22 +165,22 @@ class _Search:
         here = Symmetry(candidate.group, asked.centre)
         correlation = self.least_correlation(here)
         if correlation >= self.least:
-            return FittingSetting(candidate.name, order, correlation, candidate.remedy, symbol)
+            return FittingSetting(candidate.name, order, correlation, candidate.remedy(), symbol)
         moved = self.centred(here)
         correlation = 0.0 if moved is None else self.least_correlation(moved)
         if moved is None or correlation < self.least:
             return None
         x, y, z = np.round(self.fine_grid.index_of(np.array(moved.centre)), 2)[::-1].tolist()
         centre = (
-            f" with the symmetry centre {x:g} {y:g} {z:g} in voxels"
+            f"with the symmetry center {x:g} {y:g} {z:g} in voxels"
             if candidate.name == symbol
-            else " about its centre"
+            else "about its center"
         )
         return FittingSetting(
             f"{candidate.name} through voxel ({x:g}, {y:g}, {z:g})",
             order,
             correlation,
-            candidate.remedy + centre,
+            candidate.remedy(centre),
             symbol,
             (x, y, z),
         )
@@ -273,7 +280,7 @@ def _candidates(asked: PointGroup) -> Iterator[_Candidate]:
 def _in_settings(group: PointGroup) -> Iterator[_Candidate]:
     """List a group as its symbol has it, and in its other settings."""
     symbol = group.symbol
-    yield _Candidate(group, symbol, symbol, f"give {symbol} as the point group")
+    yield _Candidate(group, symbol, symbol)
     if symbol[0] in "CD":
         for axis, turn in (("x", rotation((0, 1, 0), 90)), ("y", rotation((1, 0, 0), -90))):
             name = f"{symbol} about {axis}"
@@ -282,15 +289,12 @@ def _in_settings(group: PointGroup) -> Iterator[_Candidate]:
                     group.turned(turn, name),
                     symbol,
                     name,
-                    f"turn the map so that this axis lies along z and give {symbol}",
+                    "turn the map so that this axis is along z",
                 )
     if symbol[0] == "D" and int(symbol[1:]) % 2:
         name = f"{symbol} with a 2-fold along y"
         yield _Candidate(
-            group.turned(rotation((0, 0, 1), 90), name),
-            symbol,
-            name,
-            f"turn the map by 90° about z and give {symbol}",
+            group.turned(rotation((0, 0, 1), 90), name), symbol, name, "turn the map by 90° about z"
         )
     if symbol in ("T", "TXZ"):
         name = f"{symbol} turned by 180° about z"
@@ -298,5 +302,5 @@ def _in_settings(group: PointGroup) -> Iterator[_Candidate]:
             group.turned(rotation((0, 0, 1), 180), name),
             symbol,
             name,
-            f"turn the map by 180° about z and give {symbol}",
+            "turn the map by 180° about z",
         )

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from ...errors import InputError, StageError
 from ...findings import Finding
+from ...remedies import do, install, leave_out
 from ..dealing import Message, deal, serve
 from ..launchers import launcher_of
 from ..patience import PATIENCE, Watch, stamp_in
@@ -46,22 +47,25 @@ def comm_world(environment: dict[str, str]) -> Any:
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is not installed"
         raise InputError(
-            f"-mpi needs mpi4py and an MPI library ({reason}): pip install "
-            "'locscale-hybrid[mpi]', or leave -mpi out"
+            f"to share one run, mpi4py and an MPI library are needed ({reason})",
+            install("locscale-hybrid[mpi]"),
+            leave_out("launcher"),
         ) from None
     size = MPI.COMM_WORLD.Get_size()
     if size == 1 and launcher is not None and launcher.size > 1:
         library = MPI.Get_library_version().strip("\x00 \n").splitlines()[0]
         raise InputError(
             f"{launcher.name} started {launcher.size} processes but mpi4py, with "
-            f"{library}, sees one: both must be the same MPI; use the mpirun of "
-            "that library, or pip install mpi4py for this one"
+            f"{library}, sees one: both must be the same MPI",
+            do("use the mpirun of that library"),
+            do("rebuild mpi4py with the MPI of this launcher"),
         )
     if size == 1 and launcher is None:
         raise InputError(
-            "-mpi was given but no mpirun or srun started this process, or mpi4py "
-            "does not know it: start `mpirun -np 4 locscale … -mpi`, or leave -mpi "
-            "out, which uses all cores of this host"
+            "no mpirun or srun started this process, or mpi4py does not know it, so "
+            "there are no processes to share the run",
+            leave_out("launcher", when="to use all cores of this host"),
+            do("start the program with mpirun or srun"),
         )
     return MPI.COMM_WORLD
 
@@ -102,9 +106,9 @@ def require_same_words(comm: Any, words: Sequence[str]) -> None:
     other = next((rank for rank, theirs in enumerate(given) if theirs != given[0]), None)
     if other is not None:
         raise InputError(
-            f"rank 0 and rank {other} have different options, and -mpi shares one "
-            "run among all ranks. Give all ranks the same options, or leave -mpi out "
-            "and give -np 1 for a run of its own in each"
+            f"rank 0 and rank {other} have different options, so they cannot share one run",
+            do("give all ranks the same options"),
+            leave_out("launcher", when="to start a separate run in each"),
         )
 
 

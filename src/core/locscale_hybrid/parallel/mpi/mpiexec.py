@@ -18,6 +18,7 @@ from typing import Self
 
 from ...errors import StageError
 from ...findings import Finding
+from ...remedies import do, give
 from ..dealing import Message
 from ..launchers import Mpiexec
 from ..patience import PATIENCE, Awake, Watch
@@ -167,9 +168,12 @@ class MpiexecExecutor:
                         "mpi-fewer-ranks",
                         "warning",
                         f"{program.path} has no slots for {wanted} "
-                        f"ranks: {ranks} are used, with the same result; give -np {ranks}, or allow "
-                        "more in your MPI's settings",
+                        f"ranks: {ranks} are used, with the same result",
                         {"asked": wanted, "used": ranks},
+                        (
+                            give("processes", f"{ranks} processes"),
+                            do("allow more in your MPI's settings"),
+                        ),
                     )
                 )
             return session
@@ -269,7 +273,7 @@ class _Ranks:
             return {}
         self._heard += 1
         if "found" in message:
-            self._found(Finding(**message["found"]))
+            self._found(Finding.from_dict(message["found"]))
         if "failed" in message:
             self._failure = Failure.from_dict(message["failed"])
             raise self._death()
@@ -294,7 +298,7 @@ class _Ranks:
     def _start_error(self, program: str) -> StartError:
         """Say why the ranks did not come up."""
         if self._failure is not None:
-            return StartError(f"{program}: {self._failure.message}")
+            return StartError(f"{program}: {self._failure.fact}")
         said = self._words()
         text = " ".join(said).lower()
         if "slots" in text and "not enough" in text:
@@ -319,8 +323,8 @@ class _Ranks:
         ranks += map(int, re.findall(r"Process name: \[.*,(\d+)\]", text))
         who = f"rank {ranks[0]}" if ranks else "one MPI rank"
         return StageError(
-            f"{who} of {self._ranks} {death(self._child.process.poll())}; use fewer "
-            "processes with -np if memory is short"
+            f"{who} of {self._ranks} {death(self._child.process.poll())}",
+            give("processes", "fewer processes", when="if memory is short"),
         )
 
     def _words(self) -> list[str]:

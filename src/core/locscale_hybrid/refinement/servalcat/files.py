@@ -11,6 +11,7 @@ from ...errors import StageError
 from ...maps.grid import DoubleArray, Grid, Map
 from ...maps.mrc import write_map
 from ...model.structure import atom_positions, empty_structure, moved_structure
+from ...remedies import do, leave_out, use
 from ...scattering.scatterers import Scatterers
 from ...symmetry.operators import Symmetry
 
@@ -83,7 +84,7 @@ def write_atoms(path: Path, atoms: Scatterers, b_iso: DoubleArray, grid: Grid) -
 def _read_model(path: Path) -> gemmi.Model:
     """Read the model that it wrote."""
     if not path.exists():
-        raise StageError(f"servalcat ended without its result {path.name}; run without it")
+        raise StageError(f"servalcat ended without its result {path.name}", do("run without it"))
     return gemmi.read_structure(str(path))[0]
 
 
@@ -91,9 +92,7 @@ def read_b(path: Path, count: int) -> DoubleArray:
     """Read B of the atoms in the order in which they were given."""
     b_iso = np.array([site.atom.b_iso for site in _read_model(path).all()])
     if len(b_iso) != count:
-        raise StageError(
-            f"servalcat returned {len(b_iso)} of {count} atoms; run with --refiner own"
-        )
+        raise StageError(f"servalcat returned {len(b_iso)} of {count} atoms", use("refiner", "own"))
     return b_iso
 
 
@@ -105,7 +104,8 @@ def read_positions(path: Path, given: gemmi.Structure) -> DoubleArray:
     if lost:
         raise StageError(
             f"servalcat returned the model without {len(lost)} of {len(wanted)} atoms "
-            f"({'/'.join(lost[0])} and others); run without --refine_coordinates"
+            f"({'/'.join(lost[0])} and others)",
+            leave_out("monomer_library"),
         )
     return np.array([found[name] for name in wanted])
 

@@ -19,15 +19,14 @@ from ...inputs.half_maps import ObservedMaps
 from ...maps.grid import DoubleArray, Map
 from ...parallel.processes import PACKAGES, child_environment, python_executable, start, stop
 from ...parameters import HybridInputs, HybridParameters
+from ...remedies import Remedy, do, give, install, leave_out, use
 from ...scattering.scatterers import Scatterers
 from ...symmetry.operators import Symmetry
 from .files import PREFIX, prepared_model, read_b, read_positions, write_atoms, write_maps
 
 ADP_WEIGHT = "5"  # of the restraints on B; the default of 1 leaves B rmsd of 12-31 Å^2 at 3-4 Å
 N_CYCLES = 10
-INSTALL = "pip install servalcat"
 
-_COORDINATES = "--refine_coordinates"
 _POLL_SECONDS = 0.1
 
 _ATOM_TYPES = "ener_lib.cif"
@@ -55,9 +54,9 @@ def require_engine(
         If servalcat or its library is missing, or it cannot use the name of a folder.
     """
     if parameters.refiner == "servalcat":
-        require_servalcat()
+        require_servalcat(use("refiner", "own"))
     if inputs.monomer_library is not None:
-        require_servalcat(_COORDINATES)
+        require_servalcat(leave_out("monomer_library"))
         require_library(inputs.monomer_library)
     if parameters.refiner == "servalcat" or inputs.monomer_library is not None:
         for used in (folder, inputs.monomer_library):
@@ -70,17 +69,18 @@ def _require_text(folder: Path | None) -> None:
         str(folder).encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"servalcat cannot use the folder {folder}, because its name is not in UTF-8; rename it"
+            f"servalcat cannot use the folder {folder}, because its name is not in UTF-8",
+            do("rename it"),
         ) from None
 
 
-def require_servalcat(option: str = "--refiner servalcat") -> None:
+def require_servalcat(without: Remedy | None = None) -> None:
     """Refuse to go on without servalcat.
 
     Parameters
     ----------
-    option : str
-        What asks for it.
+    without : Remedy, optional
+        How to run without it.
 
     Raises
     ------
@@ -88,9 +88,8 @@ def require_servalcat(option: str = "--refiner servalcat") -> None:
         With the command that installs it.
     """
     if importlib.util.find_spec("servalcat") is None:
-        raise InputError(
-            f"servalcat is not installed in this Python: {INSTALL}, or leave out {option}"
-        )
+        remedies = [install("servalcat"), *([] if without is None else [without])]
+        raise InputError("servalcat is not installed", *remedies)
 
 
 def require_library(library: Path) -> None:
@@ -103,16 +102,16 @@ def require_library(library: Path) -> None:
     """
     if not library.is_dir():
         raise InputError(
-            f"there is no folder {library}; give the monomer library of CCP4 "
-            "(lib/data/monomers, $CLIBD_MON) with --refine_coordinates"
+            f"there is no folder {library}",
+            give("monomer_library", "the monomer library of CCP4, lib/data/monomers"),
         )
     lacking = [] if (library / _ATOM_TYPES).is_file() else [_ATOM_TYPES]
     if not any((library / name).is_file() for name in _LINKS):
         lacking.append(_LINKS[0])
     if lacking:
         raise InputError(
-            f"{library} is no monomer library: it has no {' and no '.join(lacking)}; "
-            "give the folder lib/data/monomers of CCP4 with --refine_coordinates"
+            f"{library} is not a monomer library: it has no {' and no '.join(lacking)}",
+            give("monomer_library", "the monomer library of CCP4, lib/data/monomers"),
         )
 
 
@@ -130,8 +129,10 @@ def require_restraints(structure: gemmi.Structure, library: Path) -> None:
         more = f" and {len(unknown) - _MANY} more" if len(unknown) > _MANY else ""
         raise InputError(
             f"the monomer library {library} has no restraints for "
-            f"{', '.join(unknown[:_MANY])}{more} of the model; add their files to it, "
-            "take them out of the model, or leave out --refine_coordinates"
+            f"{', '.join(unknown[:_MANY])}{more} of the model",
+            do("add their files to it"),
+            do("remove them from the model"),
+            leave_out("monomer_library"),
         )
 
 
@@ -232,7 +233,7 @@ def refine_coordinates(
     StageError
         If it fails; the message quotes its last line.
     """
-    require_servalcat(_COORDINATES)
+    require_servalcat(leave_out("monomer_library"))
     require_library(library)
     require_restraints(structure, library)
     shifted = prepared_model(structure, maps[0], symmetry)
@@ -306,7 +307,9 @@ def _run(words: list[str | Path], folder: Path, progress: Report) -> None:
             f"exit code {code}",
         )
         raise StageError(
-            f"servalcat failed: {last[:300]}; run without it, or with -op to keep its log"
+            f"servalcat failed: {last[:300]}",
+            do("run without it"),
+            give("processing_folder", when="to keep its log"),
         )
 
 

@@ -240,7 +240,7 @@ def caveats(record: Record) -> list[str]:
         f"{_sentence(record['scaling']['statement'])}.",
         f"B factors tell places apart; their common level is known to about "
         f"±{_LEVEL_OF_B} Å² only. If all of the map is too sharp or too smooth, change "
-        f"--b_floor (here {b_floor:g} Å²).",
+        f"the minimum B factor (here {b_floor:g} Å²).",
     ]
     if record["hybrid_model"]["pseudo_atoms"]:
         said.append(
@@ -280,8 +280,8 @@ def _unjudged(earlier: Mapping[str, Any] | None) -> str:
         )
     )
     return (
-        "This is an update: the hybrid model was refined against both half maps and half map 2 "
-        f"has not judged it; --validate makes it do so.{was}"
+        "This is an update: the hybrid model was refined against both half maps and was not "
+        f"cross-validated. To validate it, set `validate` to True.{was}"
     )
 
 

@@ -1,0 +1,61 @@
+"""The terms of the command line: what inputs, parameters and settings are called there."""
+
+from ..remedies import Words
+
+TERMS = {
+    "half_maps": "-hm",
+    "full_map": "-em",
+    "model": "-mc",
+    "mask": "-ma",
+    "weight_map": "--weight",
+    "monomer_library": "--refine_coordinates",
+    "previous_record": "--warm_start",
+    "complete_model": "--complete_model",
+    "point_group": "-sym",
+    "symmetry_centre": "--symmetry_centre",
+    "resolution": "-res",
+    "voxel_size": "--apix",
+    "region": "--region",
+    "model_resolution": "-mres",
+    "fdr": "-fdr",
+    "scaling": "--scaling",
+    "window": "--window",
+    "window_voxels": "-wn",
+    "stride": "--stride",
+    "taper": "--taper",
+    "weight": "--weight",
+    "noise_weight": "--no_noise_weight",
+    "refiner": "--refiner",
+    "b_steps": "--refmac_iterations",
+    "b_floor": "--b_floor",
+    "neighbour_tau": "--neighbour_tau",
+    "seed": "--seed",
+    "outputs": "--outputs",
+    "reseed_check": "--reseed_check",
+    "validate": "--validate",
+    "processes": "-np",
+    "mpiexec": "--mpiexec",
+    "processing_folder": "-op",
+    "resume": "--resume",
+    "output": "-o",
+    "record": "--from",
+    "update": "--update",
+    "launcher": "-mpi",
+}
+_SWITCHES = ("complete_model", "reseed_check", "validate", "resume")
+
+COMMAND_LINE = Words(
+    terms=TERMS,
+    give="give {text} ({term})",
+    use="use {term} {value}",
+    leave_out="leave out {term}",
+    own={
+        **{f"use {name} true": "use {term}" for name in _SWITCHES},
+        **{f"use {name} false": "leave out {term}" for name in _SWITCHES},
+        "use noise_weight false": "use {term}",
+        "use noise_weight true": "leave out {term}",
+        "give temporary_folder": "set TMPDIR to {text}",
+        "use launcher true": "add {term} to share one run among them",
+        "report": "rerun with --debug and report what it shows",
+    },
+)
