@@ -1,6 +1,9 @@
 """What is chosen in the panel: kept while other tools take models over, filled in where it is clear."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from chimerax.atomic import AtomicStructure
@@ -8,6 +11,11 @@ from chimerax.map import Volume
 
 from ..results.manager import results
 from ..scene.frames import map_label
+
+if TYPE_CHECKING:
+    from typing import Any, TypeGuard
+
+    from ..session_types import Model, Session, Structure
 
 MAPS = ("map_1", "map_2")
 ROLES = (*MAPS, "model", "mask")
@@ -30,37 +38,37 @@ class Choices:
     """
 
     half_maps: bool = True
-    map_1: object = None
-    map_2: object = None
-    model: object = None
-    mask: object = None
+    map_1: Volume | None = None
+    map_2: Volume | None = None
+    model: Structure | None = None
+    mask: Volume | None = None
     symmetry: str = "C1"
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Start with nothing vanished; what is not saved is no field."""
-        self._labels = {}  # what a chosen model is called, by role
-        self._vanished = set()  # roles whose model was removed, so that its menu is empty
-        self._touched = set()  # roles that the user has chosen
+        self._labels: dict[str, str] = {}  # what a chosen model is called, by role
+        self._vanished: set[str] = set()  # roles whose model was removed, so that its menu is empty
+        self._touched: set[str] = set()  # roles that the user has chosen
 
     @property
-    def maps(self):
+    def maps(self) -> list[Volume]:
         """The maps chosen, in order."""
         chosen = (self.map_1, self.map_2) if self.half_maps else (self.map_1,)
         return [volume for volume in chosen if volume is not None]
 
     @property
-    def used(self):
+    def used(self) -> dict[str, Model | None]:
         """Roles that a run would use, with their models."""
         roles = [role for role in ROLES if self.half_maps or role != "map_2"]
         return {role: getattr(self, role) for role in roles}
 
     @property
-    def volumes(self):
+    def volumes(self) -> list[Volume | None]:
         """Every map of it."""
         return [self.map_1, self.map_2, self.mask]
 
-    def replace_volume(self, old, new):
+    def replace_volume(self, old: Volume, new: Volume) -> None:
         """Take a map that has the data of one that was closed."""
         for role in (*MAPS, "mask"):
             if getattr(self, role) is old:
@@ -68,7 +76,7 @@ class Choices:
                 setattr(self, role, new)
 
     @property
-    def signature(self):
+    def signature(self) -> tuple[Any, ...]:
         """What a check of the input depends on; edits of the model are counted elsewhere."""
         models = tuple(self.used.values())
         places = tuple(
@@ -78,7 +86,7 @@ class Choices:
         )
         return tuple(map(id, models)), places, self.half_maps, self.symmetry.strip()
 
-    def take(self, role, model):
+    def take(self, role: str, model: Model | None) -> None:
         """Take the value of a menu, which is empty too when its model has vanished for a while."""
         before = getattr(self, role)
         if model is None and before is not None and (role in self._vanished or not is_open(before)):
@@ -91,11 +99,11 @@ class Choices:
         if is_open(model):
             self._labels[role] = map_label(model)
 
-    def note_removed(self, models):
+    def note_removed(self, models: list[Model]) -> None:
         """Note that models were removed: their menus are empty from now on."""
         self._vanished |= {role for role in ROLES if getattr(self, role) in models}
 
-    def returned(self):
+    def returned(self) -> dict[str, Model]:
         """Models that are open again after their menus lost them, by role; told once."""
         found = {
             role: getattr(self, role) for role in self._vanished if is_open(getattr(self, role))
@@ -103,12 +111,12 @@ class Choices:
         self._vanished -= set(found)
         return found
 
-    def forget(self, role):
+    def forget(self, role: str) -> None:
         """Give up what was chosen for a role."""
         self._vanished.discard(role)
         setattr(self, role, None)
 
-    def vanished(self):
+    def vanished(self) -> dict[str, str]:
         """Roles of a run whose model was closed, with its former label."""
         return {
             role: f"{self.name_of(role)}, {self._labels.get(role, 'which was chosen')},"
@@ -116,11 +124,11 @@ class Choices:
             if model is not None and not is_open(model)
         }
 
-    def name_of(self, role):
-        """What the panel calls a role."""
+    def name_of(self, role: str) -> str:
+        """Return what the panel calls a role."""
         return "full map" if role == "map_1" and not self.half_maps else _NAMES[role]
 
-    def fill(self, session):
+    def fill(self, session: Session) -> bool:
         """Choose what is clear from the open models, but nothing that the user has chosen.
 
         Returns
@@ -144,12 +152,12 @@ class Choices:
         return before != [getattr(self, role) for role in ROLES]
 
 
-def is_open(model):
-    """Whether a model is among the open ones."""
+def is_open(model: Model | None) -> TypeGuard[Model]:
+    """Test whether a model is among the open ones."""
     return model is not None and not model.deleted and model.id is not None
 
 
-def half_maps_among(volumes):
+def half_maps_among(volumes: list[Volume]) -> tuple[Volume | None, Volume | None]:
     """Return two maps of one grid whose names are those of a pair, else the two oldest of one grid.
 
     A map alone is the first of a pair.
@@ -176,13 +184,13 @@ def half_maps_among(volumes):
     return (*volumes[:1], None, None)[:2]
 
 
-def _grid(volume):
+def _grid(volume: Volume) -> tuple[Any, ...]:
     """Grid of a map, to compare."""
     data = volume.data
     return tuple(data.size), tuple(np.round([*data.step, *data.origin], 3).tolist())
 
 
-def input_maps(session):
+def input_maps(session: Session) -> list[Volume]:
     """Open maps that may be inputs, the oldest first: no results, no masks."""
     made = [volume for kept in results(session).records for volume in kept.volumes[:1]]
     made += [model for kept in results(session).records for model in kept.companions]
@@ -195,7 +203,7 @@ def input_maps(session):
     ]
 
 
-def _input_structures(session):
+def _input_structures(session: Session) -> list[Structure]:
     """Open atomic structures that were not made by a run."""
     made = [model for kept in results(session).records for model in kept.companions]
     return [model for model in session.models.list(type=AtomicStructure) if model not in made]

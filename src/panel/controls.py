@@ -1,5 +1,9 @@
 """The part of the panel that stays: readiness or progress, the command, views and buttons."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from Qt.QtCore import Qt
 from Qt.QtWidgets import (
     QButtonGroup,
@@ -20,6 +24,13 @@ from ..results.log_text import color_commands
 from ..results.views import RESULT
 from .notice_list import ShortLabel
 from .option_widgets import wrapped_tip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..results.manager import ResultRecord
+    from ..session_types import Volume
+    from .logic import PanelLogic
 
 _VIEWS = {
     RESULT: ("Result", "Show the sharpened map."),
@@ -45,12 +56,22 @@ class Controls:
         Called with a command that colors the result.
     """
 
-    def __init__(self, *, start, stop, update, help_page, show, color):
+    def __init__(
+        self,
+        *,
+        start: Callable[[], None],
+        stop: Callable[[], None],
+        update: Callable[[], None],
+        help_page: Callable[[], None],
+        show: Callable[[str], None],
+        color: Callable[[str], None],
+    ) -> None:
         self.widget = QWidget()
         column = QVBoxLayout(self.widget)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        self._color, self._kept = color, None
+        self._color = color
+        self._kept: ResultRecord | None = None
         self.ready_label, self.progress_bar = ShortLabel(), QProgressBar()
         self.progress_bar.setRange(0, 1000)
         self.progress_bar.setMinimumWidth(60)
@@ -64,7 +85,7 @@ class Controls:
         column.addLayout(self._view_row(show))
         column.addLayout(self._button_row(start, stop, update, help_page))
 
-    def show_state(self, logic, *, is_ready):
+    def show_state(self, logic: PanelLogic, *, is_ready: bool) -> None:
         """Show what the panel's logic knows."""
         progress = logic.progress()
         self.status.setCurrentIndex(0 if progress is None else 1)
@@ -86,7 +107,7 @@ class Controls:
         self.buttons["Stop"].setEnabled(progress is not None)
         self._show_result(logic, is_running=progress is not None)
 
-    def _show_result(self, logic, *, is_running):
+    def _show_result(self, logic: PanelLogic, *, is_running: bool) -> None:
         """Show what can be done with the newest result."""
         self._kept = logic.result()
         self.buttons["Re-sharpen"].setEnabled(self._kept is not None and not is_running)
@@ -96,8 +117,8 @@ class Controls:
             button.setChecked(name == in_view)
         self.color_button.setEnabled(self._kept is not None)
 
-    def _command_row(self):
-        """The command that Start runs, and a button that copies it."""
+    def _command_row(self) -> QHBoxLayout:
+        """Make the row of the command that Start runs, with a button that copies it."""
         row = QHBoxLayout()
         row.setSpacing(2)
         self.command_line = QLineEdit()
@@ -111,17 +132,18 @@ class Controls:
         row.addWidget(self.copy_button)
         return row
 
-    def _copy(self, *_):
+    def _copy(self, *_: object) -> None:
         """Put the command on the clipboard."""
         from Qt.QtWidgets import QApplication
 
         QApplication.clipboard().setText(self.command_line.text())
 
-    def _view_row(self, show):
-        """What is in view: the result, its input, or the map before the update; its colors."""
+    def _view_row(self, show: Callable[[str], None]) -> QHBoxLayout:
+        """Make the row of views (the result, its input, the map before the update) and colors."""
         row = QHBoxLayout()
         row.setSpacing(2)
-        self.views, group = {}, QButtonGroup(self.widget)
+        self.views: dict[str, QToolButton] = {}
+        group = QButtonGroup(self.widget)
         group.setExclusive(False)
         for name, (label, tip) in _VIEWS.items():
             button = self._small_button(label, tip)
@@ -141,7 +163,7 @@ class Controls:
         row.addWidget(self.color_button)
         return row
 
-    def fill_color_menu(self):
+    def fill_color_menu(self) -> None:
         """Offer what the newest result can be colored by."""
         self.color_menu.clear()
         if self._kept is None:
@@ -155,11 +177,17 @@ class Controls:
             missing = self.color_menu.addAction("Choose localB or resolution under Outputs first")
             missing.setEnabled(False)
 
-    def _button_row(self, start, stop, update, help_page):
+    def _button_row(
+        self,
+        start: Callable[[], None],
+        stop: Callable[[], None],
+        update: Callable[[], None],
+        help_page: Callable[[], None],
+    ) -> QHBoxLayout:
         """Buttons: start, stop, sharpen again, help."""
         row = QHBoxLayout()
         row.setSpacing(2)
-        self.buttons = {}
+        self.buttons: dict[str, QPushButton] = {}
         for text, tip, action in (
             ("Start", "Run the command above.", start),
             ("Stop", "End the run and all its processes.", stop),
@@ -182,8 +210,8 @@ class Controls:
             self.buttons[text] = button
         return row
 
-    def _small_button(self, label, tip):
-        """A flat button of little height."""
+    def _small_button(self, label: str, tip: str) -> QToolButton:
+        """Make a flat button of little height."""
         button = QToolButton()
         button.setText(label)
         button.setToolTip(wrapped_tip(tip))
@@ -192,6 +220,6 @@ class Controls:
         return button
 
 
-def _hex(volume):
-    """The plain color of a map, "#rrggbb"."""
+def _hex(volume: Volume) -> str:
+    """Return the plain color of a map, "#rrggbb"."""
     return "#" + "".join(f"{round(255 * part):02x}" for part in volume.default_rgba[:3])

@@ -1,11 +1,22 @@
 """The part of the panel that scrolls: what goes into a run, and the options in groups."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from Qt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSizePolicy, QWidget
 
 from ..scene.frames import map_label
 from .colors import text_color
 from .option_widgets import OptionGroup, wrapped_tip
 from .options import GROUPS, OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..session_types import Model, Session
+    from .choices import Choices
 
 _UNLIMITED = 16777215  # px, Qt's own largest size
 _LONGEST = 40  # letters of a name in a menu
@@ -34,7 +45,7 @@ class InputForm:
         Called when something is chosen.
     """
 
-    def __init__(self, session, choices, changed):
+    def __init__(self, session: Session, choices: Choices, changed: Callable[..., None]) -> None:
         from chimerax.atomic import AtomicStructure
         from chimerax.map import Volume
 
@@ -48,7 +59,8 @@ class InputForm:
         self.kind_menu.setCurrentIndex(0 if choices.half_maps else 1)
         self.kind_menu.currentIndexChanged.connect(changed)
         self._row("Sharpen", self.kind_menu, "kind")
-        self.menus, self.labels = {}, {}
+        self.menus: dict[str, Any] = {}
+        self.labels: dict[str, QLabel] = {}
         for role, label, kind, none in (
             ("map_1", "Half map 1", Volume, "choose a map"),
             ("map_2", "Half map 2", Volume, "choose a map"),
@@ -63,22 +75,22 @@ class InputForm:
         self.check_box.setToolTip(wrapped_tip(_TIPS["check"]))
         form.addRow("", self.check_box)
 
-    def show_kind(self, *, half_maps):
+    def show_kind(self, *, half_maps: bool) -> None:
         """Show the rows of two half maps, or those of one full map."""
         self.labels["map_1"].setText("Half map 1" if half_maps else "Full map")
         for widget in (self.labels["map_2"], self.menus["map_2"]):
             widget.setVisible(half_maps)
 
-    def _row(self, text, widget, tip):
-        """A label and a widget, with one tooltip."""
+    def _row(self, text: str, widget: QWidget, tip: str) -> QLabel:
+        """Add a label and a widget, with one tooltip."""
         label = QLabel(text)
         for part in (label, widget):
             part.setToolTip(wrapped_tip(_TIPS[tip]))
         self._form.addRow(label, widget)
         return label
 
-    def _menu_row(self, role, text, kind, none, value):
-        """A menu of open models of one kind."""
+    def _menu_row(self, role: str, text: str, kind: type, none: str, value: Model | None) -> None:
+        """Add a menu of open models of one kind."""
         from chimerax.ui.widgets import ModelMenuButton
 
         more = {} if none == "choose a map" else {"no_value_menu_text": none}
@@ -109,10 +121,12 @@ class OptionGroups:
         Values by keyword, where they are not the defaults.
     """
 
-    def __init__(self, parent, given):
+    def __init__(self, parent: QWidget, given: dict[str, Any]) -> None:
         from chimerax.ui.widgets import CollapsiblePanel
 
-        self.groups, self.panels, self._styles = {}, {}, {}
+        self.groups: dict[str, OptionGroup] = {}
+        self.panels: dict[str, Any] = {}
+        self._styles: dict[Any, str] = {}
         for name in GROUPS:
             panel = CollapsiblePanel(parent, title=name)
             group = OptionGroup([option for option in OPTIONS if option.group == name], given)
@@ -123,7 +137,7 @@ class OptionGroups:
             self.groups[name], self.panels[name] = group, panel
 
     @property
-    def values(self):
+    def values(self) -> dict[str, Any]:
         """Values of all options by keyword."""
         return {
             keyword: value
@@ -131,11 +145,11 @@ class OptionGroups:
             for keyword, value in group.values.items()
         }
 
-    def set_value(self, keyword, value):
+    def set_value(self, keyword: str, value: Any) -> bool:
         """Show another value of an option, wherever it is."""
         return any(group.set_value(keyword, value) for group in self.groups.values())
 
-    def mark_changed(self):
+    def mark_changed(self) -> None:
         """Say in the title of a group which options are not the defaults, in a color to be read."""
         for name, group in self.groups.items():
             self._color_title(self.panels[name])
@@ -149,21 +163,21 @@ class OptionGroups:
                 )
                 button.setToolTip(wrapped_tip(told))
 
-    def _color_title(self, panel):
+    def _color_title(self, panel: Any) -> None:
         """Give a title the color of other text: ChimeraX's is black on any background."""
         style = f"{self._styles[panel]} color: {text_color('note', panel.palette())}; }}"
         if panel.toggle_button.styleSheet() != style:
             panel.toggle_button.setStyleSheet(style)
 
 
-def _follow_content(panel):
+def _follow_content(panel: Any) -> None:
     """Let an open group be as high as its rows are: ChimeraX fixes the height for one width."""
     content = panel.content_area
     if content.maximumHeight() > 0:
         content.setMaximumHeight(_UNLIMITED)
 
 
-def short_label(model):
+def short_label(model: Model) -> str:
     """Name a model in a menu: its number, and of a long name the beginning and the end."""
     label = map_label(model)
     if len(label) <= _LONGEST:

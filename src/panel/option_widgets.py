@@ -1,7 +1,10 @@
 """Widgets for the options of one group of the panel."""
 
+from __future__ import annotations
+
 import math
 from html import escape
+from typing import TYPE_CHECKING
 
 from Qt.QtWidgets import (
     QCheckBox,
@@ -17,6 +20,13 @@ from Qt.QtWidgets import (
 
 from .options import OUTPUT_TIPS
 
+if TYPE_CHECKING:
+    Editor = tuple[QWidget, "Callable[[], Any]"]  # a widget, and the function that reads it
+    from collections.abc import Callable, Collection, Sequence
+    from typing import Any
+
+    from .options import Option
+
 _COLUMNS = 3
 
 
@@ -30,12 +40,14 @@ class OptionGroup:
         Values by keyword, where they are not the defaults.
     """
 
-    def __init__(self, options, given):
+    def __init__(self, options: Sequence[Option], given: dict[str, Any]) -> None:
         self.widget = QWidget()
         form = QFormLayout(self.widget)
         form.setContentsMargins(0, 0, 0, 0)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        self._options, self._readers, self._editors = options, {}, {}
+        self._options = options
+        self._readers: dict[str, Callable[[], Any]] = {}
+        self._editors: dict[str, Any] = {}
         for option in options:
             editor, read = _editor(option, given.get(option.keyword, option.default))
             tip = wrapped_tip(option.tip)
@@ -50,12 +62,12 @@ class OptionGroup:
                 form.addRow(label, editor)
 
     @property
-    def values(self):
+    def values(self) -> dict[str, Any]:
         """Values by keyword."""
         return {keyword: read() for keyword, read in self._readers.items()}
 
     @property
-    def changed(self):
+    def changed(self) -> list[str]:
         """Labels of the options that differ from their defaults."""
         values = self.values
         return [
@@ -65,7 +77,7 @@ class OptionGroup:
             and not (option.default == 0 and not values[option.keyword])
         ]
 
-    def set_value(self, keyword, value):
+    def set_value(self, keyword: str, value: Any) -> bool:
         """Show another value; return whether the option is one of this group."""
         editor = self._editors.get(keyword)
         if editor is None:
@@ -81,13 +93,13 @@ class OptionGroup:
         return True
 
 
-def wrapped_tip(text):
-    """A tooltip as markup, which Qt breaks into lines."""
+def wrapped_tip(text: str) -> str:
+    """Make a tooltip as markup, which Qt breaks into lines."""
     return f"<p>{escape(text)}</p>" if text else ""
 
 
-def _editor(option, value):
-    """A widget for an option, and the function that reads it."""
+def _editor(option: Option, value: Any) -> Editor:
+    """Make a widget for an option, and the function that reads it."""
     if isinstance(option.default, bool):
         return _check_box(value)
     if isinstance(option.default, tuple):
@@ -105,14 +117,14 @@ def _editor(option, value):
     return entry, lambda: entry.text().strip()
 
 
-def _check_box(value):
-    """A yes or no."""
+def _check_box(value: bool) -> Editor:
+    """Make a box for yes or no."""
     box = QCheckBox()
     box.setChecked(value)
     return box, box.isChecked
 
 
-def _check_boxes(words, chosen):
+def _check_boxes(words: Sequence[str], chosen: Collection[str]) -> Editor:
     """Any number of words."""
     widget = QWidget()
     layout = QGridLayout(widget)
@@ -126,8 +138,8 @@ def _check_boxes(words, chosen):
     return widget, lambda: tuple(word for word, box in boxes.items() if box.isChecked())
 
 
-def _menu(words, value):
-    """One of some words."""
+def _menu(words: Sequence[str], value: str) -> Editor:
+    """Make a menu of words."""
     menu = QComboBox()
     menu.addItems(words)
     menu.setCurrentText(value)
@@ -136,8 +148,8 @@ def _menu(words, value):
     return menu, menu.currentText
 
 
-def _whole_number(option, value):
-    """An integer in its range."""
+def _whole_number(option: Option, value: int) -> Editor:
+    """Make an entry for an integer in its range."""
     entry = QSpinBox()
     entry.setRange(int(option.low), int(option.high))
     entry.setValue(value)
@@ -147,14 +159,14 @@ def _whole_number(option, value):
 class _ShortNumber(QDoubleSpinBox):
     """A number without trailing zeros: 0.01 where six decimals may be given."""
 
-    def textFromValue(self, value):  # noqa: N802  the name is Qt's
-        """What is shown."""
+    def textFromValue(self, value: float) -> str:  # noqa: N802  the name is Qt's
+        """Return what is shown."""
         text = f"{value:.{self.decimals()}f}"
         return text if self.decimals() == 1 else text.rstrip("0").rstrip(".")
 
 
-def _number(option, value):
-    """A number in its range, with as many decimals as its lower bound needs."""
+def _number(option: Option, value: float) -> Editor:
+    """Make an entry for a number, with as many decimals as its lower bound needs."""
     entry = _ShortNumber()
     decimals = 1 if option.default >= 1 else max(4, -math.floor(math.log10(option.low)))
     entry.setDecimals(decimals)
@@ -164,8 +176,8 @@ def _number(option, value):
     return entry, entry.value
 
 
-def _optional_number(option, value):
-    """A number in its range, or none: one step below the range."""
+def _optional_number(option: Option, value: float | None) -> Editor:
+    """Make an entry for a number in its range, or none: one step below the range."""
     entry = QDoubleSpinBox()
     entry.setDecimals(2)
     entry.setSingleStep(0.1)

@@ -1,12 +1,18 @@
 """Options of the panel: how each keyword of the command is called there, and in which group."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from locscale_hybrid.cli.job_file import most_processes
 from locscale_hybrid.option_texts import option_texts
 from locscale_hybrid.parameters import OUTPUTS, RANGES, REFINERS, SCALINGS, WEIGHTS
 
 from ..keywords import KEYWORDS
+
+if TYPE_CHECKING:
+    from typing import Any
 
 GROUPS = ("Scaling", "Refinement", "Outputs", "Computing")
 DEFAULT_WEIGHT = "adaptive"
@@ -41,8 +47,8 @@ class Option:
     group: str
     keyword: str
     label: str
-    default: object
-    choices: tuple = ()
+    default: Any
+    choices: tuple[str, ...] = ()
     low: float = 0
     high: float = 0
     unit: str = ""
@@ -51,7 +57,7 @@ class Option:
     is_specifier: bool = False
 
     @property
-    def tip(self):
+    def tip(self) -> str:
         """What it does and when to change it: the text of the core, in terms of the command."""
         if self.own_tip:
             return self.own_tip
@@ -63,7 +69,7 @@ class Option:
         text = option_texts().get(parameter)
         return "" if text is None else text.worded(terms).sentences()
 
-    def typed_value(self, text):
+    def typed_value(self, text: str) -> Any:
         """Read a value as a remedy has it; None where it does not fit."""
         if isinstance(self.default, bool):
             return {"true": True, "false": False}.get(text)
@@ -75,8 +81,8 @@ class Option:
             return None
 
 
-def _within(field):
-    """The range of the core for a parameter."""
+def _within(field: str) -> dict[str, Any]:
+    """Return the range of the core for a parameter."""
     _, low, high, _ = RANGES[field]
     return {"low": low, "high": high}
 

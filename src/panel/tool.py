@@ -1,6 +1,9 @@
 """The panel: widgets around `panel.PanelLogic`.  It and its parts alone import Qt."""
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 from chimerax.core.commands import run
 from chimerax.core.tools import ToolInstance, get_singleton
@@ -17,12 +20,20 @@ from .notice_list import NoticeList
 from .notices import NEW, PROBLEM
 from .options import OPTIONS, REMEMBERED
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from Qt.QtCore import QSize
+
+    from ..session_types import Json, Session
+    from .notices import Action
+
 NAME = "LocScale Hybrid"
 _REFRESH_EVERY = 0.2  # s
 _LEAST_FORM = 10  # px
 
 
-def show_panel(session, name=NAME):
+def show_panel(session: Session, name: str = NAME) -> LocScalePanel:
     """Show the one panel of a session, made at first use."""
     return get_singleton(session, LocScalePanel, name, display=True)
 
@@ -34,7 +45,9 @@ class LocScalePanel(ToolInstance):
     SESSION_SAVE = True
     help = "help:user/tools/locscalehybrid.html"
 
-    def __init__(self, session, tool_name, *, logic=None):
+    def __init__(
+        self, session: Session, tool_name: str, *, logic: PanelLogic | None = None
+    ) -> None:
         super().__init__(session, tool_name)
         from chimerax.ui import MainToolWindow
 
@@ -47,7 +60,7 @@ class LocScalePanel(ToolInstance):
         self._handler = session.triggers.add_handler("new frame", self._new_frame)
         self._choices_changed()
 
-    def delete(self):
+    def delete(self) -> None:
         """Close the panel; a run goes on, and the choices are kept for the next panel."""
         if self._handler is not None:
             self.session.triggers.remove_handler(self._handler)
@@ -57,17 +70,17 @@ class LocScalePanel(ToolInstance):
         self.logic.close()
         super().delete()
 
-    def take_snapshot(self, session, flags):
+    def take_snapshot(self, session: Session, flags: int) -> Json:
         """Save the choices in a session file."""
         self._read_widgets()
         return self.logic.as_state()
 
     @classmethod
-    def restore_snapshot(cls, session, data):
+    def restore_snapshot(cls, session: Session, data: Json) -> LocScalePanel:
         """Restore the panel of a session file."""
         return cls(session, NAME, logic=PanelLogic.from_state(session, data))
 
-    def start(self):
+    def start(self) -> None:
         """Run the command that the panel shows, and remember the options."""
         self._read_widgets()
         if self.logic.job() is not None:
@@ -76,16 +89,16 @@ class LocScalePanel(ToolInstance):
         self._remember()
         self._run(command)
 
-    def stop(self):
+    def stop(self) -> None:
         """End the run."""
         self._run("locscale stop")
 
-    def show_view(self, name):
+    def show_view(self, name: str) -> None:
         """Show the result, its input, or the map before the update."""
         self.logic.show(name, self._run)
         self._refresh()
 
-    def update(self):
+    def update(self) -> None:
         """Sharpen again with what the panel shows."""
         self._read_widgets()
         if self.logic.job() is not None:
@@ -94,7 +107,7 @@ class LocScalePanel(ToolInstance):
         self._remember()
         self._run(command)
 
-    def act(self, action):
+    def act(self, action: Action) -> None:
         """Do what the button of a notice says."""
         before = set(self.session.models.list())
         if action.command:
@@ -106,19 +119,19 @@ class LocScalePanel(ToolInstance):
                 self._choose(name, model)
         self._refresh()
 
-    def _run(self, command):
+    def _run(self, command: str) -> None:
         """Run a command, and show at once what follows."""
         run(self.session, command)
         self._refresh()
 
-    def _remember(self):
+    def _remember(self) -> None:
         """Keep the options for other sessions of ChimeraX."""
         kept, chosen = settings(self.session), self.logic.choices.options
         for option in OPTIONS:
             if option.keyword in REMEMBERED:
                 setattr(kept, option.keyword, chosen.get(option.keyword, option.default))
 
-    def _fill(self, parent):
+    def _fill(self, parent: QWidget) -> None:
         """Lay out the widgets: a form that scrolls; notices, progress and buttons below it."""
         layout = QVBoxLayout(parent)
         layout.setContentsMargins(4, 2, 4, 2)
@@ -149,7 +162,7 @@ class LocScalePanel(ToolInstance):
         )
         layout.addWidget(self.controls.widget)
 
-    def _read_widgets(self):
+    def _read_widgets(self) -> None:
         """Take the choices from the widgets."""
         choices = self.logic.choices
         choices.half_maps = self.form.kind_menu.currentIndex() == 0
@@ -158,7 +171,7 @@ class LocScalePanel(ToolInstance):
         choices.symmetry = self.form.symmetry_entry.text()
         choices.options.update(self.options.values)
 
-    def _choose(self, name, value):
+    def _choose(self, name: str, value: Any) -> None:
         """Show another choice, by field of `Choices` or by keyword of an option."""
         if name in ROLES:
             if value is None:
@@ -175,25 +188,25 @@ class LocScalePanel(ToolInstance):
         else:
             self.options.set_value(name, value)
 
-    def _choices_changed(self, *_):
+    def _choices_changed(self, *_: object) -> None:
         """Show what follows from the choices."""
         if self._handler is None:  # the panel is being made, or was closed
             return
         self.form.show_kind(half_maps=self.form.kind_menu.currentIndex() == 0)
         self._refresh()
 
-    def _live_check_toggled(self, checked):
+    def _live_check_toggled(self, checked: bool) -> None:
         """Check the maps from now on, or no longer."""
         self.logic.live_check = settings(self.session).live_check = bool(checked)
 
-    def _new_frame(self, *_):
+    def _new_frame(self, *_: object) -> None:
         """Follow the runs and the scene a few times a second."""
         now = time.monotonic()
         if now - self._refreshed > _REFRESH_EVERY:
             self._refreshed = now
             self._refresh()
 
-    def _refresh(self):
+    def _refresh(self) -> None:
         """Bring notices, progress and buttons up to date."""
         self._read_widgets()
         for role, model in self.logic.poll().items():
@@ -208,7 +221,7 @@ class LocScalePanel(ToolInstance):
 class _ShortScrollArea(QScrollArea):
     """A scroll area for a form: as wide as the dock, and as low as it has to be."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -216,8 +229,8 @@ class _ShortScrollArea(QScrollArea):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(_LEAST_FORM)
 
-    def minimumSizeHint(self):  # noqa: N802  the name is Qt's
-        """As wide as the form, so that nothing is cut at the right; next to nothing high."""
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  the name is Qt's
+        """Ask for the width of the form, so that nothing is cut at the right; hardly any height."""
         hint = super().minimumSizeHint()
         hint.setHeight(_LEAST_FORM)
         if self.widget() is not None:
@@ -225,8 +238,8 @@ class _ShortScrollArea(QScrollArea):
         return hint
 
 
-def _logic_of(session):
-    """The logic of a new panel: with what was chosen in the one before, else with what is clear."""
+def _logic_of(session: Session) -> PanelLogic:
+    """Make the logic of a new panel, with the choices of the one before or with what is clear."""
     kept = settings(session)
     choices = results(session).panel_choices
     logic = PanelLogic(session, choices)
