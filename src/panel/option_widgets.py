@@ -21,11 +21,12 @@ from Qt.QtWidgets import (
 from .options import OUTPUT_TIPS
 
 if TYPE_CHECKING:
-    Editor = tuple[QWidget, "Callable[[], Any]"]  # a widget, and the function that reads it
     from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     from .options import Option
+
+    Editor = tuple[QWidget, Callable[[], Any]]  # a widget, and the function that reads it
 
 _COLUMNS = 3
 
