@@ -165,4 +165,6 @@ OUTPUT_TIPS = {
     "mask": "The mask that was used.",
     "reference": "The reference map, computed from the hybrid model.",
     "model": "The model with refined B factors, and the pseudo-atoms.",
+    "difference": "The map minus the model, in standard deviations: density without atoms, or the opposite.",
+    "scores": "Q-score, correlation and B factor of every residue, as a table (CSV).",
 }
