@@ -12,22 +12,23 @@ import numpy as np
 import scipy.fft
 from scipy import ndimage
 
-from locscale_hybrid.completion.completion import Completion, free_fsc, place_pseudo_atoms
-from locscale_hybrid.completion.region import unmodelled_region
+from locscale_hybrid.completion.completion import (
+    Completion,
+    b_problem,
+    completion_of,
+    free_fsc,
+    place_pseudo_atoms,
+)
 from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves
-from locscale_hybrid.inputs.reading import read_run_input
+from locscale_hybrid.inputs.reading import RunInput, read_run_input
 from locscale_hybrid.maps.grid import FloatArray, Grid, Map
 from locscale_hybrid.maps.mrc import read_map
-from locscale_hybrid.masking.mask import confidence_mask
-from locscale_hybrid.masking.resolution import find_resolution
-from locscale_hybrid.model.hybrid_model import complete_assembly
+from locscale_hybrid.masking.coverage import mask_and_resolution
 from locscale_hybrid.parallel.executors import local_executor
 from locscale_hybrid.parallel.tasks import Executor
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from locscale_hybrid.progress import Progress, cpu_seconds, peak_memory_gib
-from locscale_hybrid.refinement.adp import refine_adps
-from locscale_hybrid.refinement.setup import refinement_data, scatterers_of
-from locscale_hybrid.refinement.wilson import correct_pseudo_atoms
+from locscale_hybrid.refinement.adp import BRefinement
 from locscale_hybrid.scaling import scaling_input
 from locscale_hybrid.scaling.scale import scale_map
 from locscale_hybrid.scaling.scaling_input import ScalingInput
@@ -83,25 +84,9 @@ def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
         "level and placement rounds",
         lambda: place_pseudo_atoms(start, start.data.average, given.observed.average),
     )
-    scatterers = scatterers_of(hybrid, start.data)
-    adps = timed(
-        "fit and scan",
-        lambda: refine_adps(
-            start.data,
-            scatterers,
-            hybrid.b_iso,
-            hybrid.is_pseudo,
-            kind=start.kind,
-            mates=hybrid.mates,
-            wilson=False,
-        ),
-    )
-    timed(
-        "Wilson",
-        lambda: correct_pseudo_atoms(
-            start.data, scatterers, adps.b_iso, hybrid.is_pseudo, mates=hybrid.mates
-        ),
-    )
+    refinement = BRefinement(b_problem(start, hybrid), parameters.b_steps)
+    choice = timed("restraint weight", lambda: refinement.choose_tau(hybrid.b_iso))
+    adps = timed("final fit, local Wilson plots", lambda: refinement.fit(choice))
     timed(
         "rerun on half map 1",
         lambda: free_fsc(
@@ -114,18 +99,10 @@ def hybrid_stages(folder: str, point_group: str) -> dict[str, dict[str, float]]:
     return costs
 
 
-def _completion(given, parameters: HybridParameters) -> Completion:
-    """Everything up to the placement."""
-    observed = given.observed
-    first = find_resolution(observed)
-    mask = confidence_mask(observed, fdr=parameters.fdr, resolution=first.d_min)
-    resolution = find_resolution(observed, mask=mask.soft, model=given.model)
-    symmetry = None if given.symmetry.is_trivial else given.symmetry
-    assembly = complete_assembly(given.model, symmetry)
-    region = unmodelled_region(observed, mask.solid, assembly.positions)
-    return Completion(
-        assembly, refinement_data(observed, resolution.d_min), observed.kind, region, parameters
-    )
+def _completion(given: RunInput, parameters: HybridParameters) -> Completion:
+    """Do everything up to the placement."""
+    found = mask_and_resolution(given, parameters)
+    return completion_of(given, found.mask, found.resolution.d_min, parameters)[0]
 
 
 def scale_case(

@@ -22,7 +22,8 @@ from locscale_hybrid.outputs import output_paths
 from locscale_hybrid.parallel.executors import SerialExecutor
 from locscale_hybrid.parameters import HybridInputs, HybridParameters
 from locscale_hybrid.progress import Progress
-from locscale_hybrid.refinement.adp import refine_adps
+from locscale_hybrid.refinement.adp import BRefinement
+from locscale_hybrid.refinement.restraint_weight import BProblem
 from locscale_hybrid.refinement.setup import refinement_data
 from locscale_hybrid.scaling.scale import scale_map
 from locscale_hybrid.scaling.scaled_maps import ScaledMaps
@@ -230,9 +231,9 @@ def _b_errors_beside(bench: Bench, d_min: float) -> dict[str, float]:
     model = read_model(bench.folder / "model_full.cif")
     noise = np.random.default_rng([bench.case.seed, 6]).normal(0, WRONG / 3**0.5, (len(model), 3))
     atoms = Scatterers(data.grid, model.positions + noise, model.elements, model.occupancies)
-    adps = refine_adps(
-        data, atoms, np.full(len(model), 100.0), np.zeros(len(model), dtype=bool), kind="halves"
-    )
+    problem = BProblem(data, atoms, np.zeros(len(model), dtype=bool), "halves")
+    refinement = BRefinement(problem)
+    adps = refinement.fit(refinement.choose_tau(np.full(len(model), 100.0)))
     return {
         "b_rmsd_beside": float((adps.b_iso - model.b_iso).std()),
         "b_correlation_beside": float(np.corrcoef(adps.b_iso, model.b_iso)[0, 1]),

@@ -22,7 +22,7 @@ from locscale_hybrid import (
 from locscale_hybrid.maps.grid import Map
 from locscale_hybrid.maps.mrc import read_map, write_map
 from locscale_hybrid.model.structure import read_model
-from locscale_hybrid.refinement.adp import TAUS
+from locscale_hybrid.refinement.restraint_weight import TAUS
 from tests.synthetic import box_centre, half_maps, small_model
 
 SHAPE, VOXEL, RESOLUTION = (60, 64, 62), 1.2, 3.0

@@ -7,9 +7,12 @@ import pytest
 
 from locscale_hybrid.fourier.fsc import FscCurve
 from locscale_hybrid.inputs.half_maps import ObservedMaps
-from locscale_hybrid.refinement import adp
-from locscale_hybrid.refinement.adp import TAUS, TauTrial, _vertex, refine_adps
+from locscale_hybrid.refinement import restraint_weight
+from locscale_hybrid.refinement.adp import BRefinement
+from locscale_hybrid.refinement.b_steps import b_steps
 from locscale_hybrid.refinement.model_fsc import ModelFsc, model_fsc, overfitting, with_model_alone
+from locscale_hybrid.refinement.neighbours import neighbours_of
+from locscale_hybrid.refinement.restraint_weight import TAUS, BProblem, TauTrial, _vertex
 from locscale_hybrid.refinement.setup import refinement_data
 from locscale_hybrid.scattering.scatterers import PSEUDO, Scatterers
 from tests.synthetic import box_centre, half_maps, small_model
@@ -36,6 +39,12 @@ def case():
 
 def no_pseudo(atoms):
     return np.zeros(len(atoms), dtype=bool)
+
+
+def refine_adps(data, atoms, start, is_pseudo, *, kind, tau=None, shifts=False, **how):
+    """Both steps of the refinement, one after the other."""
+    refinement = BRefinement(BProblem(data, atoms, is_pseudo, kind), **how)
+    return refinement.fit(refinement.choose_tau(start, tau, shifts=shifts))
 
 
 def test_tau_is_near_the_one_with_the_largest_free_fsc(case):
@@ -152,21 +161,19 @@ def test_beyond_6_angstrom_model_and_pseudo_atoms_have_one_b_each(case):
     assert "one B for the model and one for the pseudo-atoms" in finding.message
 
 
-def test_pseudo_atoms_are_corrected_by_local_power_unless_told_not_to(case):
+def test_pseudo_atoms_are_corrected_by_local_power_after_all_b_are_refined(case):
     maps, atoms, b = case
     is_pseudo = atoms.positions[:, 2] > np.quantile(atoms.positions[:, 2], 0.7)
     species = np.where(is_pseudo, PSEUDO, atoms.species)
     given = Scatterers(atoms.grid, atoms.positions, species)
     data = refinement_data(maps, D_MIN)
-    plain, local = (
-        refine_adps(
-            data, given, np.full(len(b), 100.0), is_pseudo, kind="halves", tau=8.0, wilson=wilson
-        )
-        for wilson in (False, True)
-    )
-    assert (plain.occupancies == 1).all()
-    assert np.array_equal(plain.b_iso[~is_pseudo], local.b_iso[~is_pseudo])
-    assert not np.array_equal(plain.b_iso[is_pseudo], local.b_iso[is_pseudo])
+    start, near = np.full(len(b), 100.0), neighbours_of(atoms.positions)
+    plain = b_steps(data.average, given, start, near, tau=8.0, n_steps=5).b_iso
+    local = refine_adps(data, given, start, is_pseudo, kind="halves", tau=8.0)
+    assert np.array_equal(plain[~is_pseudo], local.b_iso[~is_pseudo])
+    assert not np.array_equal(plain[is_pseudo], local.b_iso[is_pseudo])
+    assert (local.occupancies[~is_pseudo] == 1).all()
+    assert not (local.occupancies[is_pseudo] == 1).all()
     assert (given.occupancies == 1).all()
 
 
@@ -223,7 +230,7 @@ def test_what_fits_noise_is_found_by_leaving_the_pseudo_atoms_out(case):
 
 def test_the_scan_stops_at_the_first_tau_past_the_best(case, monkeypatch):
     maps, atoms, b = case
-    monkeypatch.setattr(adp, "TAUS", (3.0, 8.0, 200.0, 300.0, 400.0))
+    monkeypatch.setattr(restraint_weight, "TAUS", (3.0, 8.0, 200.0, 300.0, 400.0))
     result = refine_adps(
         refinement_data(maps, D_MIN), atoms, np.full(len(b), 100.0), no_pseudo(atoms), kind="halves"
     )

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from locscale_hybrid.errors import InputError
-from locscale_hybrid.parallel.threads import Early, beside, may_go_beside
+from locscale_hybrid.parallel.threads import beside, may_go_beside
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -30,13 +30,6 @@ def test_what_a_function_raises_is_raised_where_its_result_is_asked_for(together
     result = beside(refuse, together=together)
     with pytest.raises(InputError, match="the mask is empty"):
         result()
-
-
-def test_what_was_begun_early_is_not_done_again():
-    early: Early[str] = Early()
-    early.begin(lambda: "early")
-    assert early.result(lambda: "late") == "early"
-    assert Early[str]().result(lambda: "late") == "late"
 
 
 def test_steps_go_side_by_side_with_two_workers_and_room():

@@ -23,6 +23,7 @@ from locscale_hybrid.maps.grid import Map
 from locscale_hybrid.maps.mrc import read_map, write_map
 from locscale_hybrid.progress import Progress, Silent
 from locscale_hybrid.scaling.scaled_maps import ScaledMaps
+from locscale_hybrid.sharpening import steps
 from tests.program import make_case
 
 PARAMETERS = HybridParameters(resolution=3.4, refiner="none", outputs=frozenset({"halves"}))
@@ -186,7 +187,7 @@ def test_empty_constant_or_infinite_map_is_never_written(
             silent_share=0.0,
         )
 
-    monkeypatch.setattr(pipeline, "scale_map", spoiled)
+    monkeypatch.setattr(steps, "scale_map", spoiled)
     monkeypatch.setattr(pipeline, "amplitude_curves", lambda *_, **__: None)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/out.mrc").write_bytes(b"the old output")

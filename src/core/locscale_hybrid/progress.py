@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -91,10 +91,40 @@ class Progress:
         self._findings.append(finding)
         self._listener.finding(finding)
 
+    def note(self, findings: Iterable[Finding]) -> None:
+        """Keep findings and pass them on, but no code that an earlier step has reported."""
+        said = {finding.code for finding in self._findings}
+        for finding in findings:
+            if finding.code not in said:
+                self.found(finding)
+
+    def repeated(self) -> "Progress":
+        """Make the progress of work that is done a second time: it ends the run, and shows none."""
+        return _Repeated(self)
+
     def _check(self) -> None:
         """End the run when it was told to stop."""
         if self._stop_requested is not None and self._stop_requested():
             raise Cancelled("the run was stopped; nothing has been written")
+
+
+class _Repeated(Progress):
+    """Progress of work that is done a second time, while the first is at its end."""
+
+    def __init__(self, first: Progress) -> None:
+        super().__init__()
+        self._first = first
+
+    def start(self, name: str) -> None:
+        """Show no stage."""
+        self._first.update(1.0)
+
+    def update(self, fraction: float) -> None:
+        """Ask whether to stop."""
+        self._first.update(1.0)
+
+    def found(self, finding: Finding) -> None:
+        """Keep nothing: the first time has said it."""
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
+from ..findings import Finding
 from ..inputs.half_maps import Kind
+from ..inputs.reading import RunInput
 from ..maps.grid import Grid, Map
+from ..masking.coverage import coverage
+from ..masking.mask import Mask
 from ..model.box_atoms import fringe_around
 from ..model.hybrid_model import HybridModel, complete_assembly
 from ..model.structure import AtomicModel
 from ..parameters import HybridParameters
-from ..refinement.adp import RefinedAdps, adopt_b, refine_adps
+from ..refinement.adp import RefinedAdps, adopt_b
 from ..refinement.b_steps import b_steps
 from ..refinement.likelihood import RefinementData, Target
 from ..refinement.model_fsc import ModelFsc, model_fsc, with_model_alone
 from ..refinement.neighbours import neighbours_of
+from ..refinement.restraint_weight import BProblem
 from ..refinement.servalcat.program import refine_b
-from ..refinement.setup import _COARSE, _START_B, fitted_b, scatterers_of
+from ..refinement.setup import _COARSE, _START_B, fitted_b, refinement_data, scatterers_of
 from ..scattering.fringe import Fringe, in_box
 from ..symmetry.operators import Symmetry
 from .placement import starting_places
-from .region import Region
+from .region import Region, unmodelled_region
 from .settling import settle_pseudo_atoms
 
 _log = logging.getLogger(__name__)
@@ -51,6 +56,8 @@ class Completion:
     parameters : HybridParameters
     fringe : Fringe, optional
         Atoms outside the box whose density reaches into it; only the reference looks at them.
+    coverage : float
+        Share of the mask that the model and its copies explain; 0 without a model.
     """
 
     assembly: HybridModel
@@ -59,6 +66,46 @@ class Completion:
     region: Region | None
     parameters: HybridParameters
     fringe: Fringe | None = None
+    coverage: float = 0.0
+
+
+def completion_of(
+    given: RunInput, mask: Mask, d_min: float, parameters: HybridParameters
+) -> tuple[Completion, list[Finding]]:
+    """Find the assembly of a model, the data, and the region that the assembly leaves out.
+
+    Parameters
+    ----------
+    given : RunInput
+    mask : Mask
+    d_min : float
+        Å.
+    parameters : HybridParameters
+
+    Returns
+    -------
+    completion : Completion
+    findings : list of Finding
+    """
+    observed, model = given.observed, given.model
+    assembly, fringe = assembled(model, given.whole_model, given.group, observed.average.grid)
+    findings = list(assembly.findings())
+    data = refinement_data(observed, d_min)
+    region: Region | None = None
+    explained = 0.0
+    if parameters.complete_model or model is None:
+        region = unmodelled_region(
+            observed, mask.solid, assembly.positions, beyond=fringe.positions
+        )
+        findings += region.findings
+    if model is not None:
+        near, told = coverage(model.name, mask, assembly.positions, completed=region is not None)
+        findings += told
+        explained = near if region is None else region.coverage
+    return (
+        Completion(assembly, data, observed.kind, region, parameters, fringe, explained),
+        findings,
+    )
 
 
 def assembled(
@@ -125,46 +172,26 @@ def place_pseudo_atoms(
     return hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
 
 
-def refine(
-    completion: Completion,
-    hybrid: HybridModel,
-    folder: Path,
-    progress: Report = lambda done: None,
-    *,
-    together: bool = False,
-    tau_known: Callable[[float], None] = lambda tau: None,
-) -> tuple[HybridModel, RefinedAdps]:
-    """Refine the B of a hybrid model against the average; half map 2 chooses the prior.
+def b_problem(completion: Completion, hybrid: HybridModel) -> BProblem:
+    """Say which B are to be refined, and against what."""
+    scatterers = scatterers_of(hybrid, completion.data)
+    return BProblem(completion.data, scatterers, hybrid.is_pseudo, completion.kind, hybrid.mates)
 
-    `folder` is for the files of another engine, where one is asked for; see `adp.refine_adps`
-    for `together` and `tau_known`.
-    """
-    scatterers, data = scatterers_of(hybrid, completion.data), completion.data
-    if completion.parameters.refiner == "servalcat":
-        b = refine_b(
-            data.observed,
-            scatterers,
-            hybrid.b_iso,
-            d_min=data.d_min,
-            folder=folder,
-            progress=progress,
-        )
-        adps = adopt_b(data, scatterers, b, hybrid.is_pseudo, mates=hybrid.mates)
-        return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
-    adps = refine_adps(
-        completion.data,
-        scatterers,
+
+def refined_by_servalcat(
+    completion: Completion, hybrid: HybridModel, folder: Path, progress: Report
+) -> RefinedAdps:
+    """Refine the B of a hybrid model by servalcat, which writes its files into a folder."""
+    problem = b_problem(completion, hybrid)
+    b = refine_b(
+        problem.data.observed,
+        problem.scatterers,
         hybrid.b_iso,
-        hybrid.is_pseudo,
-        kind=completion.kind,
-        mates=hybrid.mates,
-        tau=completion.parameters.neighbour_tau,
-        n_steps=completion.parameters.b_steps,
-        together=together,
-        tau_known=tau_known,
+        d_min=problem.data.d_min,
+        folder=folder,
         progress=progress,
     )
-    return hybrid.with_values(b_iso=adps.b_iso, occupancies=adps.occupancies), adps
+    return adopt_b(problem, b)
 
 
 def keep_given_b(completion: Completion, hybrid: HybridModel) -> HybridModel:

@@ -17,11 +17,11 @@ from ..findings import Finding, Number
 from ..inputs.half_maps import Kind
 from ..maps.grid import BoolArray, DoubleArray, Map
 from ..model.hybrid_model import HybridModel, PlacedAtoms
-from ..refinement.adp import RefinedAdps, refine_adps
+from ..refinement.adp import BRefinement, RefinedAdps
 from ..refinement.setup import scatterers_of
 from ..remedies import use
 from ..resume.previous_run import PreviousRun
-from .completion import Completion
+from .completion import Completion, b_problem
 from .placement import atoms_per_unit, relaxed, sampled_density, start_jitter
 from .region import MODELLED, Region
 from .settling import N_ROUNDS, settle_pseudo_atoms
@@ -188,18 +188,11 @@ def warm_refine(
         With a tau.
     progress : callable
     """
-    adps = refine_adps(
-        completion.data,
-        scatterers_of(hybrid, completion.data),
-        hybrid.b_iso,
-        hybrid.is_pseudo,
-        kind=completion.kind,
-        mates=hybrid.mates,
-        tau=previous.tau or None,
-        n_steps=completion.parameters.b_steps,
-        shifts=previous.shifted,
-        progress=progress,
+    refinement = BRefinement(
+        b_problem(completion, hybrid), completion.parameters.b_steps, progress=progress
     )
+    choice = refinement.choose_tau(hybrid.b_iso, previous.tau or None, shifts=previous.shifted)
+    adps = refinement.fit(choice)
     if completion.kind != "halves" or completion.parameters.neighbour_tau is not None:
         return adps
     # tau was not given: half map 2 preferred it

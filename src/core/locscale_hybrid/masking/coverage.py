@@ -105,3 +105,18 @@ class MaskResult:
 
     mask: Mask
     resolution: Resolution
+
+
+def mask_and_resolution(given: RunInput, parameters: HybridParameters) -> MaskResult:
+    """Make the mask at a first resolution, and find the resolution inside it.
+
+    Raises
+    ------
+    InputError
+        As of `first_mask`.
+    """
+    mask = first_mask(given, parameters)
+    resolution = find_resolution(
+        given.observed, asked=parameters.resolution, mask=mask.soft, model=given.model
+    )
+    return MaskResult(mask, resolution)

@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 _T = TypeVar("_T")
 _MOST_VOXELS = 1 << 26  # of a box; larger ones have no room for two steps at a time
@@ -47,21 +47,6 @@ def beside(function: Callable[[], _T], *, together: bool) -> Callable[[], _T]:
     result = pool.submit(run).result
     pool.shutdown(wait=False)
     return result
-
-
-class Early(Generic[_T]):
-    """Work that may have begun in a thread before its result is asked for."""
-
-    def __init__(self) -> None:
-        self._begun: Callable[[], _T] | None = None
-
-    def begin(self, function: Callable[[], _T]) -> None:
-        """Start it."""
-        self._begun = beside(function, together=True)
-
-    def result(self, function: Callable[[], _T]) -> _T:
-        """What was begun, or the same function now."""
-        return (self._begun or function)()
 
 
 def may_go_beside(workers: int, voxels: int) -> bool:

@@ -7,12 +7,14 @@ model explain half map 2 no worse.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..findings import Finding
 from ..inputs.half_maps import Kind
+from ..inputs.reading import RunInput
 from ..maps.grid import Map
 from ..model.hybrid_model import HybridModel, complete_assembly
 from ..model.structure import AtomicModel, moved_model
@@ -21,7 +23,7 @@ from ..symmetry.operators import Symmetry
 from .likelihood import RefinementData, Target
 from .model_fsc import model_fsc
 from .servalcat.program import refine_coordinates
-from .setup import fitted_b, scatterers_of
+from .setup import fitted_b, refinement_data, scatterers_of
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +108,24 @@ def refined_model(
         [observed.half_1, observed.half_2], level, lambda done: progress((1 + done) / 2)
     )
     return moved, _taken(_shift(model, moved), before, after)
+
+
+def with_refined_coordinates(
+    given: RunInput, library: Path | None, d_min: float, folder: Path, progress: Report
+) -> tuple[RunInput, list[Finding]]:
+    """Refine the coordinates of the model of an input, if there are one and a monomer library."""
+    if library is None or given.model is None:
+        return given, []
+    model, finding = refined_model(
+        given.model,
+        refinement_data(given.observed, d_min),
+        kind=given.observed.kind,
+        symmetry=given.group,
+        library=library,
+        folder=folder,
+        progress=progress,
+    )
+    return replace(given, model=model), [finding]
 
 
 def _free_fsc(assembly: HybridModel, data: RefinementData) -> tuple[float, float]:

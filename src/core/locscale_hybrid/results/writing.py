@@ -15,7 +15,7 @@ from ..findings import Finding
 from ..inputs.reading import RunInput
 from ..maps.grid import FloatArray, Map
 from ..maps.mrc import MapFrame, write_map
-from ..model.hybrid_model import HybridModel, write_hybrid
+from ..model.hybrid_model import write_hybrid
 from ..remedies import do, report_fault
 from ..resume.previous_run import model_file_entry
 from .record import RunFacts, build_record
@@ -190,52 +190,6 @@ def _extra_maps(facts: RunFacts, reference: Map) -> dict[str, Map]:
     if "provenance" in asked:
         maps["provenance"] = provenance_map(facts)
     return maps
-
-
-@dataclass(frozen=True)
-class ProcessingFiles:
-    """Writes intermediate maps and models into a folder, or nothing where there is none.
-
-    Parameters
-    ----------
-    folder : Path, optional
-    frame : MapFrame
-        Of the input.
-    """
-
-    folder: Path | None
-    frame: MapFrame
-
-    def keep_map(self, name: str, volume: Map) -> None:
-        """Write ``<name>.mrc``.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
-        if self.folder is not None:
-            write_maps(
-                {self.folder / f"{name}.mrc": volume},
-                self.frame,
-                [f"locscale-hybrid {__version__}", f"{name.replace('_', ' ')} of a run"],
-            )
-
-    def keep_model(self, name: str, hybrid: HybridModel, like: Map) -> None:
-        """Write ``<name>.cif``, in the box of a map.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
-        if self.folder is not None and len(hybrid):
-            write_hybrid(
-                self.folder / f"{name}.cif",
-                hybrid,
-                grid=like.grid,
-                provenance={"version": __version__},
-            )
 
 
 def map_meaning(kind: str) -> str:

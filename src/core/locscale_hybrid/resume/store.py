@@ -103,15 +103,24 @@ class StageStore:
         fits : callable
             Whether a kept result can be that of this run; one that cannot is damaged.
         """
-        if self._folder is None or key is None:
-            return compute()
-        if self._read:
-            result = self._load(kind, key, self._folder, fits)
-            if result is not None:
-                return result
-        result = compute()
-        self._keep(result, key, self._folder)
+        result = self.earlier(kind, key, fits)
+        if result is None:
+            result = compute()
+            self.keep(result, key)
         return result
+
+    def earlier(
+        self, kind: type[_T], key: StageKey | None, fits: Callable[[_T], bool] = lambda kept: True
+    ) -> _T | None:
+        """Return the sound result that an earlier run kept under a key, if any; see `kept`."""
+        if self._folder is None or key is None or not self._read:
+            return None
+        return self._load(kind, key, self._folder, fits)
+
+    def keep(self, result: object, key: StageKey | None) -> None:
+        """Keep a result under a key for a later run."""
+        if self._folder is not None and key is not None:
+            self._keep(result, key, self._folder)
 
     def _load(
         self, kind: type[_T], key: StageKey, folder: Path, fits: Callable[[_T], bool]
