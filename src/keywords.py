@@ -3,8 +3,15 @@
 Plain Python without ChimeraX and Qt: the command, the panel and the messages use the same table.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
 ALL = "all"
 
@@ -25,13 +32,13 @@ class Keyword:
     parameter: str
 
     @property
-    def python_name(self):
-        """The name of the argument of the function: ``symmetry_center``."""
+    def python_name(self) -> str:
+        """Return the name of the argument of the function: ``symmetry_center``."""
         return python_name(self.name)
 
 
-def python_name(keyword):
-    """The name of the argument of the function: ``symmetry_center``."""
+def python_name(keyword: str) -> str:
+    """Return the name of the argument of the function: ``symmetry_center``."""
     return re.sub(r"([A-Z])", lambda found: "_" + found[0].lower(), keyword)
 
 
@@ -62,7 +69,9 @@ ALIASES = {"symmetry": "sym", "symmetryCentre": "symmetryCenter"}
 _TESTS = ("reseed_check", "validate")
 
 
-def chosen_parameters(given, *, earlier=None):
+def chosen_parameters(
+    given: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Parameters that the user set, over those of an earlier run.
 
     What tests a result is not taken over: it would take longer than an update.
@@ -90,6 +99,6 @@ def chosen_parameters(given, *, earlier=None):
     return values
 
 
-def output_kinds(words, known):
+def output_kinds(words: Iterable[str], known: Iterable[str]) -> list[str]:
     """Expand the words of ``outputs``: "all" means all that the core knows."""
     return sorted(known) if ALL in words else sorted(set(words))

@@ -157,7 +157,7 @@ def _go(session: Session, job: LocScaleJob, wait: bool | None) -> Any:
 
 
 def _waits(session: Session) -> bool:
-    """Whether a command waits for its result when it was not told: in scripts, and without a window."""
+    """Test whether a command waits for its result by default: in scripts, and without a window."""
     return session.in_script or not session.ui.is_gui
 
 

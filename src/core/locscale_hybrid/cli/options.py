@@ -42,7 +42,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=80)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        """The spellings, then what follows them."""
+        """Return the spellings, then what follows them."""
         if not action.option_strings or action.nargs == 0:
             return super()._format_action_invocation(action)
         values = self._format_args(action, action.dest.upper())
@@ -79,7 +79,7 @@ class _Refuse(argparse.Action):
 
 
 def build_parser() -> Parser:
-    """The parser; only options that were given appear in its namespace."""
+    """Build the parser; only options that were given appear in its namespace."""
     parser = Parser(
         "locscale",
         USAGE,
@@ -105,7 +105,7 @@ def build_parser() -> Parser:
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
-    """What goes in."""
+    """Add the options of the input."""
     group.add_argument("-hm", "--halfmap_paths", nargs=2, type=_file, metavar=("HALF1", "HALF2"))
     group.add_argument("-em", "--emmap_path", type=_file, metavar="MAP")
     group.add_argument("-mc", "--model_coordinates", type=_file, metavar="MODEL")
@@ -114,7 +114,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
-    """What comes out."""
+    """Add the options of the output."""
     group.add_argument(
         "-o",
         "--outfile",
@@ -134,7 +134,7 @@ def _add_symmetry(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_resolution(group: argparse._ArgumentGroup) -> None:
-    """What limits the work."""
+    """Add the options of resolution and mask."""
     group.add_argument("-res", "--ref_resolution", type=_positive, metavar="Å")
     group.add_argument("-mres", "--model_resolution", type=_positive, metavar="Å")
     group.add_argument("-fdr", "--fdr_threshold", type=_positive, metavar="Q")
@@ -142,7 +142,7 @@ def _add_resolution(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_scaling(group: argparse._ArgumentGroup) -> None:
-    """How amplitudes are scaled and noise is weighted."""
+    """Add the options of scaling and noise weighting."""
     group.add_argument("--scaling", choices=SCALINGS)
     group.add_argument("--window", type=_positive, metavar="Å")
     group.add_argument("-wn", "--window_size", type=_count, metavar="N")
@@ -156,7 +156,7 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
-    """The hybrid model."""
+    """Add the options of the hybrid model."""
     group.add_argument("--refiner", choices=REFINERS)
     group.add_argument(
         "--skip_refine",
@@ -172,7 +172,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_processes(group: argparse._ArgumentGroup) -> None:
-    """How it runs."""
+    """Add the options of processes."""
     group.add_argument(
         "-np",
         "--number_processes",
@@ -195,7 +195,7 @@ def _add_processes(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_repeat(group: argparse._ArgumentGroup) -> None:
-    """Runs that went before."""
+    """Add the options that refer to earlier runs."""
     group.add_argument(
         "-op",
         "--output_processing_files",
@@ -228,7 +228,7 @@ def _add_repeat(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_messages(group: argparse._ArgumentGroup) -> None:
-    """What is said."""
+    """Add the options of messages."""
     group.add_argument("-v", "--verbose", action="store_true", help="Show more messages.")
     group.add_argument(
         "--progress",
@@ -241,7 +241,7 @@ def _add_messages(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_hidden(parser: argparse.ArgumentParser) -> None:
-    """What applications use, and what LocScale 2 has beside."""
+    """Add the options that applications use, and those of LocScale 2."""
     parser.add_argument("--job", type=_file, help=argparse.SUPPRESS)
     parser.add_argument("--end_with_stdin", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)
@@ -260,7 +260,7 @@ def _add_hidden(parser: argparse.ArgumentParser) -> None:
 
 
 def spellings(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """The long spelling, with two dashes, of every name without dashes."""
+    """Return the long spelling, with two dashes, of every name without dashes."""
     names: dict[str, str] = {}
     for action in parser._actions:
         longest = max(action.option_strings, key=len, default="")
@@ -301,14 +301,14 @@ def in_long_spelling(
 
 
 def begun_by(name: str, names: dict[str, str]) -> list[str]:
-    """The options whose long spelling begins like a name; none for less than SHORTEST letters."""
+    """Find options whose long spelling begins like a name of at least SHORTEST letters."""
     if len(name) < SHORTEST:
         return []
     return sorted({long for long in names.values() if long.startswith(f"--{name}")})
 
 
 def as_typed(words: Sequence[str], names: dict[str, str]) -> dict[str, str]:
-    """The word that was typed for each option, by its long spelling."""
+    """Return the word that was typed for each option, by its long spelling."""
     typed: dict[str, str] = {}
     for word in words:
         name = word.lstrip("-").partition("=")[0]
@@ -319,25 +319,25 @@ def as_typed(words: Sequence[str], names: dict[str, str]) -> dict[str, str]:
 
 
 def _slip(text: str) -> Finding:
-    """The warning about a slip of typing."""
+    """Make the warning about a slip of typing."""
     return Finding("typing-slip", "warning", text)
 
 
 def _file(text: str) -> Path:
-    """A path."""
+    """Parse a path."""
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f'"{text}" is no file name')
     return Path(text)
 
 
 def _output(text: str) -> Path:
-    """The path of a file to be written."""
+    """Parse the path of a file to be written."""
     require_file_name(text)
     return _file(text)
 
 
 def _number(text: str) -> float:
-    """A finite number."""
+    """Parse a finite number."""
     try:
         value = float(text)
     except ValueError:
@@ -348,7 +348,7 @@ def _number(text: str) -> float:
 
 
 def _positive(text: str) -> float:
-    """A number above zero."""
+    """Parse a number above zero."""
     value = _number(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
@@ -356,7 +356,7 @@ def _positive(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    """A whole number, zero or more."""
+    """Parse a whole number, zero or more."""
     value = _number(text)
     if value != int(value) or not 0 <= value < 2**53:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
@@ -364,7 +364,7 @@ def _whole(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    """A whole number above zero."""
+    """Parse a whole number above zero."""
     value = _whole(text)
     if value == 0:
         raise argparse.ArgumentTypeError("0 is not above 0; leave it out for the default")

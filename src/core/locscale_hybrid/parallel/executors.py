@@ -55,7 +55,7 @@ def local_executor(
     scratch: Path | None = None,
     found: Callable[[Finding], None],
 ) -> Executor:
-    """The executor for so many processes on this host.
+    """Make the executor for so many processes on this host.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ _TRIES = 5
 
 @contextmanager
 def job_folder(outputs: OutputPaths) -> Iterator[Path]:
-    """The folder in which a run's processes meet.
+    """Make the folder in which a run's processes meet.
 
     It is for this user alone and goes with the run, or with a process that is killed.  In a named
     processing folder it lies beside what outlives the run, and those that killed runs have left
@@ -59,7 +59,7 @@ def job_folder(outputs: OutputPaths) -> Iterator[Path]:
 
 
 def _python() -> Path:
-    """An interpreter; inside an application without one, a program that cannot be started."""
+    """Return an interpreter; in an application without one, a program that cannot start."""
     try:
         return python_executable()
     except InputError:

@@ -57,7 +57,7 @@ class Mpiexec:
 
 
 def launcher_of(environment: Mapping[str, str]) -> Launcher | None:
-    """The launcher that started this process, None for a plain start; no MPI is loaded."""
+    """Name the launcher that started this process, None for a plain start; no MPI is loaded."""
     for name, rank, size in (
         ("mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
         ("mpiexec (MPICH or Intel MPI)", "PMI_RANK", "PMI_SIZE"),
@@ -72,7 +72,7 @@ def launcher_of(environment: Mapping[str, str]) -> Launcher | None:
 
 
 def _number(text: str | None) -> int | None:
-    """A non-negative whole number, or None."""
+    """Parse a non-negative whole number; None for others."""
     return int(text) if text is not None and text.isdecimal() else None
 
 
@@ -110,7 +110,7 @@ def mpiexec_candidates(setting: Path | None = None) -> list[Mpiexec]:
 
 
 def _of_wheel(name: str) -> Mpiexec | None:
-    """The mpiexec among the files of an installed distribution."""
+    """Find the mpiexec among the files of an installed distribution."""
     try:
         files = importlib.metadata.files(name) or []
     except importlib.metadata.PackageNotFoundError:

@@ -73,7 +73,7 @@ def child_environment(
     application: Path | None = None,
     threads: int = 1,
 ) -> dict[str, str]:
-    """A copy of the environment in which a child of this program can start.
+    """Copy the environment so that a child of this program can start in it.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def child_environment(
 
 
 def _outside(entries: str, folder: Path) -> str:
-    """The entries of a path variable that do not lie in `folder`."""
+    """Keep the entries of a path variable that are outside `folder`."""
     inside = folder.resolve()
     return os.pathsep.join(
         entry
@@ -122,7 +122,7 @@ def _outside(entries: str, folder: Path) -> str:
 
 
 def package_folders(packages: Iterable[str]) -> list[str]:
-    """The folders that hold the packages, in the order in which this Python searches them.
+    """List the folders of the packages, in the order in which this Python searches them.
 
     Packages that are not there are left out; none is imported.
     """
@@ -141,7 +141,7 @@ def package_folders(packages: Iterable[str]) -> list[str]:
 
 
 def python_executable(preferred: Path | None = None) -> Path:
-    """The Python interpreter for a child.
+    """Find the Python interpreter for a child.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def python_executable(preferred: Path | None = None) -> Path:
 
 
 def _is_python(path: Path) -> bool:
-    """Whether a program's name is that of a Python interpreter."""
+    """Test whether a program's name is that of a Python interpreter."""
     name = re.fullmatch(r"python[0-9.]*t?(\.exe)?", path.name.lower())
     return name is not None and os.access(path, os.X_OK)
 

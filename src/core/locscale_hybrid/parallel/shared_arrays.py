@@ -75,7 +75,7 @@ def save_value(folder: Path, name: str, value: object) -> None:
 
 
 def load_value(kind: type[_T], folder: Path, name: str) -> _T:
-    """The value that `save_value` wrote; its arrays stay in their files, to be read only."""
+    """Load the value that `save_value` wrote; its arrays stay in their files, read-only."""
     stored = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     arrays: dict[str, NDArray[Any]] = {
         part: np.load(folder / f"{name}_{part}.npy", mmap_mode="r") for part in stored["arrays"]
@@ -85,7 +85,7 @@ def load_value(kind: type[_T], folder: Path, name: str) -> _T:
 
 
 def _no_room(path: Path, size: int, error: OSError) -> StageError:
-    """The sentence about a file that could not be written."""
+    """Word the error for a file that could not be written."""
     reason = os.strerror(error.errno) if error.errno else os.strerror(errno.ENOSPC)
     return StageError(
         f"a file of {size / 1e6:.3g} MB cannot be written to {path.parent} ({reason})",

@@ -78,7 +78,7 @@ class Executor(Protocol):
 
 
 def task_name(function: Task) -> str:
-    """The name by which another process finds the function.
+    """Return the name by which another process finds the function.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def task_name(function: Task) -> str:
 
 
 def load_task(name: str) -> Task:
-    """The function that `task_name` named."""
+    """Import the function that `task_name` named."""
     module, _, function = name.partition(":")
     loaded: Task = getattr(importlib.import_module(module), function)
     return loaded
@@ -113,13 +113,13 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, worker: str, task: int | None = None) -> "Failure":
-        """The failure that an exception means."""
+        """Make the failure that an exception means."""
         fact, remedies = _explained(error)
         return cls(worker, fact, "".join(traceback.format_exception(error)), task, remedies)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Failure":
-        """The failure that `as_dict` wrote."""
+        """Read the failure that `as_dict` wrote."""
         return cls(**{**values, "remedies": tuple(map(Remedy.from_dict, values["remedies"]))})
 
     def as_dict(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Failure:
         return {**asdict(self), "remedies": [remedy.as_dict() for remedy in self.remedies]}
 
     def error(self) -> StageError:
-        """One sentence that names the worker, if there is one; the traceback is in its notes."""
+        """Word the failure, with the worker if there is one; the traceback is in its notes."""
         where = "" if self.task is None else f" in task {self.task}"
         who = f"{self.worker} failed{where}: " if self.worker else ""
         error = StageError(who + self.fact, *self.remedies)
@@ -171,12 +171,12 @@ class Pause:
 
 
 def ranks_named(ranks: int) -> str:
-    """What so many MPI ranks are called in the record."""
+    """Return what so many MPI ranks are called in the record."""
     return f"{ranks} MPI ranks" if ranks > 1 else "1 MPI rank"
 
 
 def death(code: int | None) -> str:
-    """What the exit code of a process that died says, as the end of a sentence."""
+    """Say what the exit code of a dead process means, as the end of a sentence."""
     if code is None:
         return "ended"
     if code in (-9, 9, 137):

@@ -129,7 +129,7 @@ def _started(
 
 
 def _answer(descriptor: int) -> bytes:
-    """What the process says, up to a zero byte; nothing where it ends before that.
+    """Read what the process says, up to a zero byte; nothing if it ends before that.
 
     The end of its output is not waited for: whatever else was started may hold that open.
     """

@@ -50,7 +50,7 @@ def beside(function: Callable[[], _T], *, together: bool) -> Callable[[], _T]:
 
 
 def may_go_beside(workers: int, voxels: int) -> bool:
-    """Whether two steps of a run may go side by side: on cores given to it, with room for both."""
+    """Test whether two steps may run at the same time: cores were given, and both fit."""
     return workers > 1 and voxels <= _MOST_VOXELS
 
 
@@ -69,7 +69,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def cores() -> int:
-    """Number of cores that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -328,7 +328,7 @@ class _Ranks:
         )
 
     def _words(self) -> list[str]:
-        """What the launcher and the ranks wrote, without empty lines."""
+        """Return what the launcher and the ranks wrote, without empty lines."""
         lines = list(self._child.other_lines)
         with contextlib.suppress(OSError):
             lines += (self._folder / "stderr").read_text(errors="replace").splitlines()
@@ -336,7 +336,7 @@ class _Ranks:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and all that it has started on this host."""
+    """List a process and all that it has started on this host."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
