@@ -40,7 +40,7 @@ class PanelLogic:
         self._edits = EditCount(session)
         self._check = self._checked = self._seen = None
         self._seen_at = 0.0
-        self._inside = (None, 0.0)
+        self._inside, self._judged = (None, 0.0), (None, [])
         self._baseline = (None, None)
         self._look = True
         self._handlers = [
@@ -55,7 +55,7 @@ class PanelLogic:
 
     def notices(self):
         """Everything to say about the choices, problems first."""
-        found = problems(self.choices)
+        found = self._problems()
         if found:
             return found
         told = []
@@ -68,7 +68,7 @@ class PanelLogic:
 
     def ready(self):
         """One line: whether a run can start, and what is known of its input."""
-        if problems(self.choices):
+        if self._problems():
             return "Not ready"
         words = ["Ready"]
         facts = self.facts if self.is_checked else {}
@@ -90,7 +90,7 @@ class PanelLogic:
         UserError
             With the first problem of the choices.
         """
-        found = problems(self.choices)
+        found = self._problems()
         if found:
             raise UserError(found[0].text)
         words = ["locscale hybrid", *self._input_words()]
@@ -123,7 +123,7 @@ class PanelLogic:
             self._seen_at = time.monotonic() + (CHECK_AFTER_EDIT if edited else CHECK_AFTER)
             return shown
         rested = time.monotonic() > self._seen_at and not self._is_simulating
-        if self.live_check and rested and signature != self._checked and not problems(self.choices):
+        if self.live_check and rested and signature != self._checked and not self._problems():
             self._start_check(signature)
         return shown
 
@@ -183,7 +183,7 @@ class PanelLogic:
         if kept is None:
             raise UserError("There is no result to update. Press Start first.")
         choices = self.choices
-        vanished = [found for found in problems(choices) if choices.vanished()]
+        vanished = [found for found in self._problems() if choices.vanished()]
         if vanished:
             raise UserError(vanished[0].text)
         words = ["locscale hybrid"]
@@ -245,6 +245,13 @@ class PanelLogic:
         if choices.mask is not None:
             words += ["mask", f"#{choices.mask.id_string}"]
         return words
+
+    def _problems(self):
+        """Why a run cannot start; looked at again when something was chosen, moved or closed."""
+        key = (self.choices.signature, tuple(self.choices.vanished()))
+        if key != self._judged[0]:
+            self._judged = (key, problems(self.choices))
+        return self._judged[1]
 
     def _note_baseline(self):
         """Note the options of the panel when a result appears: what is changed later counts."""

@@ -1,5 +1,6 @@
 """What the panel says about the choices, and the buttons that mend what is wrong."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,17 +129,18 @@ def _closed(role, label):
     )
 
 
+@functools.cache
 def _symmetry_problem(symbol):
-    """What is wrong with a symmetry symbol."""
+    """What is wrong with a symmetry symbol; asked several times a second."""
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.symmetry.point_groups import parse_point_group
 
     try:
         parse_point_group(symbol.strip() or "C1")
     except InputError as error:
-        message = sentence(message_of(error))
-        return [Notice(PROBLEM, message, (Action("Use C1", choose=(("symmetry", "C1"),)),))]
-    return []
+        use_c1 = Action("Use C1", choose=(("symmetry", "C1"),))
+        return (Notice(PROBLEM, sentence(message_of(error)), (use_c1,)),)
+    return ()
 
 
 def remarks(choices, inside):
@@ -217,7 +219,9 @@ def _action_of(remedy, found, choices):
     if kind == "leave_out" and name in ("mask", "model"):
         return [Action(f"Leave out the {name}", choose=((name, None),))]
     if kind == "move" and choices.model is not None and value:
-        return [Action("Move it there", f"move {value} models #{choices.model.id_string}")]
+        model, frame = choices.model.id_string, choices.map_1.id_string
+        command = f"move {value} coordinateSystem #{frame} models #{model}"
+        return [Action("Move it there", command)]
     if kind in ("invert", "flip") and len(choices.maps) == 1:
         command = (
             f"volume scale {maps} factor -1"

@@ -83,7 +83,10 @@ class OptionGroup:
         editor = self._editors.get(keyword)
         if editor is None:
             return False
-        if isinstance(editor, QCheckBox):
+        if isinstance(value, tuple):
+            for box in editor.findChildren(QCheckBox):
+                box.setChecked(box.text() in value)
+        elif isinstance(editor, QCheckBox):
             editor.setChecked(value)
         elif isinstance(editor, QComboBox):
             editor.setCurrentText(value)

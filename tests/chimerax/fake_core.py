@@ -81,8 +81,27 @@ def main():
     return 0
 
 
+def hybrid_model(job, target):
+    """Write the given model with a pseudo-atom for every third of its atoms."""
+    import gemmi
+
+    from locscale_hybrid.model.structure import PSEUDO_RESIDUE_NAME
+
+    structure = gemmi.read_structure(job["inputs"]["model"])
+    chain = gemmi.Chain("P")
+    for number, site in enumerate(list(structure[0].all())[::3], start=1):
+        residue = gemmi.Residue()
+        residue.name, residue.seqid = PSEUDO_RESIDUE_NAME, gemmi.SeqId(str(number))
+        atom = gemmi.Atom()
+        atom.name, atom.element, atom.pos = "C", gemmi.Element("C"), site.atom.pos
+        residue.add_atom(atom)
+        chain.add_residue(residue)
+    structure[0].add_chain(chain)
+    structure.make_mmcif_document().write_file(str(target))
+
+
 def finish(job):
-    """Write twice the first map, and half of it as the linear map."""
+    """Write twice the first map, and half of it as the linear map; the model if it is asked for."""
     from locscale_hybrid.maps.mrc import read_map_and_frame, write_map
 
     volume, frame = read_map_and_frame(next(iter(job["inputs"].values())))
@@ -92,8 +111,12 @@ def finish(job):
     write_map(linear, volume.with_values(volume.values / 2), frame=frame)
     record = target.with_suffix(".json")
     record.write_text(json.dumps({"parameters": job["parameters"]}))
+    more = {}
+    if "model" in job["parameters"]["outputs"] and job["inputs"].get("model"):
+        more["model"] = str(target.with_name(target.stem + "_model.cif"))
+        hybrid_model(job, more["model"])
     say(event="progress", fraction=1.0)
-    say(event="result", map=str(target), linear=str(linear), record=str(record))
+    say(event="result", map=str(target), linear=str(linear), record=str(record), **more)
 
 
 if __name__ == "__main__":
