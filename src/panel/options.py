@@ -164,9 +164,6 @@ OUTPUT_TIPS = {
     "provenance": "Where the reference came from the model or from pseudo-atoms.",
     "mask": "The mask that was used.",
     "reference": "The reference map, computed from the hybrid model.",
-    "difference": "What the model lacks (above zero) and what it has too much (below zero), in "
-    "standard deviations of the noise.",
-    "scores": "Scores of each residue before and after sharpening: Q score, correlation, B factor.",
     "model": "The model with refined B factors, and the pseudo-atoms.",
     "difference": "The map minus the model, in standard deviations: density without atoms, or the opposite.",
     "scores": "Q-score, correlation and B factor of every residue, as a table (CSV).",
