@@ -170,7 +170,7 @@ def test_picture_of_the_panel(
     picture = PICTURES / f"panel_{theme}_{width}.png"
     assert area.grab().save(str(picture)) and picture.stat().st_size > 5000
     if (theme, width) == ("light", 350):
-        area.resize(430, 640)
+        area.resize(430, 670)
         application.processEvents()
         assert area.grab().save(str(PICTURES / "panel.png"))
         area.resize(width, 640)
