@@ -220,10 +220,12 @@ def _fit_number(structure: Structure, number: int) -> None:
         structure.atoms[number:].delete()
     style = structure.atoms[0].draw_mode if structure.num_atoms else 1  # balls
     shown = bool(structure.atoms[0].display) if structure.num_atoms else True
-    for place in range(structure.num_atoms + 1, number + 1):
+    before = structure.num_atoms
+    for place in range(before + 1, number + 1):
         atom = structure.new_atom("C", "C")
         structure.new_residue(PSEUDO_RESIDUE_NAME, PSEUDO_RESIDUE_NAME, place).add_atom(atom)
-        atom.draw_mode, atom.display = style, shown
+    added = structure.atoms[before:]
+    added.draw_modes, added.displays = style, shown
 
 
 def _set_atoms(atoms: Atoms, values: HybridAtoms | AtomSites) -> None:
