@@ -10,6 +10,7 @@ import pytest
 from locscale_hybrid.errors import StageError
 from locscale_hybrid.parallel.dealing import deal, serve
 from locscale_hybrid.parallel.mpi.comm_world import CommWorldExecutor, serve_ranks
+from locscale_hybrid.parallel.tasks import Failure
 from tests import toy_tasks
 
 RANKS, COUNT = 3, 12
@@ -44,7 +45,7 @@ def test_a_task_goes_to_whoever_is_free_first_and_nothing_is_handed_out_ahead(tm
 
 
 def test_after_a_failure_no_task_is_begun_and_the_worker_is_named(tmp_path):
-    failure = {"worker": "", "message": "ValueError: boom", "task": 1}
+    failure = Failure("", "ValueError: boom", task=1).as_dict()
     crew = Crew([(0, {}), (1, {})], [(1, failure)])
     with pytest.raises(StageError, match="worker 1 failed in task 1: ValueError: boom"):
         write(crew, tmp_path)
@@ -77,7 +78,9 @@ def test_a_worker_says_what_went_wrong_and_goes_on(tmp_path, fault):
 def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
     link = Link({"function": "tests.toy_tasks:write_slot", "folder": "/nowhere", "task": 0})
     serve(link, 0, 1)
-    assert "it does not see /nowhere: give a folder that all hosts share" in link.sent[1]["message"]
+    failure = Failure.from_dict(link.sent[1])
+    assert failure.fact == "it does not see the folder /nowhere"
+    assert {remedy.text for remedy in failure.remedies} == {"a folder that all hosts share"}
 
 
 class Comm:

@@ -266,9 +266,9 @@ def test_what_an_mpi_left_elsewhere_goes_with_the_folder_of_a_killed_process(pla
     precious.touch()
 
     def note(folder):
-        (folder / "ranks").mkdir()
+        (folder / "scratch/ranks").mkdir(parents=True)
         names = [name, str(precious)]
-        (folder / "ranks" / temporary_folder.LITTER).write_text(json.dumps(names))
+        (folder / "scratch/ranks" / temporary_folder.LITTER).write_text(json.dumps(names))
 
     after(place, note)
     assert not Path(name).exists() and precious.exists()

@@ -13,6 +13,7 @@ import pytest
 from locscale_hybrid.errors import StageError
 from locscale_hybrid.parallel import patience
 from locscale_hybrid.parallel.patience import Awake, Heart, Watch, life_file, stamp_in
+from locscale_hybrid.remedies import do
 from tests import toy_tasks
 from tests.program import children
 
@@ -59,7 +60,7 @@ class Watched:
             found=self.found.append,
             patience=patience,
             for_task=for_task,
-            remedy="run it again",
+            remedy=do("rerun"),
             now=lambda: self.now,
         )
 
@@ -86,12 +87,11 @@ def test_worker_without_a_sign_of_life_is_said_once_and_given_up_at_the_limit():
     assert finding.code == "worker-silent"
     assert finding.message == (
         "rank 1 of 4 has not responded for 31 s. The run ends if this lasts 300 s. Check whether "
-        "that process is suspended, and whether its disk responds"
+        "that process is suspended, and whether its disk responds."
     )
     assert watched.until(302.0, 2)
     assert watched.said == (
-        "rank 1 of 4 has been silent for 302 s in task 1; the longest other task "
-        "took 0.0 s; run it again"
+        "rank 1 of 4 has been silent for 302 s in task 1; the longest other task took 0.0 s. Rerun."
     )
 
 

@@ -3,19 +3,18 @@
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 from ..findings import Finding
 from ..remedies import install
 from .launchers import mpiexec_candidates
 from .mpi.mpiexec import MpiexecExecutor
 from .pool import ProcessExecutor
-from .tasks import Executor, Report, Task
+from .tasks import Closing, Executor, Report, Task
 
 __all__ = ["Executor", "MpiexecExecutor", "ProcessExecutor", "SerialExecutor", "local_executor"]
 
 
-class SerialExecutor:
+class SerialExecutor(Closing):
     """Runs the tasks one after the other in this process."""
 
     workers = 1
@@ -38,14 +37,6 @@ class SerialExecutor:
 
     def close(self) -> None:
         """There is nothing to end."""
-
-    def __enter__(self) -> Self:
-        """Use it in a ``with`` statement."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Close it."""
-        self.close()
 
 
 def local_executor(

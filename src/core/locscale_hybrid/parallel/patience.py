@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..errors import StageError
 from ..findings import Finding
+from ..remedies import Remedy, do
 
 PATIENCE = 300.0  # s of silence after which a run is given up
 NOTICE_SECONDS = 30.0  # s of silence after which the user hears of it
@@ -26,6 +27,7 @@ _LONGEST_BEAT = 10.0  # s, for so many workers that a file server would feel the
 _WORKERS_A_SECOND = 100
 _LEAST_BEATS = 5  # that are missed before a worker counts as silent
 _FACTOR = 10.0  # a task is overdue after so many times the longest one
+_RESPOND = do("check whether its host and its disk respond, and rerun")
 _STEP = 1.0  # s; whoever watches looks several times a second
 
 
@@ -129,8 +131,8 @@ class Watch:
         s without a sign of life, or at one task, after which the run is given up.
     for_task : float, optional
         s that a task may take, where that is more.
-    remedy : str
-        The end of the sentence about a worker that is silent for too long.
+    remedy : Remedy
+        What to do about a worker that is silent for too long.
     now : callable, optional
         The time in s.
     """
@@ -144,7 +146,7 @@ class Watch:
         found: Callable[[Finding], None],
         patience: float = PATIENCE,
         for_task: float | None = None,
-        remedy: str = "see whether its host and disk answer, and run it again",
+        remedy: Remedy = _RESPOND,
         now: Callable[[], float] | None = None,
     ) -> None:
         self._stamp, self._called, self._found, self._remedy = stamp, called, found, remedy
@@ -187,17 +189,17 @@ class Watch:
             silent, at_task = now - seen.beat, now - seen.began
             overdue = max(self._for_task, _FACTOR * self._longest)
             if silent > self._limit or (seen.task is not None and at_task > overdue):
-                raise StageError(self._sentence(worker, seen, max(silent, at_task)))
+                raise StageError(self._fact(worker, seen, max(silent, at_task)), self._remedy)
             if silent > min(NOTICE_SECONDS, self._limit / 2) and not seen.said:
                 seen.said = True
                 self._found(self._warning(worker, silent))
 
-    def _sentence(self, worker: int, seen: _Seen, seconds: float) -> str:
+    def _fact(self, worker: int, seen: _Seen, seconds: float) -> str:
         """Say which worker is silent for too long."""
         where = ""
         if seen.task is not None:
             where = f" in task {seen.task}; the longest other task took {self._longest:.1f} s"
-        return f"{self._called(worker)} has been silent for {seconds:.0f} s{where}; {self._remedy}"
+        return f"{self._called(worker)} has been silent for {seconds:.0f} s{where}"
 
     def _warning(self, worker: int, seconds: float) -> Finding:
         """Say that a worker does not respond."""
@@ -205,7 +207,7 @@ class Watch:
             "worker-silent",
             "warning",
             f"{self._called(worker)} has not responded for {seconds:.0f} s. "
-            f"The run ends if this lasts {self._limit:.0f} s. Check whether that process is "
-            "suspended, and whether its disk responds",
+            f"The run ends if this lasts {self._limit:.0f} s",
             {"seconds": round(seconds)},
+            (do("check whether that process is suspended, and whether its disk responds"),),
         )

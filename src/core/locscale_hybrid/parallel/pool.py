@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 from ..errors import StageError
 from ..findings import Finding
@@ -18,7 +17,7 @@ from ..remedies import give
 from .dealing import Message, deal, lines_of
 from .patience import PATIENCE
 from .processes import PACKAGES, child_environment, python_executable, start, stop
-from .tasks import GRACE, Report, Task, death
+from .tasks import GRACE, Closing, Report, Task, death
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +110,7 @@ class Child:
                     self.other_lines.append(line.decode(errors="replace").strip())
 
 
-class ProcessExecutor:
+class ProcessExecutor(Closing):
     """Deals the tasks to processes as they become free; see `tasks.Executor`.
 
     Parameters
@@ -189,14 +188,6 @@ class ProcessExecutor:
     def close(self) -> None:
         """End the processes: ask, wait 3 s, kill."""
         self._end(GRACE)
-
-    def __enter__(self) -> Self:
-        """Use it in a ``with`` statement."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Close it."""
-        self.close()
 
     def _end(self, grace: float) -> None:
         """Ask the processes to end, then end what is left after `grace` s."""

@@ -77,6 +77,22 @@ class Executor(Protocol):
         """Close it."""
 
 
+class Closing:
+    """Something that a ``with`` statement closes at its end."""
+
+    def close(self) -> None:
+        """End what it has started."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """Use it in a ``with`` statement."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Close it."""
+        self.close()
+
+
 def task_name(function: Task) -> str:
     """Return the name by which another process finds the function.
 

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-LITTER = "litter.json"  # names of files elsewhere, in the folder or one below
+LITTER = "litter.json"  # names of files elsewhere, anywhere in the folder
 _SECONDS = 20.0  # in which processes that still write into the folder have ended
 _INTERVAL = 0.2
 _KEEP = "--keep"
@@ -175,7 +175,7 @@ def _end_users(folder: Path) -> None:
     from locscale_hybrid.parallel.processes import end_users, remove_litter
 
     names: list[str] = []
-    for path in (*folder.glob(LITTER), *folder.glob(f"*/{LITTER}")):
+    for path in folder.rglob(LITTER):
         with contextlib.suppress(OSError, ValueError):
             names += json.loads(path.read_text(encoding="utf-8"))
     end_users(folder, grace=2.0)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from ...errors import InputError, StageError
 from ...findings import Finding
@@ -21,7 +21,7 @@ from ..dealing import Message, deal, serve
 from ..launchers import launcher_of
 from ..patience import PATIENCE, Watch, stamp_in
 from ..processes import litter_of, remove_litter
-from ..tasks import GRACE, Pause, Report, Task, ranks_named
+from ..tasks import GRACE, Closing, Pause, Report, Task, ranks_named
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def require_same_words(comm: Any, words: Sequence[str]) -> None:
         )
 
 
-class CommWorldExecutor:
+class CommWorldExecutor(Closing):
     """Deals the tasks to the ranks of COMM_WORLD, this one (rank 0) included.
 
     The other ranks run `serve_ranks`.
@@ -215,14 +215,6 @@ class CommWorldExecutor:
         """End all ranks at once, this one too, with an exit code."""
         remove_litter(litter_of([os.getpid(), os.getppid()]))  # an abort leaves them there
         self._comm.Abort(code)
-
-    def __enter__(self) -> Self:
-        """Use it in a ``with`` statement."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Close it."""
-        self.close()
 
     def _hear(self, seconds: float) -> None:
         """Wait until all ranks are free, also those at work on a plan that was broken off."""

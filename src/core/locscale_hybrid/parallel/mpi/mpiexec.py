@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 from ...errors import StageError
 from ...findings import Finding
@@ -24,7 +23,7 @@ from ..launchers import Mpiexec
 from ..patience import PATIENCE, Awake, Watch
 from ..pool import Child, ProcessExecutor, worker_words
 from ..processes import end_users, litter_of, remove_litter
-from ..tasks import GRACE, Failure, Report, Task, death, ranks_named, task_name
+from ..tasks import GRACE, Closing, Failure, Report, Task, death, ranks_named, task_name
 from ..temporary_folder import LITTER, FolderKeeper
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class StartError(StageError):
         self.for_slots = for_slots
 
 
-class MpiexecExecutor:
+class MpiexecExecutor(Closing):
     """Deals the tasks to ranks that it starts with the first plan; see `tasks.Executor`.
 
     Where ranks cannot be had it uses fewer, or a pool of processes, and says so.
@@ -118,14 +117,6 @@ class MpiexecExecutor:
             ranks.end(GRACE)
         if pool is not None:
             pool.close()
-
-    def __enter__(self) -> Self:
-        """Use it in a ``with`` statement."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Close it."""
-        self.close()
 
     def _start(self, function: Task) -> None:
         """Bring up ranks with the first program that can, else a pool."""
@@ -234,7 +225,7 @@ class _Ranks:
             called=lambda rank: f"rank {rank} of {self._ranks}",
             found=self._found,
             patience=self._patience + _FOR_RANK_0,
-            remedy="see whether it is suspended, and whether its disk answers, and run it again",
+            remedy=do("check whether it is suspended, and whether its disk responds, and rerun"),
         )
         grace = 0.0
         try:
