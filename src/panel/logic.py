@@ -1,6 +1,9 @@
 """What the panel knows and decides, without Qt: choices -> notices and the command text."""
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 from chimerax.core.commands import StringArg
 from chimerax.core.errors import UserError
@@ -14,6 +17,15 @@ from .choices import Choices, is_open
 from .edits import EditCount
 from .notices import NOTE, WARNING, Notice, of_finding, problems, remarks, share_inside
 from .options import OF_UPDATES, OPTION_OF_PARAMETER, OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..job.job import LocScaleJob
+    from ..results.manager import ResultRecord
+    from ..session_types import Finding, Json, Model, Session, Volume
+    from .options import Option
 
 STATE_VERSION = 1
 CHECK_AFTER = 1.0  # s without a change of the choices
@@ -31,29 +43,33 @@ class PanelLogic:
     choices : Choices, optional
     """
 
-    def __init__(self, session, choices=None):
+    def __init__(self, session: Session, choices: Choices | None = None) -> None:
         self.session = session
         self.choices = choices or Choices()
         following(session).watch(self.choices)
         self.live_check = True
-        self.findings, self.facts = [], {}
+        self.findings: list[Finding] = []
+        self.facts: Json = {}
         self._edits = EditCount(session)
-        self._check = self._checked = self._seen = None
+        self._check: LocScaleJob | None = None
+        self._checked: tuple[Any, ...] | None = None
+        self._seen: tuple[Any, ...] | None = None
         self._seen_at = 0.0
-        self._inside, self._judged = (None, 0.0), (None, [])
-        self._baseline = (None, None)
+        self._inside: tuple[tuple[Any, ...] | None, float] = (None, 0.0)
+        self._judged: tuple[tuple[Any, ...] | None, list[Notice]] = (None, [])
+        self._baseline: tuple[Volume | None, tuple[str, dict[str, Any]]] = (None, ("", {}))
         self._look = True
         self._handlers = [
             session.triggers.add_handler("remove models", self._models_removed),
             session.triggers.add_handler("add models", self._models_added),
         ]
 
-    def fill(self):
+    def fill(self) -> bool:
         """Choose what is clear from the models that are open."""
         self._look = False
         return self.choices.fill(self.session)
 
-    def notices(self):
+    def notices(self) -> list[Notice]:
         """Everything to say about the choices, problems first."""
         found = self._problems()
         if found:
@@ -66,8 +82,8 @@ class PanelLogic:
             return told  # the core says more of a model that is far off
         return [*remarks(self.choices, self._share_inside()), *told]
 
-    def ready(self):
-        """One line: whether a run can start, and what is known of its input."""
+    def ready(self) -> str:
+        """Say in one line whether a run can start, and what is known of its input."""
         if self._problems():
             return "Not ready"
         words = ["Ready"]
@@ -82,8 +98,8 @@ class PanelLogic:
         text = f"{words[0]}: {', '.join(words[1:])}"
         return f"{text} (checking …)" if self.check_running else text
 
-    def command(self):
-        """The command that Start runs; defaults are left out.
+    def command(self) -> str:
+        """Return the command that Start runs; defaults are left out.
 
         Raises
         ------
@@ -100,7 +116,7 @@ class PanelLogic:
                 words += _words_of(option, value)
         return " ".join(words)
 
-    def poll(self):
+    def poll(self) -> dict[str, Model | None]:
         """Start a check of the input once the choices rest; take up one that has ended.
 
         Returns
@@ -128,21 +144,21 @@ class PanelLogic:
         return shown
 
     @property
-    def is_checked(self):
+    def is_checked(self) -> bool:
         """Whether the input was checked as it is now."""
         return self._checked is not None and self._checked == self._signature
 
     @property
-    def check_running(self):
+    def check_running(self) -> bool:
         """Whether the input is being checked."""
         return self._check is not None
 
-    def job(self):
-        """The newest run that is going on, or None."""
+    def job(self) -> LocScaleJob | None:
+        """Return the newest running job, or None."""
         jobs = [job for job in running_jobs(self.session) if not job.request.quiet]
         return jobs[-1] if jobs else None
 
-    def progress(self):
+    def progress(self) -> tuple[float, str] | None:
         """Fraction and text for the progress bar; None when nothing is going on."""
         job = self.job()
         if job is None:
@@ -153,26 +169,26 @@ class PanelLogic:
             words += f", {_about(elapsed * (1 - job.fraction) / job.fraction)} left"
         return job.fraction, words
 
-    def result(self):
-        """The record of the newest result, or None."""
+    def result(self) -> ResultRecord | None:
+        """Return the record of the newest result, or None."""
         return results(self.session).newest
 
-    def views(self):
-        """Views of the newest result that there are, by name, and the one that is displayed."""
+    def views(self) -> tuple[dict[str, bool], str | None]:
+        """Return the views of the newest result, by name, and the displayed one."""
         kept = self.result()
         if kept is None:
             return {}, None
         return kept.views.available(kept), kept.views.in_view(kept)
 
-    def show(self, name, act):
+    def show(self, name: str, act: Callable[[str], None]) -> None:
         """Show a view of the newest result; see `Views.show`."""
         kept = self.result()
         if kept is None:
             raise UserError("There is no result to compare. Press Start first.")
         kept.views.show(self.session, kept, name, act)
 
-    def update_command(self):
-        """The command that sharpens again: with the maps, model and options changed since.
+    def update_command(self) -> str:
+        """Return the command that sharpens again: with maps, model and options changed since.
 
         Raises
         ------
@@ -197,7 +213,7 @@ class PanelLogic:
             words += ["mask", f"#{choices.mask.id_string}"]
         return " ".join([*words, *self._changed_words(kept)])
 
-    def close(self):
+    def close(self) -> None:
         """Give up a check that is going on, and follow nothing any more."""
         self._end_check()
         self._edits.close()
@@ -205,7 +221,7 @@ class PanelLogic:
             self.session.triggers.remove_handler(handler)
         self._handlers = []
 
-    def as_state(self):
+    def as_state(self) -> Json:
         """Plain values and models, for a session file."""
         choices = vars(self.choices)
         return {
@@ -216,8 +232,8 @@ class PanelLogic:
         }
 
     @classmethod
-    def from_state(cls, session, state):
-        """The logic of `as_state`."""
+    def from_state(cls, session: Session, state: Json) -> PanelLogic:
+        """Make the logic of `as_state`."""
         values = {name: state[name] for name in vars(Choices()) if not name.startswith("_")}
         if state.get("validate"):  # of an older session
             values["options"] = {**values["options"], "validate": True}
@@ -226,16 +242,16 @@ class PanelLogic:
         return logic
 
     @property
-    def _signature(self):
+    def _signature(self) -> tuple[Any, ...]:
         """What a check depends on, the number of edits of the model last."""
         return *self.choices.signature, self._edits.of(self.choices.model)
 
     @property
-    def _is_simulating(self):
+    def _is_simulating(self) -> bool:
         """Whether ISOLDE moves the atoms."""
         return bool(getattr(getattr(self.session, "isolde", None), "simulation_running", False))
 
-    def _input_words(self):
+    def _input_words(self) -> list[str]:
         """Words of the command that name the input."""
         choices = self.choices
         words = [f"#{volume.id_string}" for volume in choices.maps]
@@ -246,21 +262,21 @@ class PanelLogic:
             words += ["mask", f"#{choices.mask.id_string}"]
         return words
 
-    def _problems(self):
-        """Why a run cannot start; looked at again when something was chosen, moved or closed."""
+    def _problems(self) -> list[Notice]:
+        """List why a run cannot start; again when something was chosen, moved or closed."""
         key = (self.choices.signature, tuple(self.choices.vanished()))
         if key != self._judged[0]:
             self._judged = (key, problems(self.choices))
         return self._judged[1]
 
-    def _note_baseline(self):
+    def _note_baseline(self) -> None:
         """Note the options of the panel when a result appears: what is changed later counts."""
         kept = self.result()
         volume = None if kept is None else kept.volume
         if volume is not self._baseline[0]:
             self._baseline = (volume, (self.choices.symmetry, dict(self.choices.options)))
 
-    def _changed_words(self, kept):
+    def _changed_words(self, kept: ResultRecord) -> list[str]:
         """Words of the options that were changed since the result appeared."""
         self._note_baseline()
         symmetry, options = self._baseline[1]
@@ -284,7 +300,7 @@ class PanelLogic:
                 words += _words_of(option, value)
         return words
 
-    def _share_inside(self):
+    def _share_inside(self) -> float:
         """Share of the model's atoms in the box of the map; computed when something moved."""
         key = self._signature
         if key != self._inside[0]:
@@ -293,13 +309,13 @@ class PanelLogic:
             self._inside = (key, share)
         return self._inside[1]
 
-    def _models_removed(self, _name, models):
+    def _models_removed(self, _name: str, models: list[Model]) -> None:
         self.choices.note_removed(models)
 
-    def _models_added(self, _name, _models):
+    def _models_added(self, _name: str, _models: list[Model]) -> None:
         self._look = True
 
-    def _take_check(self):
+    def _take_check(self) -> None:
         """Take up what a check has found."""
         check = self._check
         if check is None or not check.ended:
@@ -312,13 +328,13 @@ class PanelLogic:
         elif check.stopped:
             self._checked = None
 
-    def _end_check(self):
+    def _end_check(self) -> None:
         """End a check: a run needs the processors, and checks the input itself."""
         if self._check is not None:
             self._check.terminate()
             self._check, self._checked = None, None
 
-    def _start_check(self, signature):
+    def _start_check(self, signature: tuple[Any, ...]) -> None:
         """Check the input in the background, without a word in the log."""
         from ..commands.start import start_check
 
@@ -330,22 +346,24 @@ class PanelLogic:
             "sym": choices.symmetry.strip() or None,
             "model": None if choices.model is None else choices.model.atoms,
         }
-        self._check = start_check(self.session, choices.maps, keywords, wait=False, quiet=True)
+        check = start_check(self.session, choices.maps, keywords, wait=False, quiet=True)
+        assert not isinstance(check, list)  # it was not waited for
+        self._check = check
 
 
-def _words_of(option, value):
+def _words_of(option: Option, value: Any) -> list[str]:
     """Words of the command for one option."""
     return [option.keyword, value if option.is_specifier else _typed(value)]
 
 
-def _symmetry_words(symbol):
+def _symmetry_words(symbol: str) -> list[str]:
     """Words of the command for a point group."""
     symbol = symbol.strip()
     return [] if symbol.upper() in ("", "C1") else ["sym", StringArg.unparse(symbol)]
 
 
-def _typed(value):
-    """A value as it is typed in a command."""
+def _typed(value: Any) -> str:
+    """Format a value as it is typed in a command."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -355,14 +373,14 @@ def _typed(value):
     return StringArg.unparse(str(value))
 
 
-def _clock(seconds):
-    """A time as 2:05."""
+def _clock(seconds: float) -> str:
+    """Format a time as 2:05."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}"
 
 
-def _about(seconds):
-    """A rough time in words: "about 2 min"."""
+def _about(seconds: float) -> str:
+    """Put a rough time in words: "about 2 min"."""
     return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(seconds, 1):.0f} s"
 
 

@@ -1,7 +1,10 @@
 """What the panel says about the choices, and the buttons that mend what is wrong."""
 
+from __future__ import annotations
+
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from chimerax.core.errors import UserError
@@ -9,6 +12,13 @@ from chimerax.core.errors import UserError
 from ..scene.frames import frame_of, map_label, require_same_grid
 from ..words import message_of
 from .options import OPTION_OF_PARAMETER
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..scene.frames import MapFrame
+    from ..session_types import Finding, Json, Structure
+    from .choices import Choices
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 
@@ -29,7 +39,7 @@ class Action:
 
     label: str
     command: str = ""
-    choose: tuple = ()
+    choose: tuple[tuple[str, Any], ...] = ()
 
 
 NEW = "the new map"
@@ -44,7 +54,7 @@ class Notice:
     actions: tuple[Action, ...] = ()
 
 
-def problems(choices):
+def problems(choices: Choices) -> list[Notice]:
     """List why a run cannot start.
 
     Parameters
@@ -62,8 +72,8 @@ def problems(choices):
     return found if found and not choices.maps else [*found, *_symmetry_problem(choices.symmetry)]
 
 
-def _map_problems(choices):
-    """What is wrong with the maps."""
+def _map_problems(choices: Choices) -> list[Notice]:
+    """List what is wrong with the maps."""
     needed = 2 if choices.half_maps else 1
     if len(choices.maps) < needed:
         return [_problem(_missing(choices))]
@@ -89,8 +99,8 @@ def _map_problems(choices):
     ]
 
 
-def _missing(choices):
-    """Which map is still to be chosen."""
+def _missing(choices: Choices) -> str:
+    """Say which map must still be chosen."""
     if not choices.half_maps:
         return "Choose a full map"
     if not choices.maps:
@@ -98,8 +108,8 @@ def _missing(choices):
     return f"Choose half map {2 if choices.map_2 is None else 1}, or sharpen one full map"
 
 
-def _grid_problem(choices, frame, role, words):
-    """What is wrong with the grid of a map, and the command that mends it."""
+def _grid_problem(choices: Choices, frame: MapFrame, role: str, words: str) -> list[Notice]:
+    """Say what is wrong with the grid of a map, with the command that mends it."""
     volume = getattr(choices, role)
     try:
         other = frame_of(volume)
@@ -110,15 +120,15 @@ def _grid_problem(choices, frame, role, words):
     except UserError as error:
         resample = Action(
             "Resample it",
-            f"volume resample #{volume.id_string} onGrid #{choices.map_1.id_string}",
+            f"volume resample #{volume.id_string} onGrid {frame.spec}",
             ((role, NEW),),
         )
         return [Notice(PROBLEM, sentence(str(error)), (resample,))]
     return []
 
 
-def _closed(role, label):
-    """What to do about a chosen model that was closed."""
+def _closed(role: str, label: str) -> Notice:
+    """Say what to do about a chosen model that was closed."""
     without = {
         "model": (Action("Continue without a model", choose=(("model", None),)),),
         "mask": (Action("Use the automatic mask", choose=(("mask", None),)),),
@@ -130,8 +140,8 @@ def _closed(role, label):
 
 
 @functools.cache
-def _symmetry_problem(symbol):
-    """What is wrong with a symmetry symbol; asked several times a second."""
+def _symmetry_problem(symbol: str) -> tuple[Notice, ...]:
+    """Say what is wrong with a symmetry symbol; called several times a second."""
     from locscale_hybrid.errors import InputError
     from locscale_hybrid.symmetry.point_groups import parse_point_group
 
@@ -143,7 +153,7 @@ def _symmetry_problem(symbol):
     return ()
 
 
-def remarks(choices, inside):
+def remarks(choices: Choices, inside: float) -> list[Notice]:
     """List what is worth a word before anything is computed.
 
     Parameters
@@ -168,7 +178,7 @@ def remarks(choices, inside):
                 (
                     Action(
                         "Fit in map",
-                        f"fitmap #{model.id_string} inMap #{choices.map_1.id_string} search 50",
+                        f"fitmap #{model.id_string} inMap #{choices.maps[0].id_string} search 50",
                     ),
                 ),
             )
@@ -176,7 +186,7 @@ def remarks(choices, inside):
     return []
 
 
-def of_finding(found, choices):
+def of_finding(found: Finding, choices: Choices) -> Notice:
     """Turn a finding of the core into a notice.
 
     Parameters
@@ -203,8 +213,8 @@ def of_finding(found, choices):
     return Notice(found["level"], sentence(found["message"]), tuple(actions))
 
 
-def _action_of(remedy, found, choices):
-    """A button for a remedy; none for what only a person can do."""
+def _action_of(remedy: Json, found: Finding, choices: Choices) -> list[Action]:
+    """Make a button for a remedy; none for what only a person can do."""
     kind, name, value = (remedy.get(word, "") for word in ("action", "name", "value"))
     maps = " ".join(f"#{volume.id_string}" for volume in choices.maps)
     if kind == "use" and name == "point_group" and value:
@@ -218,8 +228,8 @@ def _action_of(remedy, found, choices):
             ]
     if kind == "leave_out" and name in ("mask", "model"):
         return [Action(f"Leave out the {name}", choose=((name, None),))]
-    if kind == "move" and choices.model is not None and value:
-        model, frame = choices.model.id_string, choices.map_1.id_string
+    if kind == "move" and choices.model is not None and choices.maps and value:
+        model, frame = choices.model.id_string, choices.maps[0].id_string
         command = f"move {value} coordinateSystem #{frame} models #{model}"
         return [Action("Move it there", command)]
     if kind in ("invert", "flip") and len(choices.maps) == 1:
@@ -233,7 +243,7 @@ def _action_of(remedy, found, choices):
     return []
 
 
-def share_inside(structure, frame):
+def share_inside(structure: Structure, frame: MapFrame) -> float:
     """Share of the atoms that are in the box of a map."""
     if structure.num_atoms == 0:
         return 0.0
@@ -243,11 +253,11 @@ def share_inside(structure, frame):
     return float(((places >= low) & (places <= high)).all(axis=1).mean())
 
 
-def sentence(text):
+def sentence(text: str) -> str:
     """Begin a message with a capital."""
     return text[:1].upper() + text[1:]
 
 
-def _problem(text):
-    """A problem without a button."""
+def _problem(text: str) -> Notice:
+    """Make a problem without a button."""
     return Notice(PROBLEM, sentence(text))
