@@ -34,7 +34,11 @@ class _LocScaleAPI(BundleAPI):
 
     @staticmethod
     def run_provider(session: Session, name: str, mgr: object, **keywords: object) -> object:
-        """Act on the button in the toolbar."""
+        """Act on the button in the toolbar, and open the record of a run."""
+        if mgr == session.open_command:
+            from .attached.opener import RunOpener
+
+            return RunOpener()
         from chimerax.core.commands import run
 
         return run(session, 'ui tool show "LocScale Hybrid"')

@@ -1,4 +1,4 @@
-"""The commands: `locscale hybrid`, `locscale check`, `locscale info`, `locscale stop`."""
+"""The commands `locscale hybrid`, `check`, `info` and `stop`; the others are in `on_results`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ from locscale_hybrid.parameters import OUTPUTS, RANGES, REFINERS, SCALINGS, TAPE
 
 from ..keywords import ALIASES, ALL, python_name
 from ..words import message_of
+from . import on_results
 from . import start as run
+from .on_results import as_asked, of_result
 from .selection import with_one_spelling
 from .specifiers import InputMapsArg, ModelAtomsArg, OneMapArg, ResultArg, WeightArg, ZoneArg
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from chimerax.core.commands import JSONResult
 
     from ..job.job import LocScaleJob
     from ..session_types import Finding, Json, Logger, Session, Volume
@@ -111,8 +115,9 @@ def locscale_hybrid(
     *,
     update: Volume | None = None,
     wait: bool | None = None,
+    return_json: bool = False,
     **keywords: Any,
-) -> Volume | LocScaleJob:
+) -> Volume | LocScaleJob | JSONResult:
     """Sharpen a map locally with a partial atomic model completed by pseudo-atoms.
 
     Parameters
@@ -124,6 +129,8 @@ def locscale_hybrid(
         Result whose values are to be replaced; its own record gives what is not typed.
     wait : bool, optional
         Wait for the result; None: in scripts and without a window.
+    return_json : bool
+        Return a `JSONResult` with the numbers of the models and the record.
     **keywords
         See `hybrid_description`.
 
@@ -132,12 +139,20 @@ def locscale_hybrid(
     Volume or LocScaleJob
         The result where it waited, else the job.
     """
-    return run.start_hybrid(session, maps, with_one_spelling(keywords), update=update, wait=wait)
+    made = run.start_hybrid(session, maps, with_one_spelling(keywords), update=update, wait=wait)
+    return (
+        as_asked(made, of_result(session, made), return_json=return_json) if return_json else made
+    )
 
 
 def locscale_check(
-    session: Session, maps: list[Volume], *, wait: bool | None = None, **keywords: Any
-) -> list[Finding] | LocScaleJob:
+    session: Session,
+    maps: list[Volume],
+    *,
+    wait: bool | None = None,
+    return_json: bool = False,
+    **keywords: Any,
+) -> list[Finding] | LocScaleJob | JSONResult:
     """Examine maps and model in seconds, as the first stage of a run does.
 
     Parameters
@@ -145,6 +160,8 @@ def locscale_check(
     session : Session
     maps : list of Volume
     wait : bool, optional
+    return_json : bool
+        Wait, and return a `JSONResult` with the findings.
     **keywords
         See `check_description`.
 
@@ -153,23 +170,30 @@ def locscale_check(
     list of dict or LocScaleJob
         Findings, where it waited.
     """
-    return run.start_check(session, maps, with_one_spelling(keywords), wait=wait)
+    wait = True if return_json else wait
+    found = run.start_check(session, maps, with_one_spelling(keywords), wait=wait)
+    return as_asked(found, found, return_json=return_json)
 
 
-def locscale_info(session: Session, volume: Volume) -> Json:
+def locscale_info(
+    session: Session, volume: Volume, *, return_json: bool = False
+) -> Json | JSONResult:
     """Log how a result was made.
 
     Parameters
     ----------
     session : Session
     volume : Volume
+    return_json : bool
+        Return a `JSONResult` with the record.
 
     Returns
     -------
     dict
         The core's record of the run.
     """
-    return run.log_info(session, volume)
+    record = run.log_info(session, volume)
+    return as_asked(record, record, return_json=return_json)
 
 
 def locscale_stop(session: Session) -> int:
@@ -252,6 +276,9 @@ def register_command(name: str, logger: Logger) -> None:
             ),
             locscale_info,
         ),
+        "locscale scores": (on_results.scores_description, on_results.locscale_scores),
+        "locscale adjust": (on_results.adjust_description, on_results.locscale_adjust),
+        "locscale peak": (on_results.peak_description, on_results.locscale_peak),
         "locscale stop": (lambda: CmdDesc(synopsis="End sharpening runs"), locscale_stop),
     }
     description, function = descriptions[name]

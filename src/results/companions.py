@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..comparison.difference import show_pair
 from ..scene.frames import frame_of
 from ..scene.handover import new_values, new_volume
-from .kinds import COPIED, MODEL, PSEUDO, in_words, kind_of
+from .kinds import COPIED, DIFFERENCE, MODEL, PSEUDO, in_words, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -31,7 +32,7 @@ def open_companions(
     *,
     copied: bool,
 ) -> list[Model]:
-    """Open what was asked for beside the result, hidden, in a group of its own.
+    """Open what was asked for with the result in a group of its own, hidden but the difference map.
 
     Parameters
     ----------
@@ -71,17 +72,18 @@ def open_companions(
             new_values(old[kind], values)
             models.append(old[kind])
         else:
-            models.append(
-                new_volume(
-                    session,
-                    like,
-                    values,
-                    companion_name(volume, kind),
-                    look_of=volume,
-                    shown=False,
-                    parent=group,
-                )
+            opened = new_volume(
+                session,
+                like,
+                values,
+                companion_name(volume, kind),
+                look_of=volume,
+                shown=kind == DIFFERENCE,
+                parent=group,
             )
+            if kind == DIFFERENCE:
+                show_pair(opened)
+            models.append(opened)
     for kind, structure in structures.items():
         if kind in old:
             _take_place(session, structure, old[kind])

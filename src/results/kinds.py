@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ..session_types import Model
 
 INPUT, BEFORE = "input", "before the update"
+DIFFERENCE = "difference"
 MODEL, COPIED, PSEUDO = "model", "model with symmetry copies", "pseudo-atoms"
 # What the core calls them, and what a person does.
 _WORDS = {
@@ -22,6 +23,7 @@ _KINDS = (
     "provenance",
     "mask",
     "reference",
+    DIFFERENCE,
     MODEL,
     PSEUDO,
     *_WORDS,

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..comparison.text import adjustment_in_words, peaks_html
 from ..words import message_of
 from .kinds import kind_of
 
@@ -55,6 +56,7 @@ def record_html(kept: ResultRecord, *, findings: bool = True) -> str:
     if kept.shell_line:
         needs = f", {kept.shell_needs}" if kept.shell_needs else ""
         parts.append(f"In a shell{needs}: <code>{escape(kept.shell_line)}</code>")
+    parts += [html for html in (peaks_html(kept),) if html]
     links = _links(kept)
     if links:
         parts.append(" &middot; ".join(links))
@@ -97,6 +99,8 @@ def table_rows(record: Json) -> list[tuple[str, str]]:
         )
     rows += _model_rows(record.get("hybrid_model", {}))
     rows += _validation_rows(record)
+    if record.get("adjusted"):
+        rows.append(("adjusted", adjustment_in_words(record["adjusted"])))
     scaling = record.get("scaling", {})
     if scaling.get("bands"):
         rows.append(

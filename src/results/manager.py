@@ -17,9 +17,10 @@ from ..scene.frames import map_label
 from .views import Views
 
 if TYPE_CHECKING:
+    from ..comparison.adjust import Adjustment
     from ..job.run_folder import RunFolder
     from ..panel.choices import Choices
-    from ..session_types import Atoms, Json, Model, Session, Structure
+    from ..session_types import Atoms, FloatArray, Json, Model, Session, Structure
 
 STATE_VERSION = 1
 _TAG = "locscale results"
@@ -84,6 +85,8 @@ class ResultRecord:
         How long the run took.
     views : Views
         What it can be compared with.
+    adjustment : Adjustment or None
+        What was done to the shown map after the run.
     """
 
     volume: Volume
@@ -105,6 +108,7 @@ class ResultRecord:
     saved_map: str = ""
     seconds: float | None = None
     views: Views = field(default_factory=Views)
+    adjustment: Adjustment | None = None
 
     @property
     def volumes(self) -> list[Volume | None]:
@@ -164,6 +168,7 @@ class ResultRecord:
             "weight": self.weight if _is_open(self.weight) else None,
             "companions": [model for model in self.companions if _is_open(model)],
             "packed": self.packed if self.folder is None else self.folder.packed,
+            "own_values": self.own_values,
             "plain": json.dumps(
                 {
                     "parameters": self.parameters,
@@ -180,9 +185,17 @@ class ResultRecord:
             ),
         }
 
+    @property
+    def own_values(self) -> FloatArray | None:
+        """The values that the run made, while others are shown; else None."""
+        done = self.adjustment
+        return None if done is None or done.said is None else done.own
+
     @classmethod
     def from_state(cls, state: Json) -> ResultRecord:
         """Return the record of `as_state`."""
+        from ..comparison.adjust import restored
+
         plain = json.loads(state["plain"])
         return cls(
             state["volume"],
@@ -202,6 +215,7 @@ class ResultRecord:
             asked=plain.get("asked", {}),
             saved_map=plain.get("saved_map", ""),
             seconds=plain.get("seconds"),
+            adjustment=restored(state["volume"], plain["record"], state.get("own_values")),
         )
 
 

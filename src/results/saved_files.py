@@ -25,6 +25,7 @@ _KINDS = (
     "provenance",
     "mask",
     "reference",
+    "difference",
 )
 
 

@@ -22,7 +22,7 @@ resource = pytest.importorskip("resource", reason="limits of Unix")
 
 OLD = b"the old output"
 INTERRUPTED = "interrupted; no file is left half written"
-OUTPUTS = ["out.json", "out.mrc", "out_linear.mrc"]
+OUTPUTS = ["out.cxc", "out.json", "out.mrc", "out_linear.mrc"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -12,7 +12,7 @@ from tests.program import RESOLUTION, ROOT, Program, make_case
 resource = pytest.importorskip("resource", reason="limits of Unix")
 
 OLD = b"the old output"
-OUTPUTS = ["out.json", "out.mrc", "out_linear.mrc"]
+OUTPUTS = ["out.cxc", "out.json", "out.mrc", "out_linear.mrc"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

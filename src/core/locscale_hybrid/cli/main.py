@@ -237,6 +237,7 @@ def _run(
     with _scratch(interruption) as scratch, executor_in(scratch) as executor:
         _announce(job, executor, screen)
         from ..pipeline import run_hybrid
+        from ..results.session_script import write_session_script
 
         result = run_hybrid(
             job.inputs,
@@ -246,6 +247,9 @@ def _run(
             progress=progress,
         )
     paths = {"map": result.output, "linear": result.linear, **result.files, "record": result.record}
+    script = write_session_script(job.outputs)
+    if script is not None:
+        paths["script"] = script
     screen.fraction(1.0)
     screen.close()
     screen.result(paths, result.summary, time.monotonic() - began)

@@ -86,7 +86,7 @@ class Lines:
         for name, value in rows:
             self.message(self._row(f"  {name:{width}}  ", value))
         if "map" in paths:
-            self.message(f'in ChimeraX: open "{paths["map"]}"')
+            self.message(f'in ChimeraX: open "{paths.get("script", paths["map"])}"')
 
     def error(self, error: LocScaleError) -> None:
         """Print one line on stderr."""

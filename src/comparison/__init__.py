@@ -1,0 +1,1 @@
+"""What is compared with a map in a session: difference map, scores; its adjustment."""
