@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def open_run(session: Session, path: str) -> tuple[list[Model], str]:
         loaded = load_maps(
             Outcome(
                 result={kind: str(file) for kind, file in files.items()},
-                enclosed=voxels_of_atoms(str(files["record"]), int(like.data.full_size)),
+                enclosed=voxels_of_atoms(str(files["record"]), math.prod(like.data.size)),
             ),
             record["parameters"].get("outputs", ()),
             folder.scratch,

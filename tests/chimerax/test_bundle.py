@@ -10,7 +10,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parents[2]
-COMMANDS = {"locscale hybrid", "locscale check", "locscale info", "locscale stop"}
+COMMANDS = {
+    f"locscale {word}" for word in ("hybrid", "check", "info", "scores", "adjust", "peak", "stop")
+}
 
 INSTALL = """
 import sys
@@ -32,7 +34,11 @@ def test_bundle_offers_commands_tool_and_button(session):
     info = bundle_info(session)
     assert {command.name for command in info.commands} == COMMANDS
     assert [tool.name for tool in info.tools] == ["LocScale Hybrid"]
-    assert [name for name in info.providers] == ["toolbar/LocScale Hybrid"]
+    assert set(info.providers) == {
+        "toolbar/LocScale Hybrid",
+        "data formats/LocScale run",
+        "open command/LocScale run",
+    }
     icon = os.path.join(info.get_path("icons"), "locscale.png")
     assert os.path.getsize(icon) > 500
 
