@@ -18,6 +18,7 @@ from ..results.manager import ModelChoice, ResultRecord, results
 from ..results.opening import load_maps, voxels_of_atoms
 from ..scene.frames import map_label
 from ..scene.handover import InputMap, hand_over
+from ..words import message_of
 
 if TYPE_CHECKING:
     from ..session_types import Json, Model, Session, Volume
@@ -102,7 +103,7 @@ def _found(path: Path) -> tuple[Json, Files, Files]:
     try:
         record = read_run_record(path)
     except InputError as error:
-        raise UserError(str(error)) from None
+        raise UserError(message_of(error)) from None
     outputs = record.get("outputs")
     if not isinstance(outputs, dict) or not isinstance(outputs.get("map"), str):
         raise UserError(f"{path} names no map: it is not the record of a run")

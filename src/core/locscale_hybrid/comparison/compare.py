@@ -9,6 +9,7 @@ from ..findings import Finding
 from ..maps.grid import FloatArray, Map
 from ..model.hybrid_model import HybridModel
 from ..refinement.likelihood import RefinementData
+from ..remedies import do, give
 from ..scaling.scaled_maps import ScaledMaps
 from ..symmetry.operators import Symmetry
 from .difference import DifferenceMap, difference_map
@@ -43,9 +44,9 @@ class Comparison:
             Finding(
                 "difference-unit",
                 "note",
-                "The difference map is in units of its own standard deviation inside the mask, "
-                "because its noise is unknown without two half maps. Compare its peaks with each "
-                "other only.",
+                "the difference map is in units of its own standard deviation inside the mask, "
+                "because its noise is unknown without two half maps",
+                remedies=(do("compare its peaks with each other only"), give("half_maps")),
             )
         ]
 
@@ -108,8 +109,8 @@ def nothing_to_compare() -> Finding:
     return Finding(
         "no-model-to-compare",
         "note",
-        "There are no difference map and no scores, because they compare a model with the map. "
-        "Give a model.",
+        "there are no difference map and no scores, because they compare a model with the map",
+        remedies=(give("model"),),
     )
 
 
