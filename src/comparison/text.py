@@ -82,5 +82,5 @@ def scores_html(
     )
     return (
         f"<b>{escape(title)}</b><br>{charts}Q before (orange) and after sharpening (blue). Click a "
-        f"residue to go there.<br>{links}"
+        f"residue to see it.<br>{links}"
     )
