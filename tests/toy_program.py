@@ -50,7 +50,7 @@ def pretend_pipeline():
     """A module in place of the pipeline."""
     module = types.ModuleType("locscale_hybrid.pipeline")
     module.run_hybrid = run_hybrid
-    module.check_only = lambda inputs, parameters, progress: progress.start("checks")
+    module.check_only = lambda inputs, parameters, progress, **_: progress.start("checks")
     sys.modules["locscale_hybrid.pipeline"] = module
 
 

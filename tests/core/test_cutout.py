@@ -160,7 +160,7 @@ def test_values_of_a_region_are_those_of_the_whole(particle, tmp_path, parameter
     for made in (region.linear, region.output, region.half_1, region.weight):
         assert not (made.values != within(made.values, REGION)).any(), "0 elsewhere"
     assert [finding.code for finding in region.findings][:1] == ["region-alone"]
-    assert "those of the region; run without" in region.findings[0].message
+    assert "those of the region. Leave out `region`" in region.findings[0].message
     assert "region-alone" not in [finding.code for finding in whole.findings]
 
 

@@ -197,7 +197,7 @@ def test_symmetry_is_spelled_as_depositions_want_it(symbol, deposited):
     [
         (
             {**HALVES, "resolution": "0.5"},
-            'job option "Resolution (Å)": resolution 0.5 Å is out of range: give 1 to 30 Å',
+            'job option "Resolution (Å)": resolution 0.5 Å is out of range. Give 1 to 30 Å',
         ),
         (
             {**HALVES, "fdr": "0.9"},
