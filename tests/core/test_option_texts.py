@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from locscale_hybrid import HybridInputs, HybridParameters
-from locscale_hybrid.cli.help_texts import FIELDS
+from locscale_hybrid.cli.help_texts import field_of
 from locscale_hybrid.cli.options import build_parser
 from locscale_hybrid.option_texts import option_texts
 from locscale_hybrid.parameters import OUTPUTS, RANGES, REFINERS, SCALINGS, TAPERS, WEIGHTS
@@ -62,9 +62,8 @@ def test_text_is_of_full_sentences_that_begin_with_a_verb(name):
 
 
 def test_help_of_every_option_of_a_parameter_is_its_text():
-    parser = build_parser()
-    helps = {action.dest: action.help or "" for action in parser._actions}
-    said = {FIELDS[name]: helps[name] for name in FIELDS}
+    said = {field_of(action): action.help or "" for action in build_parser()._actions}
+    del said[""]
     assert set(said) == set(FIELDS_OF_A_RUN) - {"half_map_2", "weight_map"}
     for name in set(said) - {"noise_weight", "outputs", "complete_model"}:
         assert option_texts()[name].effect[:16] in said[name].replace("%%", "%")

@@ -5,41 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..option_texts import OptionText, option_texts
+from .words import TERMS
 
-# What sets an input or a parameter: name in the parser -> field.
-FIELDS = {
-    "halfmap_paths": "half_map_1",
-    "emmap_path": "full_map",
-    "model_coordinates": "model",
-    "mask": "mask",
-    "refine_coordinates": "monomer_library",
-    "previous_record": "previous_record",
-    "complete_model": "complete_model",
-    "symmetry": "point_group",
-    "symmetry_centre": "symmetry_centre",
-    "ref_resolution": "resolution",
-    "apix": "voxel_size",
-    "region": "region",
-    "model_resolution": "model_resolution",
-    "fdr_threshold": "fdr",
-    "scaling": "scaling",
-    "window": "window",
-    "window_size": "window_voxels",
-    "stride": "stride",
-    "taper": "taper",
-    "weight": "weight",
-    "no_noise_weight": "noise_weight",
-    "refiner": "refiner",
-    "refmac_iterations": "b_steps",
-    "b_floor": "b_floor",
-    "neighbour_tau": "neighbour_tau",
-    "seed": "seed",
-    "outputs": "outputs",
-    "reseed_check": "reseed_check",
-    "validate": "validate",
-}
-_TERMS = {"scaling": "--scaling", "window": "--window"}  # those that texts name
-_MARKED = {name: f"`{term}`" for name, term in _TERMS.items()}
+# What an option sets: its spelling -> field of an input or a parameter.
+_FIELDS = {**{term: name for name, term in TERMS.items()}, TERMS["half_maps"]: "half_map_1"}
+_MARKED = {name: f"`{term}`" for name, term in TERMS.items()}
 
 
 def add_help_texts(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +17,13 @@ def add_help_texts(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         text = _text_of(action)
         if text is not None:
-            action.help = text.worded(_TERMS).sentences().replace("%", "%%")
+            action.help = text.worded(TERMS).sentences().replace("%", "%%")
+
+
+def field_of(action: argparse.Action) -> str:
+    """Name the input or the parameter that an option sets; empty if it sets none."""
+    fields = (_FIELDS.get(spelling) for spelling in action.option_strings)
+    return next((field for field in fields if field in option_texts()), "") or ""
 
 
 def option_tables(parser: argparse.ArgumentParser) -> dict[str, str]:
@@ -103,7 +79,7 @@ def _spellings(action: argparse.Action) -> tuple[str, str]:
 
 def _text_of(action: argparse.Action) -> OptionText | None:
     """Return what an option does to the input or the parameter that it sets."""
-    text = option_texts().get(FIELDS.get(action.dest, ""))
+    text = option_texts().get(field_of(action))
     if text is None:
         return None
     if action.dest == "outputs":
