@@ -78,7 +78,7 @@ def process_option() -> Options:
 
 def _help(field: str, *, default: str = "") -> str:
     """Return the text of an input or a parameter, in the labels of this job."""
-    text = option_texts()[field].worded({"scaling": "Scaling", "window": "Scaling window"})
+    text = option_texts()[field].worded(LABELS)
     return text.sentences() + (f" Default: {default}." if default else "")
 
 
@@ -95,9 +95,8 @@ def _maps_and_model() -> Options:
             default_value="",
             required_if=needed,
             deactivate_if=instead,
-            help_text="One of the two half maps as the reconstruction wrote it: not filtered, "
-            "sharpened or masked. Resolution, noise and the tightness of the B factors are judged by "
-            "comparing the two.",
+            help_text="Read a half map that was not filtered, sharpened or masked. Resolution, noise "
+            "and the restraint weight are determined by comparing the two.",
         )
         for number in (1, 2)
     }
@@ -166,8 +165,8 @@ def _further_maps() -> Options:
         ),
         "output_reference": offer(
             "Write mask and reference map?",
-            "The mask of the work and the density of the hybrid "
-            "model. Default: No. Choose Yes to see whether the mask left something out.",
+            "Write the mask and the density of the hybrid model. Default: No. Choose Yes to see whether the "
+            "mask leaves something out.",
         ),
     }
 

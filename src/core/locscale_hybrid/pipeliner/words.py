@@ -20,7 +20,7 @@ LABELS = {
     "scaling": "Scaling",
     "window": "Scaling window (Å)",
     "stride": "Voxels between windows",
-    "weight": "Weight of the map for looking",
+    "weight": "Noise weight of the display map",
     "refiner": "Refinement of B factors",
     "b_floor": "B of the best-ordered atoms (Å²)",
     "seed": "Seed",
