@@ -119,7 +119,7 @@ def measure_case(name: str, folder: str, brief: bool = False) -> dict[str, objec
 
 
 def _judged(bench: Bench, scaled: ScaledMaps) -> dict[str, float]:
-    """Measures of the map for looking, and the FSC of the linear map and its halves."""
+    """Measures of the display map, and the FSC of the linear map and its halves."""
     truth = bench.truth
     result = truth.judge(scaled.output.values.astype(float))
     linear = truth.fsc(scaled.linear.values.astype(float))

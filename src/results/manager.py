@@ -52,7 +52,7 @@ class ResultRecord:
     Parameters
     ----------
     volume : Volume
-        The map for looking.
+        The display map.
     maps : list of Volume or None
         Input maps; None in place of one that is closed.
     models : list of ModelChoice

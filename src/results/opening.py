@@ -30,7 +30,7 @@ class LoadedMaps:
     Parameters
     ----------
     values : array, float32, [z, y, x]
-        The map for looking.
+        The display map.
     level : float or None
         Contour level that encloses the same volume as that of the first map, or the atoms.
     input_level : float or None

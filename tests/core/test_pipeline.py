@@ -101,7 +101,7 @@ def test_labels_say_program_method_reference_and_validation(result):
     assert "weight adaptive" in labels
     assert f"{8 * N_GIVEN} atoms + " in labels
     assert "validated by half map 2" in labels
-    assert "map for looking and building" in labels
+    assert "display map, to look at and to build in" in labels
     with mrcfile.open(result.linear) as file:
         assert file.get_labels()[-1] == "linear map: measure and deposit this"
 

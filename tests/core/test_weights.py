@@ -1,4 +1,4 @@
-"""Noise weights, adaptive weights, and what the map for looking is multiplied by."""
+"""Noise weights, adaptive weights, and what the display map is multiplied by."""
 
 from dataclasses import replace
 

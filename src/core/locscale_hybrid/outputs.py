@@ -30,7 +30,7 @@ class OutputPaths:
     Parameters
     ----------
     map : Path
-        The map for looking; absolute, with one of MAP_ENDINGS. Other names derive from it.
+        The display map; absolute, with one of MAP_ENDINGS. Other names derive from it.
     processing_folder : Path, optional
         Job folder that outlives the run; None: a temporary one that goes with the run.
     report : bool
@@ -64,7 +64,7 @@ class OutputPaths:
 
     @property
     def linear(self) -> Path:
-        """The map for measuring and deposition."""
+        """The linear map, to measure and to deposit."""
         return self.extra_map("linear")
 
     @property

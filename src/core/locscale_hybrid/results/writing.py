@@ -24,7 +24,7 @@ _NAMES = {"map": "display map", "linear": "linear map"}
 _DENSITY = ("map", "linear", "sharpened_half1", "sharpened_half2", "reference")
 _NOTHING = 1e-30  # range of the values of a map that holds nothing
 _MEANINGS = {
-    "map": "map for looking and building",
+    "map": "display map, to look at and to build in",
     "linear": "linear map: measure and deposit this",
     "sharpened_half1": "sharpened half map 1: a diagnostic, no resolution",
     "sharpened_half2": "sharpened half map 2: a diagnostic, no resolution",
@@ -44,7 +44,7 @@ class HybridResult:
     Parameters
     ----------
     output, linear, record : Path
-        The map for looking, the map for measuring and deposition, the JSON record.
+        The display map, the linear map, the JSON record.
     files : mapping of str to Path
         Everything else that was asked for, by its name among `parameters.OUTPUTS`, or "report".
     findings : tuple of Finding

@@ -2,7 +2,7 @@
 
 Two estimators of the local gain: bands (smoothed power of frequency bands) and windows (LocScale's
 radial profiles in a moving cube).  Both give ``out(x) = sum_k c_k(x) b_k(x)``, b_k a band of the
-map and c_k a gain.  The linear map is that sum; the map for looking is the linear map times a
+map and c_k a gain.  The linear map is that sum; the display map is the linear map times a
 weight, with its amplitudes restored.
 """
 

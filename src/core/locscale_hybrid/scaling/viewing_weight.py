@@ -1,4 +1,4 @@
-"""What the map for looking is multiplied by, and its final amplitude curve.
+"""What the display map is multiplied by, and its final amplitude curve.
 
 A weight that follows the density voxel by voxel looks clean and invents: coarse signal times a
 sharp weight has fine components that look like resolution.  Every policy says what it may invent.
@@ -17,7 +17,7 @@ from ..parallel.threads import beside
 from .local_power import LocalAverage
 
 _log = logging.getLogger(__name__)
-FINEST = 0.85  # times d_min: nothing finer is in the map for looking
+FINEST = 0.85  # times d_min: nothing finer is in the display map
 _SMOOTH_SIGMA = 1.0  # Å, policy smooth
 _SMOOTH_SCORE = 4.0  # z^2 at which a weight is 1/2
 _ADAPTIVE_SIGMAS = (0.36, 0.42, 0.48, 0.54, 0.6)  # d_min, policy adaptive: sharper invents more
@@ -109,7 +109,7 @@ def chosen_policy(asked: str, kind: str, weight_map: Map | None) -> str:
 
 
 def looking_weight(policy: str, given: WeightInput, local: LocalAverage) -> FloatArray:
-    """Weight of the map for looking.
+    """Weight of the display map.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def write_run_report(
     panels = [
         Panel("input", observed.values),
         Panel("reference", reference.values),
-        Panel("output", facts.scaled.output.values, note="the map for looking"),
+        Panel("output", facts.scaled.output.values, note="the display map"),
         Panel("mask", mask.soft, "mask"),
     ]
     if len(facts.hybrid):

@@ -87,8 +87,8 @@ def _scaling(record: Record) -> str:
     how = "each resolution band" if asked["scaling"] == "bands" else "the radial profile"
     symmetry = record["symmetry"]["point_group"]
     averaged = "" if symmetry == "C1" else f", and the result averaged over {symmetry}"
-    weight = {"none": "the map for looking has no weight"}.get(
-        scaling["weight"], f"the map for looking has the weight “{scaling['weight']}”"
+    weight = {"none": "the display map has no weight"}.get(
+        scaling["weight"], f"the display map has the weight “{scaling['weight']}”"
     )
     return (
         f"Then {how} of the map was scaled to the reference within windows of {size}"
