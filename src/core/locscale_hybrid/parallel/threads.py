@@ -5,10 +5,11 @@ function returns does not depend on where it runs.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _MOST_VOXELS = 1 << 26  # of a box; larger ones have no room for two steps at a time
@@ -61,11 +62,21 @@ def one_blas_thread() -> Iterator[None]:
     numpy and scipy bring one each, and either may be OpenBLAS, MKL, BLIS or FlexiBLAS: threadpoolctl
     finds what is loaded, on every system.
     """
-    import scipy.linalg  # noqa: F401  loads scipy's own BLAS, which is not numpy's
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"):
+    with find_blas().limit(limits=1, user_api="blas"):
         yield
+
+
+@functools.cache
+def find_blas() -> Any:
+    """Look once for the BLAS of this process: a look while another thread loads one may hang.
+
+    The linker is held while Python is called for each library, and a thread that imports holds
+    Python while it waits for the linker.
+    """
+    import scipy.linalg  # noqa: F401  loads scipy's own BLAS, which is not numpy's
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def cores() -> int:

@@ -22,6 +22,7 @@ from ..launchers import launcher_of
 from ..patience import PATIENCE, Watch, stamp_in
 from ..processes import litter_of, remove_litter
 from ..tasks import GRACE, Closing, Pause, Report, Task, ranks_named
+from ..threads import find_blas
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,7 @@ class CommWorldExecutor(Closing):
         """Run the tasks on all ranks; see `Executor.map`."""
         if 0 not in self._members:
             self._members.add(0)
+            find_blas()  # before there is another thread
             self._own.thread.start()
         if self._at_work:
             self._hear(0.0)
