@@ -63,7 +63,7 @@ def merge_chains(structure: gemmi.Structure) -> None:
 
 
 def _complete(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
-    """Add the columns that gemmi wants, and take charges off the symbols of elements."""
+    """Add the columns that gemmi wants."""
 
     def column(name: str) -> list[str]:
         return list(block.find_values(_PREFIX + name))
@@ -86,10 +86,15 @@ def _complete(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
     for name, value in _DEFAULTS.items():
         if not column(name):
             loop.add_columns([_PREFIX + name], value)
-    symbols = column("type_symbol")
+    _complete_symbols(block, loop, path)
+
+
+def _complete_symbols(block: gemmi.cif.Block, loop: gemmi.cif.Loop, path: Path) -> None:
+    """Find elements by the names of atoms if there are none; take charges off their symbols."""
+    symbols = list(block.find_values(f"{_PREFIX}type_symbol"))
     if not symbols:
         atoms, residues = (
-            [gemmi.cif.as_string(text) for text in column(which)]
+            [gemmi.cif.as_string(text) for text in block.find_values(_PREFIX + which)]
             for which in ("label_atom_id", "label_comp_id")
         )
         _add(block, loop, "type_symbol", elements_of(atoms, residues, path))

@@ -51,6 +51,40 @@ class _State:
     value: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Descent:
+    """The atoms `which`, moved about `home`, and what is to become lower."""
+
+    target: Target
+    moved: Scatterers
+    b_iso: DoubleArray
+    which: IntArray
+    home: DoubleArray
+
+    def at(self, shift: DoubleArray) -> _State:
+        """Compute the target at some shifts."""
+        self.moved.set_positions(self.which, self.home + shift)
+        model = self.moved.coefficients(self.b_iso, self.target.band)
+        fit = evaluate(self.target, model)
+        return _State(shift, model, fit, fit.value + float(np.square(shift).sum()) / 2 / SPREAD**2)
+
+    def lowered(self, state: _State, step: DoubleArray) -> _State:
+        """Shorten a step until the target is lower; the same state if it never is."""
+        for _ in range(_TRIALS):
+            trial = self.at(state.shift + step)
+            if trial.value < state.value:
+                return trial
+            length = best_length(
+                self.target,
+                state.model,
+                trial.model,
+                prior_slope=float((state.shift * step).sum()) / SPREAD**2,
+                prior_curvature=float(np.square(step).sum()) / SPREAD**2,
+            )
+            step = step * np.clip(length, *SHORTENED)
+        return state
+
+
 def displaced(
     target: Target,
     scatterers: Scatterers,
@@ -90,36 +124,14 @@ def displaced(
         scatterers.occupancies,
     )
     home = scatterers.positions[which]
-
-    def at(shift: DoubleArray) -> _State:
-        """Compute the target at some shifts."""
-        moved.set_positions(which, home + shift)
-        model = moved.coefficients(b_iso, target.band)
-        fit = evaluate(target, model)
-        return _State(shift, model, fit, fit.value + float(np.square(shift).sum()) / 2 / SPREAD**2)
-
-    def lowered(state: _State, step: DoubleArray) -> _State:
-        """Shorten a step until the target is lower; the same state if it never is."""
-        for _ in range(_TRIALS):
-            trial = at(state.shift + step)
-            if trial.value < state.value:
-                return trial
-            length = best_length(
-                target,
-                state.model,
-                trial.model,
-                prior_slope=float((state.shift * step).sum()) / SPREAD**2,
-                prior_curvature=float(np.square(step).sum()) / SPREAD**2,
-            )
-            step = step * np.clip(length, *SHORTENED)
-        return state
-
-    state = at(moved.positions[which] - home)
+    descent = _Descent(target, moved, b_iso, which, home)
+    state = descent.at(moved.positions[which] - home)
     values = [state.value]
     for _ in range(n_steps if len(which) else 0):
         moved.set_positions(which, home + state.shift)
         gradient, fisher = coordinate_gradient(target, state.fit, moved, b_iso, which)
-        before, state = state, lowered(state, _step(gradient + state.shift / SPREAD**2, fisher))
+        step = _step(gradient + state.shift / SPREAD**2, fisher)
+        before, state = state, descent.lowered(state, step)
         if state is before:
             break
         values.append(state.value)

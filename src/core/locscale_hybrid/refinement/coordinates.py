@@ -7,7 +7,7 @@ model explain half map 2 no worse.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,31 @@ _log = logging.getLogger(__name__)
 Report = Callable[[float], None]
 
 
+@dataclass(frozen=True, eq=False)
+class _Engine:
+    """What servalcat refines, and how."""
+
+    model: AtomicModel
+    symmetry: Symmetry | None
+    d_min: float
+    library: Path
+    folder: Path
+
+    def refined(self, maps: list[Map], level: float, told: Report) -> AtomicModel:
+        """Refine the model against some of the maps."""
+        moved = refine_coordinates(
+            maps,
+            self.model.structure,
+            self.library,
+            d_min=self.d_min,
+            b_start=level,
+            folder=self.folder,
+            symmetry=self.symmetry,
+            progress=told,
+        )
+        return moved_model(self.model, moved)
+
+
 def refined_model(
     model: AtomicModel,
     data: RefinementData,
@@ -49,11 +74,9 @@ def refined_model(
     kind : {"halves", "pseudo-halves", "single"}
         What the half maps of `data` are; only real ones validate.
     symmetry : Symmetry, optional
-        None: no point group.
     library : Path
         Monomer library with the restraints.
     folder : Path
-        For the files of servalcat.
     progress : callable
         Told the share that is done; may raise to stop it.
 
@@ -70,31 +93,15 @@ def refined_model(
     StageError
         If servalcat fails.
     """
-
-    def refined(maps: list[Map], level: float, told: Report) -> AtomicModel:
-        """Refine the model against some of the maps."""
-        return moved_model(
-            model,
-            refine_coordinates(
-                maps,
-                model.structure,
-                library,
-                d_min=data.d_min,
-                b_start=level,
-                folder=folder,
-                symmetry=_unit_of(assembly),
-                progress=told,
-            ),
-        )
-
     observed = data.observed
     assembly = complete_assembly(model, symmetry, grid=data.grid)
+    engine = _Engine(model, _unit_of(assembly), data.d_min, library, folder)
     if kind != "halves" or observed.half_1 is None or observed.half_2 is None:
         level = float(np.median(fitted_b(data.average, assembly)))
-        moved = refined([observed.average], level, progress)
+        moved = engine.refined([observed.average], level, progress)
         return moved, _not_validated(_shift(model, moved))
     before, level = _free_fsc(assembly, data)
-    trial = refined([observed.half_1], level, lambda done: progress(done / 2))
+    trial = engine.refined([observed.half_1], level, lambda done: progress(done / 2))
     after, _ = _free_fsc(complete_assembly(trial, symmetry, grid=data.grid), data)
     _log.info(
         "coordinates refined on half map 1: shift %.3f Å, free FSC %.4f to %.4f",
@@ -104,7 +111,7 @@ def refined_model(
     )
     if after < before:
         return model, _kept(_shift(model, trial), before, after)
-    moved = refined(
+    moved = engine.refined(
         [observed.half_1, observed.half_2], level, lambda done: progress((1 + done) / 2)
     )
     return moved, _taken(_shift(model, moved), before, after)

@@ -206,18 +206,16 @@ def refine_coordinates(
     maps : sequence of Map
         Two half maps, or one map alone.
     structure : gemmi.Structure
-        In the frame of the maps; left as it is.  Hydrogens move along; where it has none, they
-        are made for the refinement alone.
+        In the frame of the maps; left as it is.  Hydrogens move along; if none, some are made.
     library : Path
         Monomer library with the restraints.
     d_min : float
         Å.
     b_start : float
-        Å^2, of all atoms at first; B are refined too, but not handed back.
+        Å^2, of all atoms at first; B are refined too, but not returned.
     folder : Path
-        For its files.
     symmetry : Symmetry, optional
-        Of the maps, where the structure is one asymmetric unit; its images are then seen.
+        Of the maps, if the structure is one asymmetric unit.
     progress : callable
         Called while it runs; may raise to stop it.
 
@@ -239,18 +237,12 @@ def refine_coordinates(
     shifted = prepared_model(structure, maps[0], symmetry)
     model = folder / f"{PREFIX}_model.cif"
     shifted.make_mmcif_document().write_file(str(model))
-    own: list[str | Path] = [
-        "--monlib",
-        library,
-        "--bfactor",
-        f"{b_start:.2f}",
-        "--no_check_ncs_map",
-        "--hydrogen",
-    ]
+    own: list[str | Path] = ["--monlib", library, "--bfactor", f"{b_start:.2f}"]
+    own += ["--no_check_ncs_map", "--hydrogen"]
     own += ["yes", "--hout"] if structure[0].has_hydrogen() else ["all"]
     _run(_words(maps, model, d_min, folder, own), folder, progress)
-    moved = read_positions(folder / f"{PREFIX}.mmcif", shifted)
-    return np.asarray(moved + np.array(maps[0].grid.origin))
+    origin = np.array(maps[0].grid.origin)
+    return np.asarray(read_positions(folder / f"{PREFIX}.mmcif", shifted) + origin)
 
 
 def _words(
