@@ -23,6 +23,7 @@ from ..maps.morphology import distance_within, voxels_near
 from ..model.structure import AtomicModel
 from ..remedies import do, give
 from ..scattering.scatterers import Scatterers
+from .anisotropy import find_anisotropy
 
 VOXELS_PER_RESOLUTION = 2.2  # where nothing tells the resolution
 
@@ -131,7 +132,9 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
     """Find where the half-map FSC crosses, inside the mask and corrected for it."""
     curves = corrected_fsc(FourierSpace(half_1.grid), half_1.values, half_2.values, mask)
     if asked is not None:
-        return Resolution(asked, "given", curves)
+        return Resolution(
+            asked, "given", curves, _by_direction(half_1, half_2, mask, curves, asked)
+        )
     d_min = curves.corrected.resolution(HALF_MAP_CRITERION)
     if not np.isfinite(d_min):
         raise InputError(
@@ -141,14 +144,22 @@ def _masked(half_1: Map, half_2: Map, mask: FloatArray, asked: float | None) -> 
             give("resolution"),
         )
     how = "inside the mask, corrected for it by phase randomisation"
-    if curves.corrected.falls(HALF_MAP_CRITERION):
-        return Resolution(d_min, f"half-map FSC {HALF_MAP_CRITERION:g} {how}", curves)
-    return Resolution(
-        d_min,
-        f"the finest that the voxels show: the half-map FSC {how}, stays "
-        f"above {HALF_MAP_CRITERION:g}",
-        curves,
-    )
+    origin = f"half-map FSC {HALF_MAP_CRITERION:g} {how}"
+    if not curves.corrected.falls(HALF_MAP_CRITERION):
+        origin = (
+            f"the finest that the voxels show: the half-map FSC {how}, stays "
+            f"above {HALF_MAP_CRITERION:g}"
+        )
+    findings = _by_direction(half_1, half_2, mask, curves, d_min)
+    return Resolution(d_min, origin, curves, findings)
+
+
+def _by_direction(
+    half_1: Map, half_2: Map, mask: FloatArray, curves: MaskedFsc, d_min: float
+) -> tuple[Finding, ...]:
+    """Warn if the resolution depends on the direction."""
+    found = find_anisotropy(half_1, half_2, mask, curves, d_min)
+    return () if found is None else found.findings()
 
 
 def _against_solvent(observed: ObservedMaps, mask: FloatArray) -> Resolution | None:
