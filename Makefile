@@ -51,7 +51,7 @@ help:
 	@echo 'make figures         the numbers in the text of the pages, from the tables'
 	@echo 'make architecture    the figure and the table of packages, from the imports'
 	@echo 'make options         the tables of options and the texts of the command page of ChimeraX'
-	@echo 'make validation      the figures of the manual, measured on simulated cases (an hour)'
+	@echo 'make validation      the figures of the manual, measured on simulated cases (hours); PEER=path of LocScale 2.4.1'
 	@echo 'make wheel bundle    pip wheel and sdist; ChimeraX bundle wheel; into dist/'
 	@echo 'make clean           remove what make made, the environments included'
 
@@ -188,7 +188,7 @@ fuzz: .venv/.ready-dev
 	LOCSCALE_FUZZ=20000 $(pytest) tests/core/test_fuzz.py
 
 # every refusal, finding and fault that these tests cause is a row of the page
-message_tests := $(patsubst %,tests/core/test_%.py,adp adp_findings atom_site box_atoms checks cli cli_request coordinates \
+message_tests := $(patsubst %,tests/core/test_%.py,adp adp_findings anisotropy atom_site box_atoms checks cli cli_request coordinates \
     elements executors faults files given_mask half_alignment half_noise half_scale half_turns hybrid_model input_quality jobs \
     launch map_symmetry map_values mask memory model_content model_file model_text mrc observed odd_maps outputs parameters \
     patience reseed resolution scaling servalcat_engine stage_store structure symmetry symmetry_check weights windows) \
@@ -221,6 +221,7 @@ options: .venv/.ready
 validation: .venv/.ready-docs
 	$(python) benchmarks/bias.py --docs docs
 	$(python) benchmarks/validation.py
+	$(python) benchmarks/hard_validation.py --seeds 2 $(if $(PEER),--peer $(PEER))
 
 # ---- checks of the source -----------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 PANELS = (
     ("cc_all", "correlation with the truth →"),
-    ("fsc_d", "FSC with the truth at d →"),
+    ("fsc_near", "FSC with the truth at 1.1 d →"),
     ("prof_all", "← error of the local profile"),
 )
 STYLES = {

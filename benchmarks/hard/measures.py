@@ -1,6 +1,8 @@
 """Measures of a map against the truth of a harder case, beyond those of `truth`.
 
 cc_mod      correlation with the truth within 3 Å of modelled atoms
+fsc_near    FSC with the truth at 1.1 times the resolution: a program that ends its map at a limit of
+            its own has nothing at the resolution itself
 q_GROUP     mean correlation of the density around an atom with a Gaussian of 0.6 Å, out to 2 Å and
             over the points that are nearest to this atom, as in Q-scores; of a group of atoms
 solvent     sd of the solvent over the level at the main chain of modelled atoms
@@ -21,6 +23,7 @@ DIRECTIONS, WIDTH = 24, 0.6  # points a shell; Å
 MOST_ATOMS = 4000  # that the density around atoms is looked at for
 SOLVENT = (5.0, 25.0)  # Å from atoms
 RIM = 8  # voxels of the window's edge
+NEAR_LIMIT = 1.1  # times the resolution
 
 
 class HardTruth(Truth):
@@ -49,6 +52,7 @@ class HardTruth(Truth):
         """Take all measures of a map."""
         result = super().judge(values)
         result["cc_mod"] = self._correlation(values, self.modelled)
+        result["fsc_near"] = self.at_d_min(self.fsc(values), NEAR_LIMIT)
         quality = self.atom_quality(values)
         for name in GROUPS:
             if (chosen := self.looked_at == name).any():

@@ -38,20 +38,22 @@ ABOUT = {
     "nanodisc-haemoglobin": "nanodisc around the protein",
     "errors-haemoglobin": "bent, shifted and overfitted parts of the model",
 }
-# measure: title, digits, whether more is better
+LEAST_BEHIND = 0.01  # closer than that is no difference
+# measure: title, whether more is better, how much is a difference
 SHOWN = {
-    "cc_all": ("cc", 2, True),
-    "fsc_d": ("FSC at d", 2, True),
-    "prof_all": ("prof", 2, False),
-    "q_mod": ("Q", 2, True),
-    "control": ("control", 2, False),
+    "cc_all": ("cc", True, LEAST_BEHIND),
+    "fsc_near": ("FSC at 1.1 d", True, LEAST_BEHIND),
+    "prof_all": ("prof", False, LEAST_BEHIND),
+    "q_mod": ("Q", True, LEAST_BEHIND),
+    "control": ("control", False, 0.1),  # it scatters about 0
 }
-COMPARED = ("cc_all", "cc_unm", "fsc", "fsc_d", "prof_all", "prof_unm", "step", "solvent")
+COMPARED = ("cc_all", "cc_unm", "fsc", "fsc_near", "prof_all", "prof_unm", "step", "solvent")
 LONG = {
     "cc_all": "cc all",
     "cc_mod": "cc mod",
     "cc_unm": "cc unm",
     "fsc": "FSC mean",
+    "fsc_near": "FSC at 1.1 d",
     "fsc_d": "FSC at d",
     "prof_all": "prof all",
     "prof_unm": "prof unm",
@@ -66,6 +68,7 @@ REAL = {
     "cc_all": "cc",
     "cc_b": "cc, B taken off",
     "fsc": "FSC mean",
+    "fsc_near": "FSC at 1.1 d",
     "fsc_d": "FSC at d",
     "prof_all": "prof",
     "prof_b": "prof, B taken off",
@@ -81,7 +84,6 @@ RUN_HEAD = (
     "warnings",
 )
 BEHIND_HEAD = ("measure", "cases compared", "behind", "where (own, best other)")
-LEAST_BEHIND = 0.01  # closer than that is no difference
 
 
 def tables_by_name(found: Found) -> dict[str, str]:
@@ -119,17 +121,17 @@ def fresh_mark(case: dict) -> str:
     return "" if case["seen"] else " †"
 
 
-def _cell(figures: dict, measure: str, digits: int, more_is_better: bool) -> str | None:
+def _cell(figures: dict, measure: str, more_is_better: bool, margin: float) -> str | None:
     """Format "RELION-like / LocScale / ours"; ours in bold if another program is ahead."""
     own = figures.get(OWN, {}).get(measure)
     if own is None:
         return None
     shown = [figures.get(name, {}).get(measure) for name in ("relion", "locscale")]
-    text = f"{own:.{digits}f}"
+    text = f"{own:.2f}"
     if (best := best_peer(figures, measure, more_is_better)) is not None:
         worse = best - own if more_is_better else own - best
-        text = f"**{text}**" if worse > LEAST_BEHIND else text
-    return " / ".join([*("–" if v is None else f"{v:.{digits}f}" for v in shown), text])
+        text = f"**{text}**" if worse > margin else text
+    return " / ".join([*("–" if v is None else f"{v:.2f}" for v in shown), text])
 
 
 def best_peer(figures: dict, measure: str, more_is_better: bool) -> float | None:

@@ -165,6 +165,7 @@ def test_measures_are_perfect_for_the_truth_and_find_the_blur_of_a_blurred_one(
     perfect = truth.judge(truth.values)
     assert perfect["cc_all"] == perfect["cc_mod"] == pytest.approx(1)
     assert perfect["prof_all"] == pytest.approx(0) == pytest.approx(perfect["smoother"], abs=1e-6)
+    assert perfect["fsc_near"] == pytest.approx(1)
     assert perfect["q_mod"] > 0.7 and perfect["solvent"] < 0.05
     blurred = truth.judge(case.filtered(truth.values, case.falloff(30.0)))
     assert blurred["smoother"] == pytest.approx(30, abs=1.5)

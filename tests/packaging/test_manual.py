@@ -136,6 +136,22 @@ def test_tables_of_the_validation_page_are_those_of_its_figures() -> None:
     assert answer.strip() == "[]"
 
 
+def test_tables_of_the_harder_cases_are_those_of_their_figures() -> None:
+    code = (
+        "import json, hard_validation as v; found = v._in_order(json.loads(v.STORE.read_text())); "
+        "print([name for name, text in v.written(found).items() "
+        "if (v.TABLES / f'{name}.md').read_text() != text + '\\n'])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=ROOT / "benchmarks",
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert answer.strip() == "[]"
+
+
 def test_tables_of_costs_are_those_of_its_figures() -> None:
     code = (
         "import json, costs; found = json.loads(costs.STORE.read_text()); "
