@@ -2,15 +2,16 @@
 
 import queue
 import threading
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import scipy.fft  # noqa: F401  threads do not import it at the same time
 
 from locscale_hybrid.errors import StageError
 from locscale_hybrid.parallel.dealing import deal, serve
 from locscale_hybrid.parallel.mpi.comm_world import CommWorldExecutor, serve_ranks
 from locscale_hybrid.parallel.tasks import Failure
+from locscale_hybrid.parallel.threads import find_blas
 from tests import toy_tasks
 
 RANKS, COUNT = 3, 12
@@ -111,7 +112,13 @@ class Comm:
 @pytest.fixture
 def ranks():
     """The executor of rank 0, the other ranks in threads, and where messages are."""
-    boxes = defaultdict(queue.SimpleQueue)
+    find_blas()  # each rank does so in a process of its own
+    boxes = {
+        (source, dest, tag): queue.SimpleQueue()
+        for source in range(RANKS)
+        for dest in range(RANKS)
+        for tag in (1, 2)
+    }
     comms = [Comm(rank, boxes) for rank in range(RANKS)]
     threads = [threading.Thread(target=serve_ranks, args=(comm,)) for comm in comms[1:]]
     for thread in threads:
