@@ -25,7 +25,7 @@ _NOT_SHOWN = (
 )
 # modules of the core -> what a reader looks for, in the order of the page
 _SECTIONS = {
-    "Files of maps": ("mrc", "mrc_header", "map_frame", "map_values", "atomic"),
+    "Files of maps": ("mrc", "mrc_header", "mrc_cell", "map_frame", "map_values", "atomic"),
     "Half maps and what was done to them": (
         "half_maps",
         "quality",
@@ -48,6 +48,8 @@ _SECTIONS = {
         "atom_site",
         "box_atoms",
         "checks",
+        "plausibility",
+        "coverage",
         "model_fit",
         "hybrid_model",
         "mmcif",

@@ -12,18 +12,13 @@ from scipy import ndimage
 
 from locscale_hybrid.errors import InputError
 from locscale_hybrid.fourier.space import FourierSpace
-from locscale_hybrid.inputs.checks import (
-    check_content,
-    check_coverage,
-    check_fit,
-    check_inputs,
-    check_resolution,
-    model_coverage,
-)
+from locscale_hybrid.inputs.checks import check_fit, check_inputs, check_resolution
 from locscale_hybrid.inputs.half_maps import ObservedMaps, observe_halves, observe_one
 from locscale_hybrid.inputs.half_names import halves_beside, partner_of
 from locscale_hybrid.maps.grid import Grid, Map
 from locscale_hybrid.maps.mrc import read_map
+from locscale_hybrid.masking.coverage import check_coverage, model_coverage
+from locscale_hybrid.model.plausibility import check_content
 from locscale_hybrid.model.structure import atom_positions, model_of, moved_structure, read_model
 from locscale_hybrid.parameters import HybridInputs
 from locscale_hybrid.symmetry.operators import symmetry_of

@@ -19,7 +19,7 @@ from locscale_hybrid.fourier.fsc import FscCurve
 from locscale_hybrid.maps.grid import Grid, Map
 from locscale_hybrid.masking.mask import Mask
 from locscale_hybrid.masking.resolution import Resolution
-from locscale_hybrid.model.hybrid_model import PlacedAtoms
+from locscale_hybrid.model.placed_atoms import PlacedAtoms
 from locscale_hybrid.resume import store
 from locscale_hybrid.resume.store import StageKey, StageStore
 

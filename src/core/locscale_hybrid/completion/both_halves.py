@@ -15,7 +15,8 @@ import numpy as np
 from ..fourier.resolution_range import Band
 from ..inputs.half_maps import ObservedMaps
 from ..maps.grid import ComplexArray, DoubleArray, FloatArray, Grid, Map
-from ..model.hybrid_model import HybridModel, PlacedAtoms
+from ..model.hybrid_model import HybridModel
+from ..model.placed_atoms import PlacedAtoms
 from ..parallel.shared_arrays import load_value, save_value, shared_array
 from ..parallel.tasks import Executor, Report
 from ..parameters import HybridParameters

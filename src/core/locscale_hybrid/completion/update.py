@@ -16,7 +16,8 @@ from scipy.spatial import cKDTree
 from ..findings import Finding, Number
 from ..inputs.half_maps import Kind
 from ..maps.grid import BoolArray, DoubleArray, Map
-from ..model.hybrid_model import HybridModel, PlacedAtoms
+from ..model.hybrid_model import HybridModel
+from ..model.placed_atoms import PlacedAtoms
 from ..refinement.adp import BRefinement, RefinedAdps
 from ..refinement.setup import scatterers_of
 from ..remedies import use

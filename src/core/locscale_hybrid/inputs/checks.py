@@ -7,15 +7,15 @@ result could make sense.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..findings import Finding
 from ..fourier.space import FourierSpace
-from ..maps.grid import BoolArray, ComplexArray, DoubleArray, Grid, Vector
+from ..maps.grid import ComplexArray, DoubleArray, Grid, Vector
+from ..model.plausibility import FEW_ATOMS, check_content
 from ..model.structure import AtomicModel
 from ..parameters import HybridInputs
-from ..remedies import do, flip, give, invert, leave_out, move, use
+from ..remedies import do, flip, give, invert, leave_out, move
 from ..scattering.fringe import in_box
 from ..symmetry.operators import Symmetry
 from .half_alignment import APART, explained
@@ -28,14 +28,8 @@ from .symmetry_check import check_symmetry, suggested_symmetry
 COARSEST_RESOLUTION = 12.0  # Å, beyond which there is nothing to scale against
 _POOR_RESOLUTION = 8.0
 _CUT = 1.5  # times the resolution of the map, where a reference may end
-_FEW_ATOMS = 20
 _OVERLAPS = 0.3  # share of the best correlation that a model has where it belongs
 _SHIFTED = 0.8
-_COVERED = 6.0  # Å from a model atom; masks reach 3 Å beyond the density
-_WELL_COVERED = 0.7  # of the mask; less is said where nothing completes the model
-_HARDLY_COVERED = 0.1  # less is said always
-_PROTEIN_DENSITY = 0.0585  # atoms that scatter per Å^3
-_COVER_SAMPLES = 20_000  # voxels
 _FINE_BAND = 6.5  # Å
 _LEAST_SCALE = 0.01  # of the voxel size, that is told at all
 _LEAST_COARSE_SCALE = 0.025  # the same by the envelope, which solvent and contrast change
@@ -147,124 +141,6 @@ def _cut_reference(resolution: float, of_reference: float | None) -> list[Findin
     ]
 
 
-def check_content(model: AtomicModel) -> list[Finding]:
-    """Check what can be seen of a model without its map."""
-    findings = []
-    count = len(model)
-    if count < _FEW_ATOMS:
-        findings.append(
-            Finding(
-                "few-atoms",
-                "warning",
-                f"{model.name} has {count} atoms that scatter, too few for most of a reference",
-                {"atoms": count},
-                (do("check that this is the right model"),),
-            )
-        )
-    residues = sum(len(chain) for chain in model.structure[0])
-    if count >= _FEW_ATOMS and count < 1.5 * residues and np.mean(model.elements == "C") > 0.9:
-        findings.append(
-            Finding(
-                "ca-only",
-                "warning",
-                f"{model.name} has {count} atoms in {residues} residues, as a CA trace does; the "
-                "reference is built from all atoms",
-                {"atoms": count, "residues": residues},
-                (do("rebuild the main and side chains first"),),
-            )
-        )
-    low, high = float(model.b_iso.min()), float(model.b_iso.max())
-    if high - low < 0.01 and count > 1:
-        findings.append(
-            Finding(
-                "b-all-equal",
-                "note",
-                f"{model.name} has B = {low:.4g} Å² on every atom; this does no "
-                "harm where B factors are refined",
-                {"b_iso": low},
-            )
-        )
-    elif low <= 0:
-        zero = int((model.b_iso <= 0).sum())
-        findings.append(
-            Finding(
-                "b-zero",
-                "note",
-                f"{model.name} has a B of zero or less on {zero} of {count} "
-                "atoms; this does no harm where B factors are refined",
-                {"atoms": zero},
-            )
-        )
-    return findings
-
-
-def model_coverage(grid: Grid, solid: BoolArray, positions: DoubleArray) -> float:
-    """Share of a mask, 0 to 1, that lies within 6 Å of an atom.
-
-    Parameters
-    ----------
-    grid : Grid
-    solid : bool array, shape grid.shape
-        The mask.
-    positions : array, shape (n, 3)
-        Å, atoms of the model and its symmetry copies.
-    """
-    chosen = np.flatnonzero(solid)
-    if not len(positions) or not chosen.size:
-        return 0.0
-    chosen = chosen[:: max(1, chosen.size // _COVER_SAMPLES)]
-    voxels = np.stack(np.unravel_index(chosen, solid.shape), axis=1)
-    distance, _ = cKDTree(positions).query(grid.position_of(voxels), distance_upper_bound=_COVERED)
-    return float(np.isfinite(distance).mean())
-
-
-def check_coverage(
-    name: str, n_atoms: int, volume: float, coverage: float, *, completed: bool
-) -> list[Finding]:
-    """Check whether a model has enough atoms for the density of which it is the reference.
-
-    Parameters
-    ----------
-    name : str
-        Of the model.
-    n_atoms : int
-        Of the model and its symmetry copies.
-    volume : float
-        Å^3, of the mask.
-    coverage : float
-        See `model_coverage`.
-    completed : bool
-        Whether pseudo-atoms will fill the rest.
-    """
-    if coverage >= (_HARDLY_COVERED if completed else _WELL_COVERED):
-        return []
-    effect, remedies = (
-        (
-            "the reference will consist of pseudo-atoms almost alone",
-            (
-                do("check that this is the right model"),
-                give("point_group", when="if the model is one of many copies"),
-            ),
-        )
-        if completed
-        else (
-            "the rest is scaled by the global curve alone",
-            (use("complete_model", True), give("mask", "a mask of the modelled part")),
-        )
-    )
-    return [
-        Finding(
-            "low-coverage",
-            "warning",
-            f"{name} has too few atoms for the density: its {n_atoms} atoms and what is near them are "
-            f"{100 * coverage:.0f} % of the mask of {volume:.0f} Å³, which holds up to "
-            f"{_PROTEIN_DENSITY * volume:.0f}; {effect}",
-            {"coverage_percent": 100 * coverage, "atoms": n_atoms, "mask_cubic_angstrom": volume},
-            remedies,
-        )
-    ]
-
-
 def check_fit(
     grid: Grid, average: ComplexArray, model: AtomicModel, *, resolution: float | None = None
 ) -> list[Finding]:
@@ -326,7 +202,7 @@ def check_fit(
 
 def _fit_inside(coarse: CoarseMap, model: AtomicModel, inside: DoubleArray) -> ModelFit | None:
     """Measure how the atoms in the box fit if others are outside; None if these do not."""
-    if not _FEW_ATOMS <= len(inside) < len(model):
+    if not FEW_ATOMS <= len(inside) < len(model):
         return None
     fit = fit_model(coarse, inside)
     return fit if fit.is_found and fit.correlation >= _SHIFTED * fit.best else None

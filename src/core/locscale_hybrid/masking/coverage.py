@@ -2,14 +2,23 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.spatial import cKDTree
+
 from ..findings import Finding
-from ..inputs.checks import check_coverage, model_coverage
 from ..inputs.reading import RunInput
-from ..maps.grid import DoubleArray
+from ..maps.grid import BoolArray, DoubleArray, Grid
 from ..model.hybrid_model import complete_assembly
 from ..parameters import HybridParameters
+from ..remedies import do, give, use
 from .mask import Mask, confidence_mask
 from .resolution import Resolution, find_resolution
+
+_COVERED = 6.0  # Å from a model atom; masks reach 3 Å beyond the density
+_WELL_COVERED = 0.7  # of the mask; less is said where nothing completes the model
+_HARDLY_COVERED = 0.1  # less is said always
+_PROTEIN_DENSITY = 0.0585  # atoms that scatter per Å^3
+_COVER_SAMPLES = 20_000  # voxels
 
 
 def first_mask(given: RunInput, parameters: HybridParameters) -> Mask:
@@ -120,3 +129,70 @@ def mask_and_resolution(given: RunInput, parameters: HybridParameters) -> MaskRe
         given.observed, asked=parameters.resolution, mask=mask.soft, model=given.model
     )
     return MaskResult(mask, resolution)
+
+
+def model_coverage(grid: Grid, solid: BoolArray, positions: DoubleArray) -> float:
+    """Share of a mask, 0 to 1, that lies within 6 Å of an atom.
+
+    Parameters
+    ----------
+    grid : Grid
+    solid : bool array, shape grid.shape
+        The mask.
+    positions : array, shape (n, 3)
+        Å, atoms of the model and its symmetry copies.
+    """
+    chosen = np.flatnonzero(solid)
+    if not len(positions) or not chosen.size:
+        return 0.0
+    chosen = chosen[:: max(1, chosen.size // _COVER_SAMPLES)]
+    voxels = np.stack(np.unravel_index(chosen, solid.shape), axis=1)
+    distance, _ = cKDTree(positions).query(grid.position_of(voxels), distance_upper_bound=_COVERED)
+    return float(np.isfinite(distance).mean())
+
+
+def check_coverage(
+    name: str, n_atoms: int, volume: float, coverage: float, *, completed: bool
+) -> list[Finding]:
+    """Check whether a model has enough atoms for the density of which it is the reference.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    n_atoms : int
+        Of the model and its symmetry copies.
+    volume : float
+        Å^3, of the mask.
+    coverage : float
+        See `model_coverage`.
+    completed : bool
+        Whether pseudo-atoms will fill the rest.
+    """
+    if coverage >= (_HARDLY_COVERED if completed else _WELL_COVERED):
+        return []
+    effect, remedies = (
+        (
+            "the reference will consist of pseudo-atoms almost alone",
+            (
+                do("check that this is the right model"),
+                give("point_group", when="if the model is one of many copies"),
+            ),
+        )
+        if completed
+        else (
+            "the rest is scaled by the global curve alone",
+            (use("complete_model", True), give("mask", "a mask of the modelled part")),
+        )
+    )
+    return [
+        Finding(
+            "low-coverage",
+            "warning",
+            f"{name} has too few atoms for the density: its {n_atoms} atoms and what is near them are "
+            f"{100 * coverage:.0f} % of the mask of {volume:.0f} Å³, which holds up to "
+            f"{_PROTEIN_DENSITY * volume:.0f}; {effect}",
+            {"coverage_percent": 100 * coverage, "atoms": n_atoms, "mask_cubic_angstrom": volume},
+            remedies,
+        )
+    ]

@@ -200,3 +200,10 @@ def _unclear(path: Path, atoms: list[str], where: str) -> str:
         f"{path}: the element of {number} is unclear ({'; '.join(atoms[:_SHOWN])}{more}). "
         f"Give the elements in {where}."
     )
+
+
+def has_form_factor(atomic_number: int) -> bool:
+    """Test whether electron scattering factors of the element are tabulated."""
+    if not 0 < atomic_number < 119:
+        return False
+    return gemmi.Element(atomic_number).c4322 is not None

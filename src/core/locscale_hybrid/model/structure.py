@@ -13,6 +13,7 @@ from ..findings import Finding
 from ..maps.grid import BoolArray, DoubleArray, IntArray
 from .atom_site import merge_chains
 from .content import check_occupancies, correct_elements, drop_dummies, repeated_atoms
+from .elements import has_form_factor
 from .parts import structure_in
 from .text import model_text
 
@@ -307,7 +308,7 @@ def _scattering(table: _Table, name: str, findings: list[Finding]) -> BoolArray:
         raise InputError(
             f"{name} has {int((~numbers).sum())} atoms whose occupancy is not a number; repair it"
         )
-    known = np.array([_has_form_factor(z) for z in range(120)])[table.atomic_numbers]
+    known = np.array([has_form_factor(z) for z in range(120)])[table.atomic_numbers]
     hydrogen = table.atomic_numbers == 1
     unknown = ~known & ~hydrogen
     silent = (table.occupancies <= 0) & ~hydrogen & ~unknown
@@ -386,13 +387,6 @@ def _with_all_b(table: _Table, kept: BoolArray, name: str, findings: list[Findin
         )
     )
     return table._replace(b_iso=np.where(missing, b_iso, table.b_iso))
-
-
-def _has_form_factor(atomic_number: int) -> bool:
-    """Test whether electron scattering factors of the element are tabulated."""
-    if not 0 < atomic_number < 119:
-        return False
-    return gemmi.Element(atomic_number).c4322 is not None
 
 
 def _anchors(named: BoolArray, chains: IntArray) -> BoolArray:
