@@ -220,14 +220,15 @@ def _fit_number(structure: Structure, number: int) -> None:
 
     if structure.num_atoms > number:
         structure.atoms[number:].delete()
-    style = structure.atoms[0].draw_mode if structure.num_atoms else 1  # balls
-    shown = bool(structure.atoms[0].display) if structure.num_atoms else True
     before = structure.num_atoms
+    first = structure.atoms[0] if before else None
     for place in range(before + 1, number + 1):
         atom = structure.new_atom("C", "C")
         structure.new_residue(PSEUDO_RESIDUE_NAME, PSEUDO_RESIDUE_NAME, place).add_atom(atom)
     added = structure.atoms[before:]
-    added.draw_modes, added.displays = style, shown
+    added.draw_modes = added.BALL_STYLE if first is None else first.draw_mode
+    if first is not None:
+        added.displays, added.colors = first.display, first.color
 
 
 def _set_atoms(atoms: Atoms, values: HybridAtoms | AtomSites) -> None:

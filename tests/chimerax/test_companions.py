@@ -69,11 +69,13 @@ def test_same_atoms_are_moved_and_keep_their_looks(update, model_file):
 @pytest.mark.parametrize("pseudo", [3, 9])
 def test_pseudo_atoms_that_went_or_came_are_taken_away_or_added(update, model_file, pseudo):
     first = update(hybrid_of(model_file))
+    first[1].atoms.colors = (255, 0, 0, 255)
     hybrid = hybrid_of(model_file, pseudo=pseudo)
     _, structure = update(hybrid, first)
     assert structure is first[1] and structure.num_residues == pseudo
     assert np.allclose(structure.atoms.coords, hybrid.positions)
-    assert set(structure.residues.names) == {"PSD"} or len(set(structure.residues.names)) == 1
+    assert (structure.atoms.colors == (255, 0, 0, 255)).all()
+    assert set(structure.residues.names) == {"PSAT"}
 
 
 def test_structure_with_other_atoms_is_replaced(update, model_file, tmp_path):
