@@ -8,8 +8,10 @@ import pytest
 from locscale_hybrid.fourier.directions import CONE, directional_sums, half_sphere
 from locscale_hybrid.fourier.fsc import corrected_fsc, fourier_shell_correlation
 from locscale_hybrid.fourier.space import FourierSpace
+from locscale_hybrid.inputs.half_maps import ObservedMaps
 from locscale_hybrid.maps.grid import Grid, Map
 from locscale_hybrid.masking.anisotropy import axis_name, find_anisotropy
+from locscale_hybrid.masking.resolution import find_resolution
 
 GRID = Grid((64, 64, 64), (1.5, 1.5, 1.5))
 SPACE = FourierSpace(GRID)
@@ -159,3 +161,16 @@ def test_fsc_of_one_cone_after_another_adds_up_to_that_of_the_shell():
     sums = directional_sums(SPACE, *halves, finest=0.3)
     mean = sums.correlation[:, 8:20].mean(axis=0)
     assert mean == pytest.approx(whole[8:20], abs=0.03)
+
+
+def test_the_resolution_of_half_maps_brings_the_warning_with_it():
+    rng = np.random.default_rng(5)
+    signal, mask = particle(rng)
+    amplitude = np.where(angle_to(AXES["z"]) < 35, 2.5, 1.0)
+    for rare, codes in ((amplitude, ["anisotropy"]), (1.0, [])):
+        halves = [Map(signal + noise(rng, 0.4, rare), GRID) for _ in range(2)]
+        mean = Map((halves[0].values + halves[1].values) / 2, GRID)
+        observed = ObservedMaps(mean, *halves, "halves")
+        for asked in (None, 3.5):
+            found = find_resolution(observed, asked=asked, mask=mask)
+            assert [finding.code for finding in found.findings] == codes
