@@ -120,7 +120,9 @@ def ranks():
         for tag in (1, 2)
     }
     comms = [Comm(rank, boxes) for rank in range(RANKS)]
-    threads = [threading.Thread(target=serve_ranks, args=(comm,)) for comm in comms[1:]]
+    threads = [
+        threading.Thread(target=serve_ranks, args=(comm,), daemon=True) for comm in comms[1:]
+    ]
     for thread in threads:
         thread.start()
     executor = CommWorldExecutor(comms[0])
