@@ -126,10 +126,15 @@ def _saved_start(
     ):  # where that update had started
         return None
     saved = json.loads(path.read_text(encoding="utf-8"))
-    if {**saved, "findings": None} != {**told, "findings": None}:
+    if _as_written(saved) != _as_written(told):
         return None
     own = {name: saved["inputs"].get(name, {}).get("path") for name in _MAPS}
     return path if own == {name: source_files.get(name) for name in _MAPS} else None
+
+
+def _as_written(record: Json) -> Json:
+    """Return what a record says of the run, without what was done to the shown map since."""
+    return {**record, "findings": None, "adjusted": None}
 
 
 def _started_from(record: Json) -> Json | None:

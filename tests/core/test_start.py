@@ -64,7 +64,7 @@ def test_program_without_streams_works_and_ends_as_always(tmp_path, closed, word
     assert "Exception" not in done.stdout + done.stderr
     written = {path.name for path in tmp_path.iterdir()}
     is_run = code == 0 and "-np" in words
-    assert (len(written) == 2) == is_run
+    assert (len(written) == 3) == is_run
 
 
 def test_processes_of_a_program_without_streams_do_not_write_into_its_files(tmp_path):

@@ -102,7 +102,7 @@ def test_runs_of_their_own_in_every_rank_are_all_done(mpi, tmp_path, serial_byte
     assert text.count("and this one is a run of its own. Add -mpi") == 3
     for rank in range(3):
         assert (folder / f"out.{rank}.mrc").read_bytes() == serial_bytes
-    assert len(list(folder.iterdir())) == 6
+    assert len(list(folder.iterdir())) == 9
 
 
 def test_ranks_that_were_asked_for_different_runs_do_none(mpi, tmp_path, toy_plan):

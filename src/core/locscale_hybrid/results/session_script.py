@@ -16,8 +16,10 @@ def write_session_script(outputs: OutputPaths) -> Path | None:
     Returns
     -------
     Path or None
-        None if it cannot be written; the run does not need it.
+        None if there is no record, or the file cannot be written; the run does not need it.
     """
+    if not outputs.record.is_file():
+        return None
     path, name = outputs.named(".cxc"), outputs.record.name
     quote = "'" if '"' in name else '"'
     text = (
