@@ -88,7 +88,7 @@ def test_another_locscale_in_the_environment_is_named(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.4.1")
     found = installation.other_locscale()
     assert "LocScale 2.4.1 is installed in this environment" in found.message
-    assert "use the name locscale-hybrid" in found.message
+    assert "Use the name locscale-hybrid for this program" in found.message
 
 
 @pytest.mark.parametrize(

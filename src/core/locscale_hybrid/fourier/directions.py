@@ -13,9 +13,11 @@ from ..maps.grid import ComplexArray, DoubleArray
 from .space import FourierSpace, real_product, squared_modulus
 
 CONE = 20.0  # degrees, half angle: narrower ones hold too few coefficients
-N_DIRECTIONS = 120  # on a half-sphere, about 7° apart
 
-_CELLS = 16  # along each edge of three faces of a cube: about 5°
+# Along each edge of three faces of a cube.  Odd, so that the axes of the map are in the middle of
+# a cell and of a cone, and a turned or mirrored map has the same cones.
+_AXES = 7  # about 13° apart
+_CELLS = 17  # about 5°
 _SUMS = 4  # cross power, powers of both, number of coefficients
 
 
@@ -48,12 +50,8 @@ class DirectionalSums:
 
 
 def half_sphere() -> DoubleArray:
-    """Return directions (n, 3) evenly over a half-sphere, z itself among them."""
-    index = np.arange(N_DIRECTIONS)
-    z = 1 - index / N_DIRECTIONS
-    turn = np.pi * (1 + 5**0.5) * index
-    radius = np.sqrt(1 - z * z)
-    return np.stack([radius * np.cos(turn), radius * np.sin(turn), z], axis=-1)
+    """Return directions (n, 3) over a half-sphere, x, y and z among them."""
+    return _centres(_AXES)
 
 
 def directional_sums(
@@ -98,7 +96,7 @@ def _cell_sums(
             strict=True,
         ):
             row += np.bincount(place, values * weight, row.size)
-    return total, _centres()
+    return total, _centres(_CELLS)
 
 
 def _cell(
@@ -116,10 +114,10 @@ def _cell(
     return np.asarray(place, dtype=np.intp)
 
 
-def _centres() -> DoubleArray:
-    """Directions of the middles of all cells, unit vectors (x, y, z)."""
-    across = np.tan(((np.arange(_CELLS) + 0.5) / _CELLS - 0.5) * np.pi / 2)
-    found = np.empty((3, _CELLS, _CELLS, 3))
+def _centres(n: int) -> DoubleArray:
+    """Directions of the middles of n x n cells on three faces, unit vectors (x, y, z)."""
+    across = np.tan(((np.arange(n) + 0.5) / n - 0.5) * np.pi / 2)
+    found = np.empty((3, n, n, 3))
     for face in range(3):
         found[face, ..., face] = 1
         found[face, ..., (face + 1) % 3] = across[:, None]

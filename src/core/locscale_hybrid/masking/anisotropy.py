@@ -53,7 +53,7 @@ class Anisotropy:
     @property
     def empty(self) -> BoolArray:
         """Which directions have no data."""
-        sure = (self.power < EMPTY) & (self.power + 2 * _SURE * self.power_error < 1)
+        sure = (self.power < EMPTY) & (self.power + _SURE * self.power_error < _HALF_FULL)
         return (self.power < _HALF_FULL) & bool(sure.any())
 
     @property
