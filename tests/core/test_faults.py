@@ -162,9 +162,9 @@ def test_killed_child_ends_the_run_with_its_name(place, tmp_path):
 
 
 def _is_of_the_pool(pid):
-    """Whether a process works on tasks; the one that tracks resources does not."""
+    """Whether a process works on tasks; the one that keeps the folder does not."""
     with contextlib.suppress(OSError):
-        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"locscale_hybrid.parallel.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 
@@ -246,7 +246,7 @@ def test_read_only_folder_is_refused_before_the_work(case):
     with Program(*case.words, "-o", "/proc/out.mrc") as program:
         assert program.end() == 2
     assert "output /proc/out.mrc cannot be written" in program.error
-    assert "choose another folder" in program.error
+    assert "Choose another folder" in program.error
     assert program.said("stage") == []
 
 
