@@ -80,7 +80,7 @@ def test_update_without_a_change_says_so_and_does_nothing(session, run, result, 
     assert "localB" in open_ids(session).values(), "one that was closed is opened again"
     assert "B factors: taken from the earlier run" in " ".join(session.log.text("info").split())
     run(f'locscale hybrid update #4 saveTo "{tmp_path / "out"}"')
-    assert (values_of(result) == edited).all() and len(list((tmp_path / "out").iterdir())) == 5
+    assert (values_of(result) == edited).all() and len(list((tmp_path / "out").iterdir())) == 6
 
 
 def test_the_same_model_opened_again_is_no_change_and_is_followed_from_then_on(

@@ -15,6 +15,7 @@ COARSEST = 10.0  # Å; coarser shells hold too few coefficients in a cone
 EMPTY = 0.25  # of the mean signal power, in the emptiest cone; a particle's shape makes .57 to 1.4
 
 _LEAST_SHELLS = 4
+_SIGMA = 6.0  # Å, of the Gaussian that averages the product of the half maps
 _COARSER = 1.15  # times the resolution: signal power is measured up to there
 _FINER = 1.5  # times as fine as all directions together: no direction is looked at further
 _HALF_FULL = 0.5  # of the mean power: the axis of such a cone is at the border of what is empty
@@ -173,7 +174,7 @@ def find_anisotropy(
         finest=min(_FINER / d_min, float(space.frequency[-1])),
     )
     fsc = _corrected(inside, curves)
-    independent = float(np.square(mask).mean(dtype=np.float64)) / 2  # of a pair of mates, one
+    independent = _share_of_box(space, half_1, half_2, mask) / 2  # of a pair of mates, one
     shells = np.flatnonzero(used)
     mean, error = _mean(fsc[:, shells], inside.count[:, shells] * independent)
     return Anisotropy(
@@ -183,6 +184,18 @@ def find_anisotropy(
         error,
         *_power(whole, independent),
     )
+
+
+def _share_of_box(space: FourierSpace, half_1: Map, half_2: Map, mask: FloatArray) -> float:
+    """Share of the box that holds signal; so many of the coefficients are independent."""
+    local = space.backward(
+        space.forward(half_1.values * half_2.values * np.square(mask))
+        * space.low_pass_gaussian(_SIGMA)
+    )
+    local = np.maximum(local, 0).astype(np.float64)
+    total = float(np.square(local).sum()) * local.size
+    particle = float(local.sum()) ** 2 / total if total else 1.0
+    return min(particle, float(np.square(mask).mean(dtype=np.float64)))
 
 
 def _corrected(sums: DirectionalSums, curves: MaskedFsc) -> DoubleArray:
