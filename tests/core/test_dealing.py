@@ -53,6 +53,14 @@ def test_after_a_failure_no_task_is_begun_and_the_worker_is_named(tmp_path):
     assert crew.sent == [(0, 0), (1, 1), (0, "over"), (1, "over")]
 
 
+def test_a_worker_that_answers_together_with_a_failure_is_free_for_the_next_plan(tmp_path):
+    failure = Failure("", "ValueError: boom", task=0).as_dict()
+    crew = Crew([(0, {}), (1, {})], [(0, failure), (1, {})])
+    with pytest.raises(StageError, match="worker 0 failed"):
+        write(crew, tmp_path)
+    assert crew.free == {0, 1}
+
+
 class Link:
     """The worker's side, for a test that gives it messages."""
 

@@ -85,8 +85,9 @@ def deal(
                 watch.began(worker, given)
                 crew.send(worker, plan | {"task": given})
                 given += 1
-            for worker, answer in crew.answers():
-                crew.free.add(worker)
+            answers = crew.answers()
+            crew.free.update(worker for worker, _ in answers)  # all: a failure ends the loop below
+            for worker, answer in answers:
                 if answer:
                     raise replace(Failure.from_dict(answer), worker=crew.called(worker)).error()
                 done += watch.ended(worker)  # not where it has just come up
