@@ -97,7 +97,8 @@ def test_killed_rank_ends_the_run_with_one_sentence(case, tmp_path, temporary):
         assert code == 0
         return
     assert code == 3
-    assert "of 3 was killed" in program.error
+    # 255: MPICH's own code, where its launcher has lost the rank before it saw the signal
+    assert "of 3 was killed" in program.error or "of 3 ended with code 255" in program.error
     assert not (tmp_path / "out.mrc").exists()
 
 
