@@ -6,8 +6,10 @@ All of it is SIMULATED: white noise, one conformation, no errors of alignment, n
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import gemmi
 import numpy as np
@@ -103,16 +105,22 @@ CASES = {
         point_group="C4",
     ),
 }
+AnyCase = TypeVar("AnyCase")  # with `described`
 SPACING = 70.0  # Å between the molecules of a packed case
 
 
 def make(case: Case, folder: Path) -> Path:
     """Make the folder of a case if it does not exist."""
+    return made_once(case, folder, _simulate)
+
+
+def made_once(case: AnyCase, folder: Path, write: Callable[[AnyCase, Path], None]) -> Path:
+    """Have the files of a case written into its folder, unless those of the same case are there."""
     stamp = folder / "case.json"
     wanted = json.dumps(case.described(), sort_keys=True)
     if not stamp.exists() or stamp.read_text() != wanted:
         folder.mkdir(parents=True, exist_ok=True)
-        _simulate(case, folder)
+        write(case, folder)
         stamp.write_text(wanted)
     return folder
 

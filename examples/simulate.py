@@ -58,14 +58,20 @@ class Simulation:
         return np.exp(-b_factor * self.s_squared / 4)
 
 
-def prepared_model(case: Simulation) -> gemmi.Structure:
-    """Return the model in the middle of the box, with B factors that rise outwards."""
-    structure = gemmi.read_structure(str(case.model))
+def read_structure(path: Path) -> gemmi.Structure:
+    """Return a structure of one conformer, without hydrogens and waters."""
+    structure = gemmi.read_structure(str(path))
     structure.setup_entities()
     structure.remove_hydrogens()
     structure.remove_alternative_conformations()
     structure.remove_waters()
     structure.remove_empty_chains()
+    return structure
+
+
+def prepared_model(case: Simulation) -> gemmi.Structure:
+    """Return the model in the middle of the box, with B factors that rise outwards."""
+    structure = read_structure(case.model)
     edge = case.box * case.voxel_size
     structure.cell = gemmi.UnitCell(edge, edge, edge, 90, 90, 90)
     structure.spacegroup_hm = "P 1"

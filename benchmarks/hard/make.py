@@ -18,7 +18,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 from control import COARSER
-from simulated import basic
+from simulated import basic, made_once
 from truth import read
 
 from .cases import HardCase
@@ -31,13 +31,7 @@ Array = np.ndarray
 
 def make(case: HardCase, folder: Path) -> Path:
     """Make the folder of a case if it does not exist."""
-    stamp = folder / "case.json"
-    wanted = json.dumps(case.described(), sort_keys=True)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        folder.mkdir(parents=True, exist_ok=True)
-        _simulate(case, folder)
-        stamp.write_text(wanted)
-    return folder
+    return made_once(case, folder, _simulate)
 
 
 def _simulate(case: HardCase, folder: Path) -> None:

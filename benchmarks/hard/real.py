@@ -15,7 +15,7 @@ import gemmi
 import mrcfile
 import numpy as np
 from scipy import ndimage
-from simulated import DATA, Rotation, basic
+from simulated import DATA, Rotation, basic, made_once
 
 from .cases import HardCase
 from .make import write_halves
@@ -99,13 +99,7 @@ def given(density: str, model: str, resolution: float) -> RealCase:
 
 def make(case: RealCase, folder: Path) -> Path:
     """Make the folder of a case if it does not exist."""
-    stamp = folder / "case.json"
-    wanted = json.dumps(case.described(), sort_keys=True)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(case, folder)
-        stamp.write_text(wanted)
-    return folder
+    return made_once(case, folder, _write)
 
 
 def _write(case: RealCase, folder: Path) -> None:
@@ -148,12 +142,7 @@ def placed(case: RealCase) -> tuple[Array, gemmi.Structure]:
     if (spare < 0).any():
         raise SystemExit(f"{case.density} has {values.shape} voxels, the box {case.box}")
     values = np.pad(values, [(n // 2, n - n // 2) for n in spare])
-    structure = gemmi.read_structure(str(case.model))
-    structure.setup_entities()
-    structure.remove_hydrogens()
-    structure.remove_alternative_conformations()
-    structure.remove_waters()
-    structure.remove_empty_chains()
+    structure = basic.read_structure(case.model)
     _expand(case, structure)
     edge = case.box * case.voxel_size
     structure.cell = gemmi.UnitCell(edge, edge, edge, 90, 90, 90)

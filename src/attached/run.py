@@ -85,6 +85,12 @@ def open_run(session: Session, path: str) -> tuple[list[Model], str]:
         raise
     results(session).add(kept)
     log_text.log_record(session.logger, kept)
+    _say_missing(session, volume, record, inputs)
+    return [], f"Opened the run {map_label(volume)}"
+
+
+def _say_missing(session: Session, volume: Volume, record: Json, inputs: dict[str, Path]) -> None:
+    """Log which inputs of the run were not found."""
     missing = sorted(set(record.get("inputs", {})) & {*_MAPS, "model"} - set(inputs))
     if missing:
         names = ", ".join(_base(record["inputs"][name]["path"]) for name in missing)
@@ -92,7 +98,6 @@ def open_run(session: Session, path: str) -> tuple[list[Model], str]:
             f"{map_label(volume)} was opened without {names}, which are missing: open them, and "
             "name them in an update"
         )
-    return [], f"Opened the run {map_label(volume)}"
 
 
 def _found(path: Path) -> tuple[Json, Files, Files]:

@@ -76,11 +76,7 @@ def start_hybrid(
         session, chosen, request, update, asked, saved, chosen.labels(), chosen.source_files()
     )
     if update is not None and folder.previous_record is None and not packed:
-        session.logger.info(
-            "This update is a full run: the session file does not hold the hybrid "
-            "model of the earlier one, to start from, because it is larger than "
-            f"{LARGEST_PACKED >> 20} MB, or was saved by an older version"
-        )
+        _say_full_run(session)
     read = functools.partial(
         load,
         wanted=parameters["outputs"],
@@ -90,6 +86,15 @@ def start_hybrid(
         first=handover.maps[0],
     )
     return _go(session, LocScaleJob(session, request, read, deliver), wait)
+
+
+def _say_full_run(session: Session) -> None:
+    """Log why an update cannot start from the earlier run."""
+    session.logger.info(
+        "This update is a full run: the session file does not hold the hybrid "
+        "model of the earlier one, to start from, because it is larger than "
+        f"{LARGEST_PACKED >> 20} MB, or was saved by an older version"
+    )
 
 
 def start_check(

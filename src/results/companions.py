@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..scene.handover import InputMap
-    from ..session_types import Atoms, Model, Session, Structure, Volume
+    from ..session_types import AnyArray, Atoms, Model, Session, Structure, Volume
     from .opening import AtomSites, HybridAtoms, LoadedMaps
 
 _SITES = "_locscale_sites"  # attribute of a structure: which atoms it has
@@ -72,30 +72,39 @@ def open_companions(
             new_values(old[kind], values)
             models.append(old[kind])
         else:
-            opened = new_volume(
-                session,
-                like,
-                values,
-                companion_name(volume, kind),
-                look_of=volume,
-                shown=kind == DIFFERENCE,
-                parent=group,
-            )
-            if kind == DIFFERENCE:
-                show_pair(opened)
-            models.append(opened)
+            models.append(_opened_map(session, like, volume, kind, values, group))
     for kind, structure in structures.items():
         if kind in old:
             _take_place(session, structure, old[kind])
         else:
             session.models.add([structure], parent=group)
         models.append(structure)
-    _close_stale(
-        session,
-        volume,
-        [model for kind, model in old.items() if kind not in {*made, *structures, *kept}],
-    )
+    used = {*made, *structures, *kept}
+    _close_stale(session, volume, [model for kind, model in old.items() if kind not in used])
     return models
+
+
+def _opened_map(
+    session: Session,
+    like: InputMap,
+    volume: Volume,
+    kind: str,
+    values: AnyArray,
+    group: Model | None,
+) -> Volume:
+    """Open a map that goes with a result, hidden but the difference map."""
+    opened = new_volume(
+        session,
+        like,
+        values,
+        companion_name(volume, kind),
+        look_of=volume,
+        shown=kind == DIFFERENCE,
+        parent=group,
+    )
+    if kind == DIFFERENCE:
+        show_pair(opened)
+    return opened
 
 
 def companion_name(volume: Volume, kind: str) -> str:

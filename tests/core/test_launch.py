@@ -363,28 +363,24 @@ def test_core_runs_where_the_application_has_its_packages(application):
     assert process.returncode == 2
 
 
-def test_core_ends_when_the_application_lets_go(tmp_path):
+def started_core(folder, processes, **streams):
+    """Start a core whose scaling hangs, and wait until it does."""
+    words = ["-hm", "a", "b", "-o", folder / "out.mrc", "-np", processes, "--end_with_stdin"]
     process = subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "tests/toy_program.py"),
-            "-hm",
-            "a",
-            "b",
-            "-o",
-            str(tmp_path / "out.mrc"),
-            "-np",
-            "1",
-            "--end_with_stdin",
-        ],
-        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}', "TMPDIR": str(tmp_path)},
+        [sys.executable, str(ROOT / "tests/toy_program.py"), *map(str, words)],
+        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}', "TMPDIR": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        **streams,
     )
     line = b""
     while b"scaling" not in line:
         line = process.stdout.readline()
+    return process
+
+
+def test_core_ends_when_the_application_lets_go(tmp_path):
+    process = started_core(tmp_path, 1, stderr=subprocess.PIPE)
     process.stdin.close()
     assert process.wait(120) == 130
     assert list(tmp_path.iterdir()) == []
@@ -394,26 +390,7 @@ def test_core_ends_when_the_application_lets_go(tmp_path):
 
 
 def test_stopping_the_core_ends_it(tmp_path):
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "tests/toy_program.py"),
-            "-hm",
-            "a",
-            "b",
-            "-o",
-            str(tmp_path / "out.mrc"),
-            "-np",
-            "2",
-            "--end_with_stdin",
-        ],
-        env={**os.environ, "TOY_PLAN": '{"faulty": [0], "fault": "hang"}', "TMPDIR": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    line = b""
-    while b"scaling" not in line:
-        line = process.stdout.readline()
+    process = started_core(tmp_path, 2)
     assert processes.stop_core(process) == 130
     process.stdout.close()
     assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,10 @@
 """The terms of the command line: what inputs, parameters and settings are called there."""
 
 from ..remedies import Words
+from ..results.command_line import OPTIONS
 
 TERMS = {
+    **OPTIONS,
     "half_maps": "-hm",
     "full_map": "-em",
     "model": "-mc",
@@ -11,25 +13,9 @@ TERMS = {
     "monomer_library": "--refine_coordinates",
     "previous_record": "--warm_start",
     "complete_model": "--complete_model",
-    "point_group": "-sym",
-    "symmetry_centre": "--symmetry_centre",
-    "resolution": "-res",
     "voxel_size": "--apix",
-    "region": "--region",
-    "model_resolution": "-mres",
-    "fdr": "-fdr",
-    "scaling": "--scaling",
-    "window": "--window",
-    "window_voxels": "-wn",
-    "stride": "--stride",
-    "taper": "--taper",
     "weight": "--weight",
     "noise_weight": "--no_noise_weight",
-    "refiner": "--refiner",
-    "b_steps": "--refmac_iterations",
-    "b_floor": "--b_floor",
-    "neighbour_tau": "--neighbour_tau",
-    "seed": "--seed",
     "outputs": "--outputs",
     "reseed_check": "--reseed_check",
     "validate": "--validate",

@@ -28,12 +28,12 @@ from ..refinement.model_fsc import ModelFsc, model_fsc, with_model_alone
 from ..refinement.neighbours import neighbours_of
 from ..refinement.restraint_weight import BProblem
 from ..refinement.servalcat.program import refine_b
-from ..refinement.setup import _COARSE, _START_B, fitted_b, refinement_data, scatterers_of
+from ..refinement.setup import COARSE, START_B, fitted_b, refinement_data, scatterers_of
 from ..scattering.fringe import Fringe, in_box
 from ..symmetry.operators import Symmetry
 from .placement import starting_places
 from .region import Region, unmodelled_region
-from .settling import settle_pseudo_atoms
+from .settling import N_ROUNDS, settle_pseudo_atoms
 
 _log = logging.getLogger(__name__)
 _PSEUDO_ABOVE = 10.0  # Å^2, start of pseudo-atoms above the model's median
@@ -151,14 +151,26 @@ def place_pseudo_atoms(
     if region is None or region.n_atoms == 0:
         return assembly.with_values(b_iso=level)
     progress(0.05)
-    median = float(np.median(level)) if len(level) else _START_B
+    median = float(np.median(level)) if len(level) else START_B
     rng = np.random.default_rng([completion.parameters.seed, 1])
     unit = starting_places(
         region, density, d_min=completion.data.d_min, rng=rng, symmetry=assembly.symmetry
     )
     hybrid = assembly.with_values(b_iso=level).with_pseudo_atoms(unit, median + _PSEUDO_ABOVE)
     progress(0.15)
-    settled = settle_pseudo_atoms(
+    return settled(completion, hybrid, target, region, lambda done: progress(0.15 + 0.85 * done))
+
+
+def settled(
+    completion: Completion,
+    hybrid: HybridModel,
+    target: Target,
+    region: Region,
+    progress: Report,
+    n_rounds: int = N_ROUNDS,
+) -> HybridModel:
+    """Move the pseudo-atoms of a hybrid model in a region to where a target wants them."""
+    found = settle_pseudo_atoms(
         target,
         scatterers_of(hybrid, completion.data),
         hybrid.b_iso,
@@ -166,10 +178,11 @@ def place_pseudo_atoms(
         region,
         symmetry=hybrid.symmetry,
         mates=hybrid.mates,
-        progress=lambda done: progress(0.15 + 0.85 * done),
+        n_rounds=n_rounds,
+        progress=progress,
     )
-    b_unit = settled.b_iso[hybrid.unit]
-    return hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
+    b_unit = found.b_iso[hybrid.unit]
+    return hybrid.with_values(b_iso=found.b_iso).with_pseudo_atoms(found.positions, b_unit)
 
 
 def b_problem(completion: Completion, hybrid: HybridModel) -> BProblem:
@@ -216,7 +229,7 @@ def free_fsc(completion: Completion, hybrid: HybridModel, tau: float) -> ModelFs
     """
     target = completion.data.with_half(1)
     scatterers, b = scatterers_of(hybrid, completion.data), hybrid.b_iso
-    if completion.data.d_min <= _COARSE and len(hybrid):
+    if completion.data.d_min <= COARSE and len(hybrid):
         b = b_steps(
             target,
             scatterers,

@@ -21,6 +21,7 @@ from ..refinement.likelihood import (
     evaluate,
 )
 from ..refinement.neighbours import neighbours_of
+from ..refinement.setup import COARSE
 from ..scattering.scatterers import Scatterers
 from ..symmetry.operators import AXIS_RADIUS, Symmetry
 from .region import Region
@@ -37,7 +38,6 @@ _STEPS_SHARE = N_STEPS / (N_STEPS + 2 * N_B_STEPS)  # of a round's time
 _PUSHES = 3  # per step
 _OWN_PUSH = 0.25  # of what two pseudo-atoms lack in distance, for each of them
 _MODEL_PUSH = 0.5  # of what a pseudo-atom lacks in distance to a model atom, which stays
-_COARSE = 6.0  # Å; beyond it one B for the model and one for the pseudo-atoms
 _ON_AXIS = 1e-3  # Å
 
 
@@ -172,7 +172,7 @@ def _refined_b(
     mates: IntArray | None,
 ) -> tuple[DoubleArray, DoubleArray]:
     """B of all atoms where they stand now, and the FSC with the data."""
-    if target.band.d_min <= _COARSE:
+    if target.band.d_min <= COARSE:
         fit = b_steps(
             target,
             atoms,

@@ -6,7 +6,6 @@ move and all B are refined as in a full run, but from where the earlier run had 
 steps do.  Half map 2 is not asked again unless that is wanted.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,18 +18,15 @@ from ..maps.grid import BoolArray, DoubleArray, Map
 from ..model.hybrid_model import HybridModel
 from ..model.placed_atoms import PlacedAtoms
 from ..refinement.adp import BRefinement, RefinedAdps
-from ..refinement.setup import scatterers_of
 from ..remedies import use
 from ..resume.previous_run import PreviousRun
-from .completion import Completion, b_problem
+from .completion import Completion, Report, b_problem, settled
 from .placement import atoms_per_unit, relaxed, sampled_density, start_jitter
 from .region import MODELLED, Region
-from .settling import N_ROUNDS, settle_pseudo_atoms
+from .settling import N_ROUNDS
 
 STILL_INSIDE = 1.0  # Å outside the region from which a pseudo-atom is brought back, not dropped
 FEW_ADDED = 0.25  # share of the pseudo-atoms up to which one round settles them
-
-Report = Callable[[float], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,19 +145,14 @@ def warm_pseudo_atoms(
     hybrid = hybrid.with_pseudo_atoms(unit_now, previous.b_near(unit_now))
     n_rounds = 1 if len(added) <= FEW_ADDED * len(unit_now) else N_ROUNDS
     progress(0.1)
-    settled = settle_pseudo_atoms(
+    hybrid = settled(
+        completion,
+        hybrid,
         completion.data.average,
-        scatterers_of(hybrid, completion.data),
-        hybrid.b_iso,
-        hybrid.is_pseudo,
         region,
-        symmetry=hybrid.symmetry,
-        mates=hybrid.mates,
-        n_rounds=n_rounds,
-        progress=lambda done: progress(0.1 + 0.9 * done),
+        lambda done: progress(0.1 + 0.9 * done),
+        n_rounds,
     )
-    b_unit = settled.b_iso[hybrid.unit]
-    hybrid = hybrid.with_values(b_iso=settled.b_iso).with_pseudo_atoms(settled.positions, b_unit)
     order = assembly.order
     return WarmAtoms(
         PlacedAtoms.of(hybrid),

@@ -1,6 +1,7 @@
 """The atoms of a hybrid model as they are kept between runs, checked when they come back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,58 +62,26 @@ class PlacedAtoms:
     @classmethod
     def of(cls, hybrid: HybridModel) -> "PlacedAtoms":
         """Take the atoms of a hybrid model."""
-        return cls(
-            hybrid.positions,
-            hybrid.species,
-            hybrid.b_iso,
-            hybrid.occupancies,
-            hybrid.operator,
-            hybrid.source_atom,
-            hybrid.is_pseudo,
-            hybrid.mates,
-        )
+        return cls(**{field.name: getattr(hybrid, field.name) for field in fields(cls)})
 
     def copied(self) -> "PlacedAtoms":
         """Copy into memory what is in files."""
-        return replace(
-            self,
-            positions=np.array(self.positions),
-            species=np.array(self.species),
-            b_iso=np.array(self.b_iso),
-            occupancies=np.array(self.occupancies),
-            operator=np.array(self.operator),
-            source_atom=np.array(self.source_atom),
-            is_pseudo=np.array(self.is_pseudo),
-            mates=None if self.mates is None else np.array(self.mates),
-        )
+        arrays = self._arrays()
+        for name, values in arrays.items():
+            arrays[name] = None if values is None else np.array(values)
+        return PlacedAtoms(**arrays)
 
     def as_hybrid(self, symmetry: Symmetry | None) -> HybridModel:
         """Make a hybrid model that knows no model file."""
-        return HybridModel(
-            self.positions,
-            self.species,
-            self.b_iso,
-            self.occupancies,
-            self.operator,
-            self.source_atom,
-            self.is_pseudo,
-            symmetry,
-            self.mates,
-        )
+        return HybridModel(symmetry=symmetry, **self._arrays())
 
     def in_assembly(self, assembly: HybridModel) -> HybridModel:
         """Make the hybrid model with these atoms."""
-        return replace(
-            assembly,
-            positions=self.positions,
-            species=self.species,
-            b_iso=self.b_iso,
-            occupancies=self.occupancies,
-            operator=self.operator,
-            source_atom=self.source_atom,
-            is_pseudo=self.is_pseudo,
-            mates=self.mates,
-        )
+        return replace(assembly, **self._arrays())
+
+    def _arrays(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def _are_indices(values: IntArray, n: int) -> bool:

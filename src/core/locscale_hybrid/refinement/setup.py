@@ -19,9 +19,9 @@ _log = logging.getLogger(__name__)
 COARSEST_SAMPLING = 2.8  # voxels per d_min; below it the slope of B comes out wrong
 FINEST_SAMPLING = 4.5
 _NEW_SAMPLING = 2.9
-_START_B = 100.0  # Å^2, before the first fit finds the level
+START_B = 100.0  # Å^2, before the first fit finds the level
 _LEVEL_STEPS = 5
-_COARSE = 6.0  # Å, beyond which B of single atoms are not refined
+COARSE = 6.0  # Å, beyond which B of single atoms are not refined
 
 
 def working_grid(grid: Grid, d_min: float) -> Grid:
@@ -102,8 +102,8 @@ def fitted_b(target: Target, assembly: HybridModel) -> DoubleArray:
     scatterers = Scatterers(
         target.band.grid, assembly.positions, assembly.species, assembly.occupancies
     )
-    start = np.full(n, _START_B)
-    if target.band.d_min > _COARSE:
+    start = np.full(n, START_B)
+    if target.band.d_min > COARSE:
         return group_levels(target, scatterers, start, (np.ones(n, dtype=np.bool_),))
     fit = b_steps(
         target,

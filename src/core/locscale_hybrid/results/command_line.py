@@ -7,7 +7,7 @@ from typing import Any
 from ..outputs import OutputPaths
 from ..parameters import HybridInputs, HybridParameters
 
-_OPTIONS = {
+OPTIONS = {
     "point_group": "-sym",
     "symmetry_centre": "--symmetry_centre",
     "resolution": "-res",
@@ -49,7 +49,7 @@ def command_words(
     if parameters.complete_model and inputs.model is not None:
         words.append("--complete_model")
     defaults = HybridParameters()
-    for name, option in _OPTIONS.items():
+    for name, option in OPTIONS.items():
         value = getattr(parameters, name)
         given = name == "window" and parameters.window_voxels is not None  # -wn says it
         if value != getattr(defaults, name) and not given:

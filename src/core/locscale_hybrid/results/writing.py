@@ -1,7 +1,7 @@
 """Writing what a run has found: maps, hybrid model, report, record."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,19 @@ class HybridResult:
     summary: list[tuple[str, str]]
 
 
+def _files(facts: RunFacts, extra: Iterable[str]) -> dict[str, Path]:
+    """Name every file but the two maps and the record."""
+    outputs = facts.outputs
+    files = {name: outputs.extra_map(name) for name in extra}
+    if "model" in facts.parameters.outputs:
+        files["model"] = outputs.named("_model.cif")
+    if facts.comparison.scores is not None:
+        files["scores"] = outputs.scores
+    if outputs.report:
+        files["report"] = outputs.named("_report.html")
+    return files
+
+
 def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, Path]:
     """Write the maps, the hybrid model and the record; the record last.
 
@@ -86,19 +99,10 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
     outputs, frame = facts.outputs, given.frame
     labels = _labels(facts)
     extra = _extra_maps(facts, reference)
-    for name, volume in (
-        ("map", facts.scaled.output),
-        ("linear", facts.scaled.linear),
-        *extra.items(),
-    ):
+    display, linear = facts.scaled.output, facts.scaled.linear
+    for name, volume in (("map", display), ("linear", linear), *extra.items()):
         _require_sense(name, volume.values)
-    files = {name: outputs.extra_map(name) for name in extra}
-    if "model" in facts.parameters.outputs:
-        files["model"] = outputs.named("_model.cif")
-    if facts.comparison.scores is not None:
-        files["scores"] = outputs.scores
-    if outputs.report:
-        files["report"] = outputs.named("_report.html")
+    files = _files(facts, extra)
     with all_or_none([*files.values(), outputs.linear, outputs.map, outputs.record]):
         for name, volume in extra.items():
             write_maps({files[name]: volume}, frame, [*labels, map_meaning(name)])
@@ -112,11 +116,8 @@ def write_output(facts: RunFacts, given: RunInput, reference: Map) -> dict[str, 
         if facts.comparison.scores is not None:
             with replacing(files["scores"]) as stream:
                 stream.write(facts.comparison.scores.as_csv().encode())
-        for name, path, volume in (
-            ("linear", outputs.linear, facts.scaled.linear),
-            ("map", outputs.map, facts.scaled.output),
-        ):
-            write_maps({path: volume}, frame, [*labels, map_meaning(name)])
+        write_maps({outputs.linear: linear}, frame, [*labels, map_meaning("linear")])
+        write_maps({outputs.map: display}, frame, [*labels, map_meaning("map")])
         record = build_record(facts, given.digests)
         record["hybrid_model"]["file"] = model_file_entry(files.get("model", outputs.kept_model))
         record["outputs"] = {

@@ -46,6 +46,13 @@ _UNITS = {"resolution": " Å", "voxel_size": " Å", "neighbour_tau": " Å²"}
 _NEAREST = 4  # earlier atoms that give an added one its first B
 _MAPS = ("half_map_1", "half_map_2", "full_map", "mask", "monomer_library")
 
+_SAME_MODEL = Finding(
+    "same-model",
+    "note",
+    "an update with the same model: the hybrid model of the earlier run is used, and what "
+    "was kept of it is not computed again",
+)
+
 
 @dataclass(frozen=True)
 class EarlierValidation:
@@ -156,12 +163,7 @@ def find_previous(
         inputs.files.get("model"), values["inputs"], "model", path, known.get("model")
     )
     if same and values.get("update") is None:
-        return Finding(
-            "same-model",
-            "note",
-            "an update with the same model: the hybrid model of the earlier run is used, and what "
-            "was kept of it is not computed again",
-        )
+        return _SAME_MODEL
     start = _start_of(values, path) if same else None
     if start is not None:
         found = find_previous(replace(inputs, previous_record=start), parameters, model, digests)
@@ -169,24 +171,31 @@ def find_previous(
             return replace(
                 found, validated_since=_part(values, "update", path).get("validated_anew") is True
             )
-    reason = reason or _unfit_model(values, path)
-    if reason is None:
-        previous = _previous(values, path, model)
-        if len(previous.positions) and previous.changed <= MOST_CHANGED:
-            return previous
-        reason = (
-            f"{previous.changed:.0%} of the model has changed since the last full run "
-            f"(limit {MOST_CHANGED:.0%})"
-            if len(previous.positions)
-            else "its hybrid model holds no atoms"
-        )
+    previous = reason or _unfit_model(values, path) or _near_enough(values, path, model)
+    if isinstance(previous, PreviousRun):
+        return previous
     return Finding(
         "full-run",
         "note",
         f"the hybrid model is built from the start and not as an update of {path.name}, because "
-        f"{reason}",
+        f"{previous}",
         remedies=_quick_updates(values, path),
     )
+
+
+def _near_enough(
+    values: Mapping[str, Any], path: Path, model: AtomicModel | None
+) -> PreviousRun | str:
+    """Take the earlier run if the model has changed little since, or say why not."""
+    previous = _previous(values, path, model)
+    if not len(previous.positions):
+        return "its hybrid model holds no atoms"
+    if previous.changed > MOST_CHANGED:
+        return (
+            f"{previous.changed:.0%} of the model has changed since the last full run "
+            f"(limit {MOST_CHANGED:.0%})"
+        )
+    return previous
 
 
 def _quick_updates(values: Mapping[str, Any], path: Path) -> tuple[Remedy, ...]:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from ...refinement.setup import COARSE
+
 Record = Mapping[str, Any]
 Rows = list[tuple[str, str]]
 
 _LEVEL_OF_B = 15  # Å^2, to which the absolute level of B is known
-_COARSE = 6.0  # Å, beyond which B of single atoms are not refined
 
 
 def deeds(record: Record) -> list[str]:
@@ -60,7 +61,7 @@ def _refinement(record: Record) -> str:
     limit = f"{resolution['d_min_angstrom']:.2f} Å ({resolution['origin']})"
     if adp is None:
         return f"B factors were taken from the file of the model; the work went to {limit}."
-    if resolution["d_min_angstrom"] > _COARSE:
+    if resolution["d_min_angstrom"] > COARSE:
         return (
             f"One B factor for the model and one for the pseudo-atoms were fitted to the map "
             f"to {limit}."
@@ -148,16 +149,7 @@ def table_rows(record: Record) -> Rows:
         )
     rows += _update_row(record)
     rows += _b_rows(model["b_iso_square_angstrom"])
-    if adp is not None and adp["refined_on_half_map_1"] is not None:
-        free = adp["refined_on_half_map_1"]
-        rows.append(
-            (
-                "FSC of the model",
-                f"work {free['fsc_work']:.3f}, free "
-                f"{free['fsc_free']:.3f} — mean from 12 Å to the limit, everything refined "
-                "on half map 1 alone",
-            )
-        )
+    rows += _fsc_row(adp)
     rows += _gain_rows(record["scaling"]["bands"], resolution["d_min_angstrom"])
     rows += _falloff_rows(record["amplitudes"])
     rows.append(
@@ -185,6 +177,18 @@ def table_rows(record: Record) -> Rows:
             )
         )
     return rows
+
+
+def _fsc_row(adp: Record | None) -> Rows:
+    """Say how the model that was refined on half map 1 fits both, where there are two."""
+    free = None if adp is None else adp["refined_on_half_map_1"]
+    if free is None:
+        return []
+    text = (
+        f"work {free['fsc_work']:.3f}, free {free['fsc_free']:.3f} — mean from 12 Å to the "
+        "limit, everything refined on half map 1 alone"
+    )
+    return [("FSC of the model", text)]
 
 
 def _b_rows(b_iso: Mapping[str, Mapping[str, float]]) -> Rows:
@@ -298,7 +302,7 @@ def _limits(record: Record) -> list[str]:
             "The B factors are those of the model's file, which may have been refined "
             "against another map."
         )
-    elif record["resolution"]["d_min_angstrom"] > _COARSE:
+    elif record["resolution"]["d_min_angstrom"] > COARSE:
         said.append(
             "At this resolution the order of single places is not refined; local "
             "differences come from the pattern of atoms alone."
